@@ -1,0 +1,41 @@
+//! Every setting of the service: flag, environment variable, default and a sentence.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Settings of the opportunity service.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "opportunity-service", version)]
+pub struct Config {
+    /// Where the public API listens.
+    #[arg(long, env = "OPPORTUNITY_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Where the other service delivers its messages.
+    #[arg(long, env = "OPPORTUNITY_PEER_LISTEN", default_value = "127.0.0.1:50061")]
+    pub peer_listen: SocketAddr,
+
+    /// Peer listener of the other service.
+    #[arg(long, env = "OPPORTUNITY_PEER_URL", default_value = "http://127.0.0.1:50062")]
+    pub peer_url: String,
+
+    /// `sqlite://FILE` (made if it is not there) or `postgres://USER@HOST/DATABASE`.
+    #[arg(long, env = "OPPORTUNITY_DATABASE_URL", default_value = "sqlite://opportunity.db")]
+    pub database_url: String,
+
+    /// Take tenant and principal from metadata although the listener is not on loopback. Only behind a proxy or network
+    /// policy that sets them.
+    #[arg(long, env = "OPPORTUNITY_TRUST_METADATA_IDENTITY")]
+    pub trust_metadata_identity: bool,
+
+    /// File with the token that both peers show each other; required when the peer listener is not on loopback.
+    #[arg(long, env = "OPPORTUNITY_PEER_TOKEN_FILE")]
+    pub peer_token_file: Option<PathBuf>,
+
+    /// Seconds that calls under way get to finish after a termination signal.
+    #[arg(long, env = "OPPORTUNITY_DRAIN_SECONDS", default_value = "20", value_parser = seconds)]
+    pub drain: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}

@@ -1,0 +1,22 @@
+//! Compiles `proto/` with a protobuf compiler written in Rust, so that a checkout builds with Cargo alone.
+
+use std::{env, fs, path::PathBuf};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let mut files = Vec::new();
+    for package in ["common", "opportunity", "order", "closeout"] {
+        for entry in fs::read_dir(root.join("crm").join(package).join("v1"))? {
+            files.push(entry?.path());
+        }
+    }
+    files.sort();
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(files)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
