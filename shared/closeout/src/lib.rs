@@ -1,4 +1,19 @@
-//! The kernel both services stand on, written once: ids, money, reasons, tasks, close-out episodes and their effects.
+//! The kernel both services stand on, written once: ids, money, reasons, tasks, close-out episodes and their effects,
+//! the mirror of the other side, and the working set that one batch of commands is decided on.
+//!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
+//!
+//! Reading order: [`codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`].
 
+pub mod codes;
+pub mod episode;
+pub mod fact;
 pub mod ids;
+pub mod money;
+pub mod pipeline;
+pub mod reason;
+pub mod records;
+pub mod refusal;
+pub mod task;
+pub mod time;
+pub mod working_set;

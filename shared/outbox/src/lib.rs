@@ -1,1 +1,15 @@
-//! crm-outbox
+//! What makes a change on one service arrive on the other exactly once: the tables both have, the writer that commits
+//! state and messages together, the relay that delivers them, and the inbox that applies each message once.
+//!
+//! The guarantee, in one paragraph: a change and its message are one commit. Messages of one record are numbered without
+//! a hole from its locked row. The relay sends them until they are confirmed; the receiver compares the number with its
+//! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
+//! point therefore loses nothing and doubles nothing.
+//!
+//! Reading order: [`db`], [`cell`], [`sql`], [`table`], [`tables`], [`wire`].
+
+pub mod cell;
+pub mod db;
+pub mod sql;
+pub mod table;
+pub mod tables;

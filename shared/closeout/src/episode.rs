@@ -1,0 +1,268 @@
+//! Close-out episodes: the record of one close-out, everything it did, and how it was undone. Never deleted; a reopening
+//! adds the reversal.
+
+use crate::{
+    codes,
+    codes::{Record, Side},
+    fact::PeerOutcome,
+    ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
+    money::Money,
+    time::Time,
+    working_set::Keyed,
+};
+use uuid::Uuid;
+
+codes! {
+    /// How a subject ended.
+    pub enum Outcome {
+        /// An opportunity that will not be won.
+        Lost = 1 "LOST",
+        /// An order that was cancelled (已取消).
+        Cancelled = 2 "CANCELLED",
+        /// An order that is done (已处理).
+        Processed = 3 "PROCESSED",
+    }
+}
+
+codes! {
+    /// What kind of ending a reason stands for.
+    pub enum OutcomeClass {
+        /// A competitor won.
+        CompetitiveLoss = 1 "COMPETITIVE_LOSS",
+        /// Nobody won.
+        NoDecision = 2 "NO_DECISION",
+        /// The customer called it off.
+        CustomerCancelled = 3 "CUSTOMER_CANCELLED",
+        /// It should never have been pursued.
+        Disqualified = 4 "DISQUALIFIED",
+        /// Tidying up.
+        Administrative = 5 "ADMINISTRATIVE",
+    }
+}
+
+impl OutcomeClass {
+    /// Whether such an ending is a loss of the customer.
+    pub const fn is_loss(self) -> bool {
+        !matches!(self, Self::Disqualified | Self::Administrative)
+    }
+}
+
+codes! {
+    /// Whether a close-out counts.
+    pub enum CloseOutState {
+        /// It counts.
+        Effective = 1 "EFFECTIVE",
+        /// The subject was reopened.
+        Reversed = 2 "REVERSED",
+    }
+}
+
+codes! {
+    /// How far a change has come on its way to the other service.
+    pub enum Propagation {
+        /// Not confirmed yet.
+        Pending = 1 "PENDING",
+        /// Confirmed, the outcome known.
+        Settled = 2 "SETTLED",
+        /// Refused for a technical reason.
+        Parked = 3 "PARKED",
+        /// Nothing was to be sent.
+        NotNeeded = 4 "NOT_NEEDED",
+    }
+}
+
+codes! {
+    /// What was done.
+    pub enum EffectKind {
+        /// A task was cancelled.
+        TaskCancelled = 1 "TASK_CANCELLED",
+        /// A task was brought back.
+        TaskRestored = 2 "TASK_RESTORED",
+        /// A task was made for a person to decide something.
+        TaskCreated = 3 "TASK_CREATED",
+        /// A subject was closed out.
+        SubjectClosed = 4 "SUBJECT_CLOSED",
+        /// A subject was reopened.
+        SubjectReopened = 5 "SUBJECT_REOPENED",
+        /// A field of the customer's record changed.
+        RecordChanged = 6 "RECORD_CHANGED",
+        /// Somebody had changed it since; left as it is.
+        LeftModified = 7 "LEFT_MODIFIED",
+        /// An order had become live; left as it is.
+        LeftLive = 8 "LEFT_LIVE",
+        /// More effects than are listed.
+        More = 9 "MORE",
+    }
+}
+
+/// One thing a close-out or a reversal did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Where.
+    pub side: Side,
+    /// What.
+    pub kind: EffectKind,
+    /// To which resource.
+    pub resource: String,
+    /// Which field, for a changed record.
+    pub field: String,
+    /// Before.
+    pub before: String,
+    /// After.
+    pub after: String,
+}
+
+impl Effect {
+    /// An effect on a resource as a whole.
+    pub fn new(side: Side, kind: EffectKind, resource: impl ToString, before: &str, after: &str) -> Self {
+        Self {
+            side,
+            kind,
+            resource: resource.to_string(),
+            field: String::new(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
+    }
+
+    /// The fields of a record that differ.
+    pub fn changes<'a>(
+        side: Side,
+        resource: &'a str,
+        before: Vec<(&'static str, String)>,
+        after: Vec<(&'static str, String)>,
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        before.into_iter().zip(after).filter(|(before, after)| before != after).map(
+            move |((field, before), (_, after))| Self {
+                field: field.to_owned(),
+                ..Self::new(side, EffectKind::RecordChanged, resource, &before, &after)
+            },
+        )
+    }
+}
+
+/// The subject just before its close-out. Reopening brings it back to this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Code of its state.
+    pub state: i16,
+    /// The state's word.
+    pub state_word: String,
+    /// Stage id of an opportunity.
+    pub stage: String,
+    /// Days in that stage.
+    pub days_in_stage: i64,
+    /// Days since it was created.
+    pub days_open: i64,
+    /// What it was worth.
+    pub amount: Money,
+    /// Who owned it.
+    pub owner: String,
+    /// Which team.
+    pub team: String,
+    /// When an opportunity was won, if it was.
+    pub won_at: Option<Time>,
+    /// For an order: how many of each line were cancelled before.
+    pub cancelled: Vec<i64>,
+}
+
+/// How a close-out was undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// When.
+    pub at: Time,
+    /// Who reopened the subject.
+    pub actor: String,
+    /// The person's words.
+    pub note: String,
+    /// What it did on this side.
+    pub effects: Vec<Effect>,
+}
+
+/// How far the news of a close or a reversal has come, and what the peer did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// How far.
+    pub propagation: Propagation,
+    /// What the peer answered.
+    pub outcome: Option<PeerOutcome>,
+    /// What it did.
+    pub effects: Vec<Effect>,
+}
+
+impl Delivery {
+    /// On its way.
+    pub const PENDING: Self = Self { propagation: Propagation::Pending, outcome: None, effects: Vec::new() };
+}
+
+/// The record of one close-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseOut {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub close_out_id: CloseOutId,
+    /// What was closed out.
+    pub subject: Record,
+    /// The customer, if there is one.
+    pub customer_id: Option<CustomerId>,
+    /// Which close-out of the subject it is, from 1.
+    pub episode: i64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Code of the reason.
+    pub reason_code: String,
+    /// Its version.
+    pub reason_version: i64,
+    /// Its class.
+    pub class: Option<OutcomeClass>,
+    /// The person's words.
+    pub detail: String,
+    /// The competitor named.
+    pub competitor_id: Option<CompetitorId>,
+    /// The subject just before.
+    pub snapshot: Snapshot,
+    /// Who closed it out.
+    pub actor: String,
+    /// When it counts as closed.
+    pub closed_at: Time,
+    /// The date was given by the caller.
+    pub historical: bool,
+    /// Whether it counts.
+    pub state: CloseOutState,
+    /// The close-out that caused it.
+    pub cause: Option<CloseOutId>,
+    /// How far it is from a person's call.
+    pub hop: i32,
+    /// The call's request id; none if a message caused it.
+    pub request_id: Option<Uuid>,
+    /// What it did on this side.
+    pub effects: Vec<Effect>,
+    /// The close on the other side.
+    pub delivery: Delivery,
+    /// How it was undone.
+    pub reversal: Option<Reversal>,
+    /// The reversal on the other side.
+    pub reversal_delivery: Option<Delivery>,
+}
+
+impl Keyed for CloseOut {
+    type Key = (TenantId, CloseOutId);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.close_out_id)
+    }
+}
+
+impl CloseOut {
+    /// When the customer was lost with it; none if it does not count as a loss.
+    pub fn loss_at(&self) -> Option<Time> {
+        loss_at(self.outcome, self.class, self.closed_at)
+    }
+}
+
+/// When a customer was lost with such a close-out; none if it does not count as a loss.
+pub fn loss_at(outcome: Outcome, class: Option<OutcomeClass>, closed_at: Time) -> Option<Time> {
+    let ended = matches!(outcome, Outcome::Lost | Outcome::Cancelled);
+    (ended && class.is_some_and(OutcomeClass::is_loss)).then_some(closed_at)
+}

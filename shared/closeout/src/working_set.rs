@@ -1,0 +1,265 @@
+//! The working set of one batch: rows that were loaded, changed in memory one command after the other, and saved once in
+//! their final state. A command that is refused is rolled back in memory, so it never leaves half a change.
+
+use crate::{
+    codes::Record,
+    episode::CloseOut,
+    fact::Outgoing,
+    ids::TenantId,
+    records::{AuditEntry, Lane, Received, TimelineEntry},
+    task::Task,
+    time::Time,
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A row that knows its key.
+pub trait Keyed: Clone {
+    /// Tenant first, then what names the row.
+    type Key: Ord + Clone;
+
+    /// Its key.
+    fn key(&self) -> Self::Key;
+}
+
+#[derive(Clone, Debug)]
+struct Slot<R> {
+    row: R,
+    fresh: bool,
+    changed: bool,
+}
+
+/// Rows of one table by key.
+#[derive(Debug)]
+pub struct Rows<R: Keyed> {
+    slots: BTreeMap<R::Key, Slot<R>>,
+    journal: Vec<(R::Key, Option<Slot<R>>)>,
+}
+
+impl<R: Keyed> Default for Rows<R> {
+    fn default() -> Self {
+        Self { slots: BTreeMap::new(), journal: Vec::new() }
+    }
+}
+
+impl<R: Keyed> Rows<R> {
+    /// Rows as they were loaded.
+    pub fn loaded(rows: impl IntoIterator<Item = R>) -> Self {
+        let slot = |row: R| (row.key(), Slot { row, fresh: false, changed: false });
+        Self { slots: rows.into_iter().map(slot).collect(), journal: Vec::new() }
+    }
+
+    /// The row with this key.
+    pub fn get(&self, key: &R::Key) -> Option<&R> {
+        self.slots.get(key).map(|slot| &slot.row)
+    }
+
+    /// The row with this key, to be changed.
+    pub fn edit(&mut self, key: &R::Key) -> Option<&mut R> {
+        let slot = self.slots.get_mut(key)?;
+        self.journal.push((key.clone(), Some(slot.clone())));
+        slot.changed = true;
+        Some(&mut slot.row)
+    }
+
+    /// A new row.
+    pub fn insert(&mut self, row: R) {
+        let key = row.key();
+        let before = self.slots.insert(key.clone(), Slot { row, fresh: true, changed: true });
+        self.journal.push((key, before));
+    }
+
+    /// Every row, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &R> {
+        self.slots.values().map(|slot| &slot.row)
+    }
+
+    /// New rows, by key.
+    pub fn inserted(&self) -> Vec<&R> {
+        self.slots.values().filter(|slot| slot.fresh).map(|slot| &slot.row).collect()
+    }
+
+    /// Loaded rows that have changed, by key.
+    pub fn updated(&self) -> Vec<&R> {
+        self.slots.values().filter(|slot| slot.changed && !slot.fresh).map(|slot| &slot.row).collect()
+    }
+
+    /// Forgets how to go back beyond this point.
+    pub fn begin(&mut self) {
+        self.journal.clear();
+    }
+
+    /// Goes back to the last [`Rows::begin`].
+    pub fn rollback(&mut self) {
+        while let Some((key, before)) = self.journal.pop() {
+            match before {
+                Some(slot) => self.slots.insert(key, slot),
+                None => self.slots.remove(&key),
+            };
+        }
+    }
+}
+
+/// Entries that are only added.
+#[derive(Debug)]
+pub struct Log<T> {
+    entries: Vec<T>,
+    mark: usize,
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), mark: 0 }
+    }
+}
+
+impl<T> Log<T> {
+    /// Adds one.
+    pub fn push(&mut self, entry: T) {
+        self.entries.push(entry);
+    }
+
+    /// All of them, in order.
+    pub fn entries(&self) -> &[T] {
+        &self.entries
+    }
+
+    /// Those since the last [`Log::begin`].
+    pub fn recent(&self) -> &[T] {
+        self.entries.get(self.mark..).unwrap_or_default()
+    }
+
+    /// Forgets how to go back beyond this point.
+    pub fn begin(&mut self) {
+        self.mark = self.entries.len();
+    }
+
+    /// Goes back to the last [`Log::begin`].
+    pub fn rollback(&mut self) {
+        self.entries.truncate(self.mark);
+    }
+}
+
+/// Where new ids come from.
+pub type Ids = Box<dyn FnMut() -> Uuid + Send>;
+
+/// Who is behind the command or message that is being decided.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Whose data it may touch.
+    pub tenant_id: TenantId,
+    /// The principal.
+    pub actor: String,
+    /// The method, or `Apply` for a message.
+    pub method: &'static str,
+    /// Id of the call; none for a message.
+    pub request_id: Option<Uuid>,
+    /// Id of the message; none for a call.
+    pub message_id: Option<Uuid>,
+}
+
+/// The part of a working set that both services have.
+pub struct Common {
+    /// Time of the batch.
+    pub now: Time,
+    /// Where new ids come from.
+    ids: Ids,
+    /// Mirrors of the other side.
+    pub lanes: Rows<Lane>,
+    /// Messages that were applied.
+    pub received: Rows<Received>,
+    /// Tasks.
+    pub tasks: Rows<Task>,
+    /// How many open tasks a record had when the batch began, where a command makes one.
+    pub open_tasks: BTreeMap<(TenantId, Record), i64>,
+    /// Close-outs.
+    pub close_outs: Rows<CloseOut>,
+    /// Messages to send.
+    pub outgoing: Log<(TenantId, Outgoing)>,
+    /// Entries of customers' timelines.
+    pub timeline: Log<TimelineEntry>,
+    /// Entries of the audit trail.
+    pub audit: Log<AuditEntry>,
+}
+
+impl std::fmt::Debug for Common {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Common").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Common {
+    /// An empty working set.
+    pub fn new(now: Time, ids: Ids) -> Self {
+        Self {
+            now,
+            ids,
+            lanes: Rows::default(),
+            received: Rows::default(),
+            tasks: Rows::default(),
+            open_tasks: BTreeMap::new(),
+            close_outs: Rows::default(),
+            outgoing: Log::default(),
+            timeline: Log::default(),
+            audit: Log::default(),
+        }
+    }
+
+    /// A new id.
+    pub fn new_id(&mut self) -> Uuid {
+        (self.ids)()
+    }
+
+    /// A command begins: what is decided from here on can be rolled back.
+    pub fn begin(&mut self) {
+        self.lanes.begin();
+        self.received.begin();
+        self.tasks.begin();
+        self.close_outs.begin();
+        self.outgoing.begin();
+        self.timeline.begin();
+        self.audit.begin();
+    }
+
+    /// The command was refused: everything is as it was when it began.
+    pub fn rollback(&mut self) {
+        self.lanes.rollback();
+        self.received.rollback();
+        self.tasks.rollback();
+        self.close_outs.rollback();
+        self.outgoing.rollback();
+        self.timeline.rollback();
+        self.audit.rollback();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{TaskState, tests::task};
+
+    #[test]
+    fn a_rolled_back_command_leaves_no_trace() {
+        let mut rows = Rows::loaded([task(TaskState::Open)]);
+        let key = task(TaskState::Open).key();
+        rows.edit(&key).unwrap().title = "kept".into();
+        rows.begin();
+        rows.edit(&key).unwrap().title = "first".into();
+        rows.edit(&key).unwrap().title = "second".into();
+        let mut new = task(TaskState::Open);
+        new.task_id.0 = Uuid::from_u128(77);
+        rows.insert(new);
+        rows.rollback();
+        assert_eq!(rows.get(&key).unwrap().title, "kept");
+        assert!(rows.inserted().is_empty());
+        assert_eq!(rows.updated().len(), 1);
+    }
+
+    #[test]
+    fn a_new_row_that_is_changed_again_stays_new() {
+        let mut rows = Rows::default();
+        rows.insert(task(TaskState::Open));
+        rows.edit(&task(TaskState::Open).key()).unwrap().title = "later".into();
+        assert_eq!((rows.inserted().len(), rows.updated().len()), (1, 0));
+    }
+}

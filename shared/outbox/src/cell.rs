@@ -1,0 +1,204 @@
+//! Values on their way between Rust and a database: what kinds of columns there are, and how each type of the kernel is
+//! written to and read from one or several of them. The one list that both databases share.
+
+use crate::db::{Error, Row};
+use crm_closeout::{
+    codes::Record,
+    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, OrderId, TaskId, TenantId},
+    money::{Currency, Money},
+    time::Time,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Kind of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `uuid`; 16 bytes in SQLite.
+    Uuid,
+    /// `bigint`.
+    Int,
+    /// `smallint`.
+    Small,
+    /// `boolean`.
+    Bool,
+    /// `text`.
+    Text,
+    /// `bytea`.
+    Bytes,
+}
+
+/// One value; `None` is NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Of kind `Uuid`.
+    Uuid(Option<Uuid>),
+    /// Of kind `Int`.
+    Int(Option<i64>),
+    /// Of kind `Small`.
+    Small(Option<i16>),
+    /// Of kind `Bool`.
+    Bool(Option<bool>),
+    /// Of kind `Text`.
+    Text(Option<String>),
+    /// Of kind `Bytes`.
+    Bytes(Option<Vec<u8>>),
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+}
+
+/// A type that fills one or several columns.
+pub trait Part: Sized {
+    /// The columns of a field with this name.
+    fn columns(name: &str) -> Vec<Column>;
+
+    /// Writes the cells of a value; none: NULL in each.
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>);
+
+    /// Reads the next cells of a row; none: NULL.
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error>;
+}
+
+impl<T: Part> Part for Option<T> {
+    fn columns(name: &str) -> Vec<Column> {
+        T::columns(name)
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        T::write(value.and_then(Option::as_ref), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        T::read(row, at).map(Some)
+    }
+}
+
+macro_rules! plain {
+    ($type:ty, $kind:ident) => {
+        impl Part for $type {
+            fn columns(name: &str) -> Vec<Column> {
+                vec![Column { name: name.to_owned(), kind: Kind::$kind }]
+            }
+
+            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+                cells.push(Cell::$kind(value.cloned()));
+            }
+
+            fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+                *at += 1;
+                row.cell::<$type>(*at - 1)
+            }
+        }
+    };
+}
+
+plain!(Uuid, Uuid);
+plain!(i64, Int);
+plain!(i16, Small);
+plain!(bool, Bool);
+plain!(String, Text);
+plain!(Vec<u8>, Bytes);
+
+/// Implements [`Part`] for a type by way of a simpler one.
+#[macro_export]
+macro_rules! part_as {
+    ($type:ty, $plain:ty, $to:expr, $from:expr) => {
+        impl $crate::cell::Part for $type {
+            fn columns(name: &str) -> Vec<$crate::cell::Column> {
+                <$plain as $crate::cell::Part>::columns(name)
+            }
+
+            fn write(value: Option<&Self>, cells: &mut Vec<$crate::cell::Cell>) {
+                let to: fn(&$type) -> $plain = $to;
+                $crate::cell::Part::write(value.map(to).as_ref(), cells);
+            }
+
+            fn read(row: &$crate::db::Row, at: &mut usize) -> Result<Option<Self>, $crate::db::Error> {
+                let from: fn($plain) -> Result<$type, String> = $from;
+                let plain = <$plain as $crate::cell::Part>::read(row, at)?;
+                plain.map(from).transpose().map_err($crate::db::Error::Corrupt)
+            }
+        }
+    };
+}
+
+/// Implements [`Part`] for enumerations with stable codes.
+#[macro_export]
+macro_rules! part_code {
+    ($($type:ty),+ $(,)?) => {
+        $($crate::part_as!(
+            $type,
+            i16,
+            |value| crm_closeout::codes::Code::code(*value),
+            |code| crm_closeout::codes::Code::from_code(i32::from(code)).map_err(|e| e.to_string())
+        );)+
+    };
+}
+
+part_as!(i32, i64, |value| i64::from(*value), |value| i32::try_from(value).map_err(|e| e.to_string()));
+part_as!(TenantId, Uuid, |id| id.0, |id| Ok(TenantId(id)));
+part_as!(CustomerId, Uuid, |id| id.0, |id| Ok(CustomerId(id)));
+part_as!(OpportunityId, Uuid, |id| id.0, |id| Ok(OpportunityId(id)));
+part_as!(OrderId, Uuid, |id| id.0, |id| Ok(OrderId(id)));
+part_as!(TaskId, Uuid, |id| id.0, |id| Ok(TaskId(id)));
+part_as!(CloseOutId, Uuid, |id| id.0, |id| Ok(CloseOutId(id)));
+part_as!(CompetitorId, Uuid, |id| id.0, |id| Ok(CompetitorId(id)));
+part_as!(Time, i64, |time| time.0, |micros| Ok(Time(micros)));
+part_as!(Currency, String, |currency| currency.to_string(), |text| {
+    Currency::parse(&text).ok_or_else(|| format!("{text:?} is no currency"))
+});
+
+/// Implements [`Part`] for a type that fills two columns, named after the field with these endings.
+macro_rules! pair {
+    ($type:ty, $first:literal: $a:ty, $second:literal: $b:ty, $to:expr, $from:expr) => {
+        impl Part for $type {
+            fn columns(name: &str) -> Vec<Column> {
+                let mut columns = <$a>::columns(&format!("{name}{}", $first));
+                columns.extend(<$b>::columns(&format!("{name}{}", $second)));
+                columns
+            }
+
+            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+                let to: fn(&$type) -> ($a, $b) = $to;
+                let (first, second) = value.map(to).unzip();
+                Part::write(first.as_ref(), cells);
+                Part::write(second.as_ref(), cells);
+            }
+
+            fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+                let from: fn($a, $b) -> $type = $from;
+                Ok(<$a>::read(row, at)?.zip(<$b>::read(row, at)?).map(|(first, second)| from(first, second)))
+            }
+        }
+    };
+}
+
+pair!(Record, "_kind": crm_closeout::codes::RecordKind, "_id": Uuid, |r| (r.kind, r.id), Record::new);
+pair!(Money, "_minor": i64, "_currency": Currency, |m| (m.minor, m.currency), |minor, currency| Money { minor, currency });
+
+/// A value kept as JSON text: it is loaded and saved whole and never searched.
+pub trait JsonText: Sized {
+    /// As JSON.
+    fn to_json(&self) -> Value;
+
+    /// Back; none: not written by this program.
+    fn from_json(value: &Value) -> Option<Self>;
+}
+
+/// Implements [`Part`] for types that are kept as JSON text.
+#[macro_export]
+macro_rules! part_json {
+    ($($type:ty),+ $(,)?) => {
+        $($crate::part_as!($type, String, |value| $crate::cell::JsonText::to_json(value).to_string(), |text| {
+            let value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+            $crate::cell::JsonText::from_json(&value).ok_or_else(|| format!("not a {}: {text}", stringify!($type)))
+        });)+
+    };
+}

@@ -1,0 +1,391 @@
+//! The database: PostgreSQL or the embedded SQLite, behind one face. Only [`Tx`] writes, and only the writer's own task
+//! begins one: no call of a client can be cancelled in the middle of a transaction, so none can be left open on a pooled
+//! connection (a defect of sqlx 0.9.0, see its issue 4385).
+
+use crate::{
+    cell::{Cell, Kind, Part},
+    sql::{Args, Sql},
+    table::Table,
+};
+use sqlx::{
+    AssertSqlSafe, Postgres, Row as _, SqlSafeStr, Sqlite, Transaction,
+    migrate::Migrator,
+    postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow},
+    query::Query,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
+};
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// What went wrong in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached, or it is shutting down, full or read-only. Nothing was committed.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// Another transaction was in the way (deadlock, lock timeout). Nothing was committed; running it again helps.
+    #[error("the database is contended: {0}")]
+    Contention(String),
+    /// The data of this transaction was refused, by this constraint if it names one. Nothing was committed.
+    #[error("the data was refused ({constraint}): {text}")]
+    Data {
+        /// Name of the constraint, or empty.
+        constraint: String,
+        /// The database's words.
+        text: String,
+    },
+    /// A row that this program cannot have written, or a statement that the schema does not know.
+    #[error("the stored data is corrupt: {0}")]
+    Corrupt(String),
+    /// The connection broke while the commit was under way: it may have happened or not.
+    #[error("it is unknown whether the commit happened: {0}")]
+    CommitUnknown(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let text = error.to_string();
+        let sqlx::Error::Database(database) = &error else {
+            return match error {
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnIndexOutOfBounds { .. } => Self::Corrupt(text),
+                _ => Self::Unavailable(text),
+            };
+        };
+        let code = database.code().unwrap_or_default().into_owned();
+        if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+            return sqlite_error(&code, text);
+        }
+        match code.get(..2) {
+            _ if matches!(code.as_str(), "40P01" | "40001" | "55P03") => Self::Contention(text),
+            Some("22" | "23") => Self::Data { constraint: database.constraint().unwrap_or_default().to_owned(), text },
+            Some("42") => Self::Corrupt(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}
+
+/// SQLite's extended result codes (sqlite.org/rescode.html): the low byte is the class.
+fn sqlite_error(code: &str, text: String) -> Error {
+    match code.parse::<i32>().unwrap_or_default() & 0xff {
+        5 | 6 => Error::Contention(text),
+        18 | 19 | 20 => {
+            let constraint = text.rsplit("constraint failed: ").next().unwrap_or_default().to_owned();
+            Error::Data { constraint, text }
+        }
+        1 | 11 | 26 => Error::Corrupt(text),
+        _ => Error::Unavailable(text),
+    }
+}
+
+/// Migrations of one set of tables, for both databases: same numbers, names and tables.
+#[derive(Debug)]
+pub struct Migrations {
+    /// For PostgreSQL.
+    pub postgres: Migrator,
+    /// For SQLite.
+    pub sqlite: Migrator,
+}
+
+/// An open database: a small pool for the writer, another for reads, so that neither can starve the other.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pools: Pools,
+    statements: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    Postgres { writer: PgPool, reads: PgPool },
+    Sqlite { writer: SqlitePool, reads: SqlitePool },
+}
+
+const ACQUIRE: Duration = Duration::from_millis(500);
+const CONNECT: Duration = Duration::from_secs(5);
+const READERS: u32 = 8;
+
+impl Db {
+    /// Opens `postgres://...` or `sqlite://FILE`; a SQLite file is made if it is not there.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let pools = match url.strip_prefix("sqlite://") {
+            Some(file) => open_sqlite(file).await?,
+            None => open_postgres(url).await?,
+        };
+        Ok(Self { pools, statements: Arc::default() })
+    }
+
+    /// True for the embedded database, which this process alone uses.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.pools, Pools::Sqlite { .. })
+    }
+
+    /// Brings the schema up to date: the shared tables first, then the service's own.
+    pub async fn migrate(&self, own: Migrations) -> Result<(), Error> {
+        let shared =
+            Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") };
+        for mut migrations in [shared, own] {
+            let result = match &self.pools {
+                Pools::Postgres { writer, .. } => migrations.postgres.set_ignore_missing(true).run(writer).await,
+                Pools::Sqlite { writer, .. } => migrations.sqlite.set_ignore_missing(true).run(writer).await,
+            };
+            result.map_err(|error| Error::Corrupt(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// How many statements were run so far, BEGIN and COMMIT not counted.
+    pub fn statement_count(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Begins a transaction. For the writer alone, in a task of its own that nothing cancels.
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        let inner = match &self.pools {
+            Pools::Postgres { writer, .. } => Inner::Postgres(writer.begin().await?),
+            Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        };
+        Ok(Tx { inner, statements: self.statements.clone() })
+    }
+
+    /// Reads, outside any transaction: each statement sees what is committed when it begins.
+    pub async fn read(&self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        match &self.pools {
+            Pools::Postgres { reads, .. } => Ok(wrap_pg(pg_query(sql, args).fetch_all(reads).await?)),
+            Pools::Sqlite { reads, .. } => Ok(wrap_sqlite(sqlite_query(sql, args).fetch_all(reads).await?)),
+        }
+    }
+
+    /// Reads rows of a table by a query that lists its columns.
+    pub async fn read_table<R: Table>(&self, sql: &Sql, args: Args) -> Result<Vec<R>, Error> {
+        self.read(sql, args).await?.iter().map(R::read).collect()
+    }
+
+    /// Reads one row of a table by key.
+    pub async fn get<R: Table>(&self, key: &R::Key) -> Result<Option<R>, Error> {
+        let args = Args::rows(&R::statements().key, vec![R::key_cells(key)]);
+        Ok(self.read_table::<R>(&R::statements().read, args).await?.pop())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Postgres { writer, reads } => {
+                writer.close().await;
+                reads.close().await;
+            }
+            Pools::Sqlite { writer, reads } => {
+                reads.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<Pools, Error> {
+    let options = PgConnectOptions::from_str(url)?.options([
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ]);
+    // The writer's statements reach rows by key at every batch size: a plan that reads a whole table is never right.
+    let for_writer = options.clone().application_name("closeout-writer").options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_seqscan", "off"),
+    ]);
+    let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(CONNECT);
+    let writer = pool(2).min_connections(1).connect_with(for_writer).await?;
+    let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(options.application_name("closeout-reads"));
+    Ok(Pools::Postgres { writer, reads })
+}
+
+async fn open_sqlite(file: &str) -> Result<Pools, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5));
+    let writer =
+        SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
+    let reads = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(ACQUIRE)
+        .connect_lazy_with(options.read_only(true));
+    Ok(Pools::Sqlite { writer, reads })
+}
+
+/// A transaction of the writer.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Inner,
+    statements: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Tx {
+    /// Runs a statement; answers how many rows it wrote.
+    pub async fn execute(&mut self, sql: &Sql, args: Args) -> Result<u64, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Ok(match &mut self.inner {
+            Inner::Postgres(tx) => pg_query(sql, args).execute(&mut **tx).await?.rows_affected(),
+            Inner::Sqlite(tx) => sqlite_query(sql, args).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    /// Runs a query.
+    pub async fn rows(&mut self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Ok(match &mut self.inner {
+            Inner::Postgres(tx) => wrap_pg(pg_query(sql, args).fetch_all(&mut **tx).await?),
+            Inner::Sqlite(tx) => wrap_sqlite(sqlite_query(sql, args).fetch_all(&mut **tx).await?),
+        })
+    }
+
+    /// Runs a query that lists the columns of a table.
+    pub async fn table_rows<R: Table>(&mut self, sql: &Sql, args: Args) -> Result<Vec<R>, Error> {
+        self.rows(sql, args).await?.iter().map(R::read).collect()
+    }
+
+    /// Commits. After an error of the connection nobody knows whether it happened.
+    pub async fn commit(self) -> Result<(), Error> {
+        let result = match self.inner {
+            Inner::Postgres(tx) => tx.commit().await,
+            Inner::Sqlite(tx) => tx.commit().await,
+        };
+        result.map_err(|error| match Error::from(error) {
+            Error::Unavailable(text) => Error::CommitUnknown(text),
+            other => other,
+        })
+    }
+
+    /// Rolls back.
+    pub async fn rollback(self) -> Result<(), Error> {
+        match self.inner {
+            Inner::Postgres(tx) => tx.rollback().await?,
+            Inner::Sqlite(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+// The texts are templates of this program filled with names of this program (see `Sql`); values are always bound.
+fn text(sql: &Arc<str>) -> impl SqlSafeStr + use<> {
+    AssertSqlSafe(sql.clone())
+}
+
+fn pg_query(sql: &Sql, args: Args) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(text(&sql.postgres));
+    let mut columns: Vec<Vec<Cell>> = args.kinds.iter().map(|_| Vec::with_capacity(args.rows.len())).collect();
+    for row in args.rows {
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.push(cell);
+        }
+    }
+    for (kind, cells) in args.kinds.iter().zip(columns) {
+        query = bind_array(query, *kind, cells);
+    }
+    for cell in args.values {
+        query = match cell {
+            Cell::Uuid(value) => query.bind(value),
+            Cell::Int(value) => query.bind(value),
+            Cell::Small(value) => query.bind(value),
+            Cell::Bool(value) => query.bind(value),
+            Cell::Text(value) => query.bind(value),
+            Cell::Bytes(value) => query.bind(value),
+        };
+    }
+    query
+}
+
+macro_rules! pick {
+    ($cells:expr, $variant:ident) => {
+        $cells.into_iter().map(|cell| if let Cell::$variant(value) = cell { value } else { None }).collect::<Vec<_>>()
+    };
+}
+
+fn bind_array(
+    query: Query<'static, Postgres, PgArguments>,
+    kind: Kind,
+    cells: Vec<Cell>,
+) -> Query<'static, Postgres, PgArguments> {
+    match kind {
+        Kind::Uuid => query.bind(pick!(cells, Uuid)),
+        Kind::Int => query.bind(pick!(cells, Int)),
+        Kind::Small => query.bind(pick!(cells, Small)),
+        Kind::Bool => query.bind(pick!(cells, Bool)),
+        Kind::Text => query.bind(pick!(cells, Text)),
+        Kind::Bytes => query.bind(pick!(cells, Bytes)),
+    }
+}
+
+fn sqlite_query(sql: &Sql, args: Args) -> Query<'static, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(text(&sql.sqlite));
+    if !args.kinds.is_empty() {
+        query = query.bind(args.json());
+    }
+    for cell in args.values {
+        query = match cell {
+            Cell::Uuid(value) => query.bind(value),
+            Cell::Int(value) => query.bind(value),
+            Cell::Small(value) => query.bind(value),
+            Cell::Bool(value) => query.bind(value),
+            Cell::Text(value) => query.bind(value),
+            Cell::Bytes(value) => query.bind(value),
+        };
+    }
+    query
+}
+
+/// A row that a query returned.
+#[derive(Debug)]
+pub enum Row {
+    /// From PostgreSQL.
+    Postgres(PgRow),
+    /// From SQLite.
+    Sqlite(SqliteRow),
+}
+
+fn wrap_pg(rows: Vec<PgRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Postgres).collect()
+}
+
+fn wrap_sqlite(rows: Vec<SqliteRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Sqlite).collect()
+}
+
+impl Row {
+    /// The value of one column, by index; none: NULL.
+    pub(crate) fn cell<T>(&self, index: usize) -> Result<Option<T>, Error>
+    where
+        T: for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+        T: for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+    {
+        Ok(match self {
+            Self::Postgres(row) => row.try_get(index)?,
+            Self::Sqlite(row) => row.try_get(index)?,
+        })
+    }
+
+    /// The value that begins at this column.
+    pub fn get<T: Part>(&self, index: usize) -> Result<T, Error> {
+        let mut at = index;
+        T::read(self, &mut at)?.ok_or_else(|| Error::Corrupt(format!("column {index} of a query is NULL")))
+    }
+}

@@ -1,0 +1,168 @@
+//! Tables: a row type, its columns and its key are named once, and the statements of both databases follow from that.
+
+use crate::{
+    cell::{Cell, Column},
+    db::{Error, Row, Tx},
+    sql::{Args, Sql},
+};
+use crm_closeout::working_set::{Keyed, Rows};
+
+/// The statements of a table.
+#[derive(Debug)]
+pub struct Statements {
+    /// Every column, in order.
+    pub columns: Vec<Column>,
+    /// Columns of the key, in order.
+    pub key: Vec<Column>,
+    /// Column list for a query of this table under the name `t`.
+    pub list: String,
+    /// Adds rows.
+    pub insert: Sql,
+    /// Adds rows where there is none with that key.
+    pub insert_missing: Sql,
+    /// Overwrites rows by key.
+    pub update: Sql,
+    /// Locks and reads rows by key, in the order of the key.
+    pub lock: Sql,
+    /// Reads rows by key.
+    pub read: Sql,
+}
+
+impl Statements {
+    /// The statements of a table with these columns, `key` of which are its key.
+    pub fn new(table: &str, columns: Vec<Column>, key: Vec<Column>) -> Self {
+        let names = |columns: &[Column], prefix: &str| {
+            columns.iter().map(|column| format!("{prefix}{}", column.name)).collect::<Vec<_>>().join(", ")
+        };
+        let on_key = key.iter().map(|c| format!("t.{0} = r.{0}", c.name)).collect::<Vec<_>>().join(" AND ");
+        let (all, from_r, list) = (names(&columns, ""), names(&columns, "r."), names(&columns, "t."));
+        let (bare_key, key_of_t) = (names(&key, ""), names(&key, "t."));
+        let set = columns.iter().filter(|column| !key.contains(column));
+        let set = set.map(|column| format!("{0} = r.{0}", column.name)).collect::<Vec<_>>().join(", ");
+        // `WHERE true` lets SQLite's grammar tell ON CONFLICT from a join's ON.
+        let insert = format!("INSERT INTO {table} ({all}) SELECT {from_r} FROM {{rows}} WHERE true");
+        let by_key = format!("SELECT {list} FROM {{rows}} CROSS JOIN {table} AS t WHERE {on_key}");
+        Self {
+            insert: Sql::new(&insert, &columns),
+            insert_missing: Sql::new(&format!("{insert} ON CONFLICT ({bare_key}) DO NOTHING"), &columns),
+            update: Sql::new(&format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on_key}"), &columns),
+            lock: Sql::new(&format!("{by_key} ORDER BY {key_of_t} {{lock}}"), &key),
+            read: Sql::new(&by_key, &key),
+            columns,
+            key,
+            list,
+        }
+    }
+}
+
+/// A row type with its table.
+pub trait Table: Keyed {
+    /// Its statements.
+    fn statements() -> &'static Statements;
+
+    /// The cells of a row, one for each column.
+    fn cells(&self) -> Vec<Cell>;
+
+    /// The cells of a key, one for each column of the key.
+    fn key_cells(key: &Self::Key) -> Vec<Cell>;
+
+    /// Reads a row whose columns are those of the table, in order.
+    fn read(row: &Row) -> Result<Self, Error>;
+}
+
+/// Names the table, the key and the fields of a row type, in the order of the columns.
+#[macro_export]
+macro_rules! table {
+    ($type:ty = $table:literal, key |$keyvar:ident| [$($key:ident: $key_type:ty = $key_value:expr),+], { $($field:ident: $field_type:ty),+ $(,)? }) => {
+        impl $crate::table::Table for $type {
+            fn statements() -> &'static $crate::table::Statements {
+                static STATEMENTS: std::sync::LazyLock<$crate::table::Statements> = std::sync::LazyLock::new(|| {
+                    let mut columns = Vec::new();
+                    $(columns.extend(<$field_type as $crate::cell::Part>::columns(stringify!($field)));)+
+                    let mut key = Vec::new();
+                    $(key.extend(<$key_type as $crate::cell::Part>::columns(stringify!($key)));)+
+                    $crate::table::Statements::new($table, columns, key)
+                });
+                &STATEMENTS
+            }
+
+            fn cells(&self) -> Vec<$crate::cell::Cell> {
+                let mut cells = Vec::with_capacity(24);
+                $($crate::cell::Part::write(Some(&self.$field), &mut cells);)+
+                cells
+            }
+
+            fn key_cells($keyvar: &Self::Key) -> Vec<$crate::cell::Cell> {
+                $crate::cells![$($key_value),+]
+            }
+
+            fn read(row: &$crate::db::Row) -> Result<Self, $crate::db::Error> {
+                let mut at = 0;
+                Ok(Self {
+                    $($field: <$field_type as $crate::cell::Part>::read(row, &mut at)?
+                        .ok_or_else(|| $crate::db::Error::Corrupt(concat!($table, ".", stringify!($field), " is NULL").into()))?,)+
+                })
+            }
+        }
+    };
+}
+
+/// Locks and loads rows by key.
+pub async fn lock<R: Table>(tx: &mut Tx, keys: &[R::Key]) -> Result<Rows<R>, Error> {
+    by_key(tx, &R::statements().lock, keys).await
+}
+
+/// Loads rows by key; something else is locked that keeps them still.
+pub async fn load<R: Table>(tx: &mut Tx, keys: &[R::Key]) -> Result<Rows<R>, Error> {
+    by_key(tx, &R::statements().read, keys).await
+}
+
+async fn by_key<R: Table>(tx: &mut Tx, sql: &Sql, keys: &[R::Key]) -> Result<Rows<R>, Error> {
+    if keys.is_empty() {
+        return Ok(Rows::default());
+    }
+    let args = Args::rows(&R::statements().key, keys.iter().map(R::key_cells).collect());
+    Ok(Rows::loaded(tx.table_rows::<R>(sql, args).await?))
+}
+
+/// Adds rows.
+pub async fn insert<'a, R: Table + 'a>(tx: &mut Tx, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
+    write(tx, &R::statements().insert, rows).await.map(|_| ())
+}
+
+/// Adds the rows whose key is not there yet.
+pub async fn insert_missing<'a, R: Table + 'a>(
+    tx: &mut Tx,
+    rows: impl IntoIterator<Item = &'a R>,
+) -> Result<(), Error> {
+    write(tx, &R::statements().insert_missing, rows).await.map(|_| ())
+}
+
+/// Overwrites loaded rows. One that is gone means that something outside the program wrote to the table.
+pub async fn update<'a, R: Table + 'a>(tx: &mut Tx, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
+    let (expected, written) = write(tx, &R::statements().update, rows).await?;
+    if expected == written {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!("{written} of {expected} loaded rows were there to be updated")))
+}
+
+/// Saves what is new and what has changed.
+pub async fn save<R: Table>(tx: &mut Tx, rows: &Rows<R>) -> Result<(), Error> {
+    insert(tx, rows.inserted()).await?;
+    update(tx, rows.updated()).await
+}
+
+async fn write<'a, R: Table + 'a>(
+    tx: &mut Tx,
+    sql: &Sql,
+    rows: impl IntoIterator<Item = &'a R>,
+) -> Result<(u64, u64), Error> {
+    let cells: Vec<_> = rows.into_iter().map(R::cells).collect();
+    if cells.is_empty() {
+        return Ok((0, 0));
+    }
+    let expected = cells.len() as u64;
+    let written = tx.execute(sql, Args::rows(&R::statements().columns, cells)).await?;
+    Ok((expected, written))
+}

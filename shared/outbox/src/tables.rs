@@ -1,0 +1,241 @@
+//! The tables that both services have, bound to the kernel's records, and the outbox.
+
+use crate::{
+    cell::{Cell, Column, JsonText, Part},
+    db::{Error, Row},
+    part_code, part_json, table,
+};
+use crm_closeout::{
+    codes::{Record, RecordKind, Side},
+    episode::{
+        CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
+    },
+    fact::{MirrorState, PeerOutcome},
+    ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
+    money::{Currency, Money, Sums},
+    records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
+    task::{Task, TaskKind, TaskState},
+    time::Time,
+    working_set::Keyed,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+part_code!(
+    RecordKind,
+    TaskKind,
+    TaskState,
+    Outcome,
+    OutcomeClass,
+    CloseOutState,
+    Propagation,
+    MirrorState,
+    PeerOutcome,
+);
+part_json!(Vec<Effect>, Snapshot, Reversal, Sums<3>, Sums<4>);
+
+/// A message that the other side has not confirmed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// The lane.
+    pub record: Record,
+    /// Place in the lane.
+    pub number: i64,
+    /// Id of the message.
+    pub message_id: Uuid,
+    /// The encoded message.
+    pub payload: Vec<u8>,
+    /// The close-out whose delivery it is.
+    pub close_out_id: Option<CloseOutId>,
+    /// That of its reversal.
+    pub reversal: bool,
+    /// When it was written.
+    pub created_at: Time,
+    /// Until then one process holds it.
+    pub lease_until: Time,
+    /// Times it was claimed from the table.
+    pub attempts: i64,
+    /// Refused; an operator has to look.
+    pub parked: bool,
+    /// Why.
+    pub fault: String,
+}
+
+impl Keyed for OutboxRow {
+    type Key = (TenantId, Record, i64);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.record, self.number)
+    }
+}
+
+table!(OutboxRow = "outbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
+    tenant_id: TenantId, record: Record, number: i64, message_id: Uuid, payload: Vec<u8>, close_out_id: Option<CloseOutId>,
+    reversal: bool, created_at: Time, lease_until: Time, attempts: i64, parked: bool, fault: String,
+});
+
+table!(Received = "inbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
+    tenant_id: TenantId, record: Record, number: i64, message_id: Uuid, hash: Vec<u8>, outcome: PeerOutcome,
+    effects: Vec<Effect>, received_at: Time,
+});
+
+table!(Lane = "lane", key |key| [tenant_id: TenantId = key.0, record: Record = key.1], {
+    tenant_id: TenantId, record: Record, last_number: i64, customer_id: Option<CustomerId>, parent_id: Option<Uuid>,
+    state: Option<MirrorState>, epoch: i64, owner: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
+    outcome: Option<Outcome>, class: Option<OutcomeClass>, loss_at: Option<Time>, success_at: Option<Time>,
+});
+
+table!(
+    Answered = "idempotency",
+    key |key| [tenant_id: TenantId = key.0, principal: String = key.1, method: String = key.2, request_id: Uuid = key.3],
+    {
+        tenant_id: TenantId, principal: String, method: String, request_id: Uuid, fingerprint: Vec<u8>, reply: Vec<u8>,
+        close_out_id: Option<CloseOutId>, lane: Option<Record>, number: Option<i64>, answered_at: Time,
+    }
+);
+
+table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = key.1], {
+    tenant_id: TenantId, task_id: TaskId, root: Record, kind: TaskKind, title: String, assignee: String,
+    due_at: Option<Time>, state: TaskState, prior_state: Option<TaskState>, closed_by: Option<CloseOutId>,
+    created_at: Time, updated_at: Time, version: i64,
+});
+
+table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out_id: CloseOutId = key.1], {
+    tenant_id: TenantId, close_out_id: CloseOutId, subject: Record, customer_id: Option<CustomerId>, episode: i64,
+    outcome: Outcome, reason_code: String, reason_version: i64, class: Option<OutcomeClass>, detail: String,
+    competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,
+    state: CloseOutState, cause: Option<CloseOutId>, hop: i32, request_id: Option<Uuid>, effects: Vec<Effect>,
+    delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>,
+});
+
+impl Part for Delivery {
+    fn columns(name: &str) -> Vec<Column> {
+        let mut columns = Propagation::columns(&format!("{name}_propagation"));
+        columns.extend(PeerOutcome::columns(&format!("{name}_outcome")));
+        columns.extend(Vec::<Effect>::columns(&format!("{name}_effects")));
+        columns
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        Part::write(value.map(|delivery| &delivery.propagation), cells);
+        Part::write(value.and_then(|delivery| delivery.outcome.as_ref()), cells);
+        Part::write(value.map(|delivery| &delivery.effects), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let (propagation, outcome) = (Propagation::read(row, at)?, PeerOutcome::read(row, at)?);
+        let effects = Vec::<Effect>::read(row, at)?;
+        Ok(propagation.map(|propagation| Self { propagation, outcome, effects: effects.unwrap_or_default() }))
+    }
+}
+
+table!(
+    TimelineEntry = "timeline",
+    key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1, timeline_id: Uuid = key.2],
+    {
+        tenant_id: TenantId, customer_id: CustomerId, timeline_id: Uuid, happened_at: Time, kind: String,
+        record: Record, close_out_id: Option<CloseOutId>, actor: String, text: String,
+    }
+);
+
+table!(AuditEntry = "audit", key |key| [tenant_id: TenantId = key.0, audit_id: Uuid = key.1], {
+    tenant_id: TenantId, audit_id: Uuid, audited_at: Time, actor: String, method: String, request_id: Option<Uuid>,
+    message_id: Option<Uuid>, resource: String, version_before: i64, version_after: i64, state_before: String,
+    state_after: String, close_out_id: Option<CloseOutId>,
+});
+
+fn text(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
+}
+
+fn int(value: &Value, key: &str) -> Option<i64> {
+    value.get(key)?.as_i64()
+}
+
+impl JsonText for Effect {
+    fn to_json(&self) -> Value {
+        json!({
+            "side": self.side.word(), "kind": self.kind.word(), "resource": self.resource, "field": self.field,
+            "before": self.before, "after": self.after,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            side: *Side::ALL.iter().find(|side| value["side"] == side.word())?,
+            kind: *EffectKind::ALL.iter().find(|kind| value["kind"] == kind.word())?,
+            resource: text(value, "resource")?,
+            field: text(value, "field")?,
+            before: text(value, "before")?,
+            after: text(value, "after")?,
+        })
+    }
+}
+
+impl<T: JsonText> JsonText for Vec<T> {
+    fn to_json(&self) -> Value {
+        Value::Array(self.iter().map(JsonText::to_json).collect())
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(T::from_json).collect()
+    }
+}
+
+impl JsonText for Snapshot {
+    fn to_json(&self) -> Value {
+        json!({
+            "state": self.state, "state_word": self.state_word, "stage": self.stage, "days_in_stage": self.days_in_stage,
+            "days_open": self.days_open, "minor": self.amount.minor, "currency": self.amount.currency.as_str(),
+            "owner": self.owner, "team": self.team, "won_at": self.won_at.map(|at| at.0), "cancelled": self.cancelled,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            state: int(value, "state")?.try_into().ok()?,
+            state_word: text(value, "state_word")?,
+            stage: text(value, "stage")?,
+            days_in_stage: int(value, "days_in_stage")?,
+            days_open: int(value, "days_open")?,
+            amount: Money { minor: int(value, "minor")?, currency: Currency::parse(value["currency"].as_str()?)? },
+            owner: text(value, "owner")?,
+            team: text(value, "team")?,
+            won_at: value["won_at"].as_i64().map(Time),
+            cancelled: value["cancelled"].as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl JsonText for Reversal {
+    fn to_json(&self) -> Value {
+        json!({ "at": self.at.0, "actor": self.actor, "note": self.note, "effects": self.effects.to_json() })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            at: Time(int(value, "at")?),
+            actor: text(value, "actor")?,
+            note: text(value, "note")?,
+            effects: JsonText::from_json(&value["effects"])?,
+        })
+    }
+}
+
+impl<const N: usize> JsonText for Sums<N> {
+    fn to_json(&self) -> Value {
+        let entries = self.0.iter().map(|(currency, sums)| (currency.to_string(), Value::from(sums.to_vec())));
+        Value::Object(entries.collect())
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let entry = |(currency, sums): (&String, &Value)| {
+            let sums: Vec<i64> = sums.as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?;
+            Some((Currency::parse(currency)?, sums.try_into().ok()?))
+        };
+        value.as_object()?.iter().map(entry).collect::<Option<BTreeMap<_, _>>>().map(Self)
+    }
+}
