@@ -1,1 +1,19 @@
-//! crm-runtime
+//! What every service of the project runs on, whatever it does: listeners with limits and an orderly end, channels, callers,
+//! answers, the log. Nothing here knows a method, a table or a business word.
+//!
+//! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status` and
+//! [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`].
+
+mod accept;
+pub mod answer;
+pub mod auth;
+pub mod channel;
+mod deadline;
+mod guard;
+pub mod server;
+mod status;
+pub mod telemetry;
+#[cfg(test)]
+mod tests;
+
+pub use deadline::Deadline;

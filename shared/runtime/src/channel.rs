@@ -1,0 +1,163 @@
+//! Channels to the services. In flow a URL and what to show with each call; out comes a channel for the generated clients that
+//! connects at the first call and again whenever it must. What is called is not known here.
+
+use crate::{
+    auth::{PRINCIPAL, PeerToken, TENANT, is_principal, principal_rule},
+    status,
+};
+use crm_closeout::ids::TenantId;
+use std::time::Duration;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{self, Channel, Endpoint},
+};
+use tower::{ServiceExt, util::MapErr};
+
+/// How long a call to the peer may take, unless the request says otherwise; well below the lease of the messages in it.
+pub const PEER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A channel to the other service's peer listener.
+pub type PeerChannel = InterceptedService<PlainChannel, PeerCredentials>;
+/// A channel to a public listener.
+pub type PublicChannel = InterceptedService<PlainChannel, Identity>;
+
+type PlainChannel = MapErr<Channel, fn(transport::Error) -> Status>;
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// Not a URL of a service.
+    #[error("`{0}` is not a URL of a service; write it as http://host:port")]
+    Url(String),
+    /// The principal cannot be sent.
+    #[error("{0}")]
+    Principal(String),
+}
+
+/// A channel to the peer. It shows the token, if there is one, and gives each call [`PEER_DEADLINE`].
+/// Must be called within a tokio runtime; an unreachable peer shows at the first call, as UNAVAILABLE.
+pub fn connect(url: &str, token: Option<PeerToken>) -> Result<PeerChannel, ChannelError> {
+    let channel = endpoint(url)?
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(256 * 1024)
+        .concurrency_limit(32)
+        .connect_lazy();
+    Ok(InterceptedService::new(plain(channel), PeerCredentials { token }))
+}
+
+/// A channel to a public listener, on which every call is made by `identity`. Must be called within a tokio runtime.
+pub fn connect_as(url: &str, identity: Identity) -> Result<PublicChannel, ChannelError> {
+    let channel = endpoint(url)?
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .initial_stream_window_size(64 * 1024)
+        .connect_lazy();
+    Ok(InterceptedService::new(plain(channel), identity))
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, ChannelError> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| ChannelError::Url(url.to_owned()))?;
+    let uri = endpoint.uri();
+    if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) || !matches!(uri.path(), "" | "/") {
+        return Err(ChannelError::Url(url.to_owned()));
+    }
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(1))
+        .tcp_nodelay(true)
+        .keep_alive_while_idle(true)
+        .initial_connection_window_size(1024 * 1024)
+        .buffer_size(64))
+}
+
+fn plain(channel: Channel) -> PlainChannel {
+    channel.map_err(status::of_transport as fn(transport::Error) -> Status)
+}
+
+/// What the peer is shown with each call.
+#[derive(Clone, Debug)]
+pub struct PeerCredentials {
+    token: Option<PeerToken>,
+}
+
+impl Interceptor for PeerCredentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.token {
+            let header = token.header();
+            let mut value = MetadataValue::try_from(header.as_bytes())
+                .map_err(|_| Status::internal("the peer token cannot be sent"))?;
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        if !request.metadata().contains_key("grpc-timeout") {
+            request.set_timeout(PEER_DEADLINE);
+        }
+        Ok(request)
+    }
+}
+
+/// Who a client says it is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    tenant: MetadataValue<Ascii>,
+    principal: MetadataValue<Ascii>,
+}
+
+impl Identity {
+    /// Of a principal in a tenant; the principal needs 1 to 128 visible ASCII characters.
+    pub fn new(tenant: TenantId, principal: &str) -> Result<Self, ChannelError> {
+        let refused = || ChannelError::Principal(principal_rule());
+        if !is_principal(principal) {
+            return Err(refused());
+        }
+        Ok(Self {
+            tenant: MetadataValue::try_from(tenant.to_string()).map_err(|_| refused())?,
+            principal: MetadataValue::try_from(principal).map_err(|_| refused())?,
+        })
+    }
+}
+
+impl Interceptor for Identity {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(TENANT, self.tenant.clone());
+        request.metadata_mut().insert(PRINCIPAL, self.principal.clone());
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Caller;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_identity_reads_back_as_the_caller() {
+        let mut identity = Identity::new(TenantId(Uuid::from_u128(7)), "users/ana").unwrap();
+        let request = identity.call(Request::new(())).unwrap();
+        let caller = Caller::from_metadata(request.metadata()).unwrap();
+        assert_eq!(caller, Caller { tenant: TenantId(Uuid::from_u128(7)), principal: "users/ana".into() });
+        assert!(Identity::new(TenantId(Uuid::nil()), "ana smith").is_err());
+    }
+
+    #[test]
+    fn a_call_to_the_peer_has_a_deadline_and_keeps_a_given_one() {
+        let mut credentials = PeerCredentials { token: None };
+        let request = credentials.call(Request::new(())).unwrap();
+        assert!(request.metadata().contains_key("grpc-timeout"));
+        let mut request = Request::new(());
+        request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static("1S"));
+        assert_eq!(credentials.call(request).unwrap().metadata().get("grpc-timeout").unwrap(), "1S");
+    }
+
+    #[tokio::test]
+    async fn only_urls_of_services_are_taken() {
+        assert!(connect("http://127.0.0.1:50051", None).is_ok());
+        for url in ["", "127.0.0.1:50051", "https://host:1", "http://", "http://host/path", "host"] {
+            let error = connect(url, None).map(drop).unwrap_err();
+            assert!(error.to_string().contains("http://host:port"), "{url}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What every call of a listener passes: token, room, deadline, and on the way back a status that means what it says.
+//! In flows an HTTP request, out comes a response that is never an error and never a panic. Methods are not known here.
+
+use crate::{auth::PeerToken, deadline::Deadline, server::Limits, status};
+use futures::FutureExt;
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes};
+use tower::Service;
+
+/// Health is answered however full the process is, or it would be restarted for being busy.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// The routes of a listener behind everything that all its calls have in common.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    routes: Routes,
+    rules: Arc<Rules>,
+}
+
+struct Rules {
+    token: Option<PeerToken>,
+    limits: Limits,
+    room: Semaphore,
+    stopping: CancellationToken,
+}
+
+impl Guard {
+    pub(crate) fn new(routes: Routes, token: Option<PeerToken>, limits: Limits, stopping: CancellationToken) -> Self {
+        let room = Semaphore::new(limits.in_flight);
+        Self { routes: routes.prepare(), rules: Arc::new(Rules { token, limits, room, stopping }) }
+    }
+}
+
+impl Rules {
+    async fn answer(&self, mut routes: Routes, mut request: Request<Body>) -> Response<Body> {
+        if let Some(token) = &self.token
+            && let Err(status) = token.check(request.headers())
+        {
+            return status.into_http();
+        }
+        let path = request.uri().path().to_owned();
+        let place = self.room.try_acquire();
+        if place.is_err() && !path.starts_with(HEALTH) {
+            return status::overloaded().into_http();
+        }
+        let deadline = Deadline::of(request.headers(), self.limits.timeout);
+        request.extensions_mut().insert(deadline);
+        let call = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
+        match deadline.limit(call).await {
+            None => status::out_of_time().into_http(),
+            Some(Err(panic)) => status::panicked(&path, &*panic).into_http(),
+            Some(Ok(Ok(response))) => status::translate(response, path, &self.stopping),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Guard {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<Body>>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (routes, rules) = (self.routes.clone(), Arc::clone(&self.rules));
+        Box::pin(async move { Ok(rules.answer(routes, request).await) })
+    }
+}
