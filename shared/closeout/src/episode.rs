@@ -4,7 +4,7 @@
 use crate::{
     codes,
     codes::{Record, Side},
-    fact::PeerOutcome,
+    fact::{ClosedFact, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
     money::Money,
     time::Time,
@@ -255,6 +255,23 @@ impl Keyed for CloseOut {
 }
 
 impl CloseOut {
+    /// What the other side needs of it.
+    pub fn fact(&self, won_policy: Option<WonPolicy>) -> ClosedFact {
+        ClosedFact {
+            close_out_id: self.close_out_id,
+            cause: self.cause,
+            hop: self.hop,
+            outcome: self.outcome,
+            reason_code: self.reason_code.clone(),
+            reason_version: self.reason_version,
+            class: self.class,
+            detail: self.detail.clone(),
+            closed_at: self.closed_at,
+            historical: self.historical,
+            won_policy,
+        }
+    }
+
     /// When the customer was lost with it; none if it does not count as a loss.
     pub fn loss_at(&self) -> Option<Time> {
         loss_at(self.outcome, self.class, self.closed_at)

@@ -58,8 +58,6 @@ codes! {
     pub enum PeerOutcome {
         /// Done.
         Applied = 1 "APPLIED",
-        /// Done before.
-        Duplicate = 2 "DUPLICATE",
         /// Nothing was left to do.
         NoopAlreadyClosed = 3 "NOOP_ALREADY_CLOSED",
         /// Done, except for what somebody had changed since.

@@ -49,6 +49,11 @@ impl<R: Keyed> Rows<R> {
         Self { slots: rows.into_iter().map(slot).collect(), journal: Vec::new() }
     }
 
+    /// Adds a loaded row, unless one with its key is there.
+    pub fn add_loaded(&mut self, row: R) {
+        self.slots.entry(row.key()).or_insert(Slot { row, fresh: false, changed: false });
+    }
+
     /// The row with this key.
     pub fn get(&self, key: &R::Key) -> Option<&R> {
         self.slots.get(key).map(|slot| &slot.row)

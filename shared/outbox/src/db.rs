@@ -55,10 +55,9 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
         let sqlx::Error::Database(database) = &error else {
-            return match error {
-                sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnIndexOutOfBounds { .. } => Self::Corrupt(text),
-                _ => Self::Unavailable(text),
-            };
+            let corrupt =
+                matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnIndexOutOfBounds { .. });
+            return if corrupt { Self::Corrupt(text) } else { Self::Unavailable(text) };
         };
         let code = database.code().unwrap_or_default().into_owned();
         if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
@@ -77,7 +76,7 @@ impl From<sqlx::Error> for Error {
 fn sqlite_error(code: &str, text: String) -> Error {
     match code.parse::<i32>().unwrap_or_default() & 0xff {
         5 | 6 => Error::Contention(text),
-        18 | 19 | 20 => {
+        18..=20 => {
             let constraint = text.rsplit("constraint failed: ").next().unwrap_or_default().to_owned();
             Error::Data { constraint, text }
         }
@@ -269,9 +268,9 @@ impl Tx {
             Inner::Postgres(tx) => tx.commit().await,
             Inner::Sqlite(tx) => tx.commit().await,
         };
-        result.map_err(|error| match Error::from(error) {
-            Error::Unavailable(text) => Error::CommitUnknown(text),
-            other => other,
+        result.map_err(|error| {
+            let error = Error::from(error);
+            if let Error::Unavailable(text) = error { Error::CommitUnknown(text) } else { error }
         })
     }
 

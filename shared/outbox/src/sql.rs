@@ -20,18 +20,23 @@ impl Sql {
     /// becomes `FOR UPDATE OF t` where rows are locked one by one; `{skip}` the same, passing over what is locked; `{now}`
     /// the database's clock in microseconds.
     pub fn new(template: &str, rows: &[Column]) -> Self {
+        Self::each(template, template, rows)
+    }
+
+    /// Fills a template for each database, where one text does not serve both.
+    pub fn each(postgres: &str, sqlite: &str, rows: &[Column]) -> Self {
         let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        let postgres = template
+        let used = usize::from(postgres.contains("{rows}"));
+        let postgres = postgres
             .replace("{rows}", &unnest(rows))
             .replace("{lock}", "FOR UPDATE OF t")
             .replace("{skip}", "FOR UPDATE OF t SKIP LOCKED")
             .replace("{now}", now);
-        let sqlite = template
+        let sqlite = sqlite
             .replace("{rows}", &json_each(rows))
             .replace("{lock}", "")
             .replace("{skip}", "")
             .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)");
-        let used = usize::from(template.contains("{rows}"));
         Self { postgres: number(&postgres, used * rows.len()).into(), sqlite: number(&sqlite, used).into() }
     }
 

@@ -1,0 +1,263 @@
+//! What both services do to the shared part of a working set: tasks made, changed, cancelled and restored, audit and timeline
+//! entries, messages. One place, so that a close-out means the same on both sides.
+
+use crate::{
+    codes::{Record, RecordKind, Side},
+    episode::{CloseOutState, Delivery, Effect, EffectKind, Reversal},
+    fact::{Fact, MirrorState, Outgoing},
+    ids::{CloseOutId, CustomerId, TaskId, TenantId},
+    records::{AuditEntry, Lane, TimelineEntry},
+    refusal::{Refusal, RefusalKind, check_etag},
+    task::{MAX_OPEN, Task, TaskChange, TaskKind, TaskState},
+    time::Time,
+    working_set::{Cause, Common},
+};
+
+/// A task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask {
+    /// What it is for.
+    pub root: Record,
+    /// What kind of work.
+    pub kind: TaskKind,
+    /// What to do.
+    pub title: String,
+    /// Who shall do it.
+    pub assignee: String,
+    /// Until when.
+    pub due_at: Option<Time>,
+}
+
+/// A change of a record, for the audit trail.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Version before; 0: it was made.
+    pub from: i64,
+    /// Version after.
+    pub to: i64,
+    /// State before, in a word.
+    pub state_before: &'a str,
+    /// State after.
+    pub state_after: &'a str,
+    /// The close-out behind it.
+    pub close_out: Option<CloseOutId>,
+}
+
+impl Common {
+    /// Makes a task. `closed_by`: the close-out in force of its root, if that is closed.
+    pub fn create_task(
+        &mut self,
+        cause: &Cause,
+        new: &NewTask,
+        closed_by: Option<CloseOutId>,
+    ) -> Result<Task, Refusal> {
+        if let Some(close_out) = closed_by.filter(|_| new.kind != TaskKind::WinBack) {
+            return Err(Refusal::subject_closed(new.root, close_out));
+        }
+        if self.open_count(cause.tenant_id, new.root) >= MAX_OPEN {
+            let message = format!("{} has {MAX_OPEN} open tasks, the most allowed; close some first", new.root);
+            let refusal = Refusal::new(RefusalKind::Exhausted, "TOO_MANY_OPEN", new.root, message);
+            return Err(refusal.with("limit", MAX_OPEN));
+        }
+        Ok(self.add_task(cause, new))
+    }
+
+    /// Makes a task that a rule asks for, whatever the limits.
+    pub fn add_task(&mut self, cause: &Cause, new: &NewTask) -> Task {
+        let task = Task {
+            tenant_id: cause.tenant_id,
+            task_id: TaskId(self.new_id()),
+            root: new.root,
+            kind: new.kind,
+            title: new.title.clone(),
+            assignee: new.assignee.clone(),
+            due_at: new.due_at,
+            state: TaskState::Open,
+            prior_state: None,
+            closed_by: None,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 1,
+        };
+        self.tasks.insert(task.clone());
+        let change = Change { from: 0, to: 1, state_before: "", state_after: task.state.word(), close_out: None };
+        self.audit(cause, task.task_id, change);
+        task
+    }
+
+    fn open_count(&self, tenant: TenantId, root: Record) -> i64 {
+        let made = self.tasks.inserted();
+        let made = made.iter().filter(|task| task.tenant_id == tenant && task.root == root && task.state.is_open());
+        self.open_tasks.get(&(tenant, root)).copied().unwrap_or_default() + made.count() as i64
+    }
+
+    /// A person changes a task.
+    pub fn change_task(
+        &mut self,
+        cause: &Cause,
+        task_id: TaskId,
+        etag: &str,
+        change: &TaskChange,
+    ) -> Result<Task, Refusal> {
+        let now = self.now;
+        let task = self.tasks.edit(&(cause.tenant_id, task_id)).ok_or_else(|| Refusal::not_found(task_id))?;
+        check_etag(etag, task.version, task_id)?;
+        let before = task.state;
+        task.change(change.clone(), now)?;
+        let task = task.clone();
+        let change = Change {
+            from: task.version - 1,
+            to: task.version,
+            state_before: before.word(),
+            state_after: task.state.word(),
+            close_out: None,
+        };
+        self.audit(cause, task_id, change);
+        Ok(task)
+    }
+
+    /// A close-out cancels the open tasks of a record, those of `kept` kinds aside.
+    pub fn cancel_tasks(
+        &mut self,
+        cause: &Cause,
+        side: Side,
+        root: Record,
+        close_out: CloseOutId,
+        kept: &[TaskKind],
+    ) -> Vec<Effect> {
+        let of_root = |task: &&Task| task.tenant_id == cause.tenant_id && task.root == root;
+        let open = self.tasks.iter().filter(of_root).filter(|task| task.state.is_open() && !kept.contains(&task.kind));
+        let open: Vec<_> = open.map(|task| task.task_id).collect();
+        let mut effects = Vec::with_capacity(open.len());
+        for task_id in open {
+            let now = self.now;
+            let Some(task) = self.tasks.edit(&(cause.tenant_id, task_id)) else { continue };
+            let (before, version) = (task.state, task.version);
+            task.cancel_by(close_out, now);
+            let change = Change {
+                from: version,
+                to: version + 1,
+                state_before: before.word(),
+                state_after: TaskState::Cancelled.word(),
+                close_out: Some(close_out),
+            };
+            self.audit(cause, task_id, change);
+            let kind = EffectKind::TaskCancelled;
+            effects.push(Effect::new(side, kind, task_id, before.word(), TaskState::Cancelled.word()));
+        }
+        effects
+    }
+
+    /// The reversal of a close-out restores the tasks of a record which that close-out cancelled and nobody has touched.
+    pub fn restore_tasks(&mut self, cause: &Cause, side: Side, root: Record, close_out: CloseOutId) -> Vec<Effect> {
+        let of_close_out =
+            |task: &&Task| task.tenant_id == cause.tenant_id && task.root == root && task.closed_by == Some(close_out);
+        let cancelled: Vec<_> = self.tasks.iter().filter(of_close_out).map(|task| task.task_id).collect();
+        let mut effects = Vec::with_capacity(cancelled.len());
+        for task_id in cancelled {
+            let now = self.now;
+            let Some(task) = self.tasks.edit(&(cause.tenant_id, task_id)) else { continue };
+            if !task.restore(close_out, now) {
+                continue;
+            }
+            let (state, version) = (task.state, task.version);
+            let change = Change {
+                from: version - 1,
+                to: version,
+                state_before: TaskState::Cancelled.word(),
+                state_after: state.word(),
+                close_out: Some(close_out),
+            };
+            self.audit(cause, task_id, change);
+            let kind = EffectKind::TaskRestored;
+            effects.push(Effect::new(side, kind, task_id, TaskState::Cancelled.word(), state.word()));
+        }
+        effects
+    }
+
+    /// Adds an entry to the audit trail.
+    pub fn audit(&mut self, cause: &Cause, resource: impl ToString, change: Change<'_>) {
+        let entry = AuditEntry {
+            tenant_id: cause.tenant_id,
+            audit_id: self.new_id(),
+            audited_at: self.now,
+            actor: cause.actor.clone(),
+            method: cause.method.to_owned(),
+            request_id: cause.request_id,
+            message_id: cause.message_id,
+            resource: resource.to_string(),
+            version_before: change.from,
+            version_after: change.to,
+            state_before: change.state_before.to_owned(),
+            state_after: change.state_after.to_owned(),
+            close_out_id: change.close_out,
+        };
+        self.audit.push(entry);
+    }
+
+    /// Adds an entry to a customer's timeline.
+    pub fn tell(
+        &mut self,
+        cause: &Cause,
+        customer_id: CustomerId,
+        kind: &str,
+        record: Record,
+        close_out_id: Option<CloseOutId>,
+        text: String,
+    ) {
+        let entry = TimelineEntry {
+            tenant_id: cause.tenant_id,
+            customer_id,
+            timeline_id: self.new_id(),
+            happened_at: self.now,
+            kind: kind.to_owned(),
+            record,
+            close_out_id,
+            actor: cause.actor.clone(),
+            text,
+        };
+        self.timeline.push(entry);
+    }
+
+    /// Sends a fact: the `number`-th message of the record's lane.
+    pub fn send(
+        &mut self,
+        cause: &Cause,
+        lane: Record,
+        number: i64,
+        fact: Fact,
+        close_out: Option<(CloseOutId, bool)>,
+    ) {
+        let outgoing = Outgoing { lane, number, message_id: self.new_id(), fact, close_out };
+        self.outgoing.push((cause.tenant_id, outgoing));
+    }
+
+    /// The other side's records under a parent, as far as they are loaded.
+    pub fn children(&self, tenant: TenantId, parent: Record) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(move |lane| lane.tenant_id == tenant && lane.parent_id == Some(parent.id))
+    }
+
+    /// Live orders of an opportunity on the other side.
+    pub fn live_orders(&self, tenant: TenantId, opportunity: Record) -> Vec<Record> {
+        let orders = self.children(tenant, opportunity).filter(|lane| lane.record.kind == RecordKind::Order);
+        orders.filter(|lane| lane.state == Some(MirrorState::Live)).map(|lane| lane.record).collect()
+    }
+
+    /// The mirror of a record of the other side, for a decision that needs it: refused for now while nothing is known.
+    pub fn mirror(&self, tenant: TenantId, record: Record) -> Result<&Lane, Refusal> {
+        let lane = self.lanes.get(&(tenant, record)).filter(|lane| lane.state.is_some());
+        lane.ok_or_else(|| {
+            let message = format!("{record} is not known here yet; if it exists, try again in a moment");
+            Refusal::new(RefusalKind::NotYet(200), "PARENT_UNKNOWN", record, message)
+        })
+    }
+
+    /// Marks a close-out as reversed and adds what the reversal did here.
+    pub fn reverse(&mut self, cause: &Cause, close_out_id: CloseOutId, note: &str, effects: Vec<Effect>) {
+        let at = self.now;
+        let Some(close_out) = self.close_outs.edit(&(cause.tenant_id, close_out_id)) else { return };
+        close_out.state = CloseOutState::Reversed;
+        close_out.reversal = Some(Reversal { at, actor: cause.actor.clone(), note: note.to_owned(), effects });
+        close_out.reversal_delivery = Some(Delivery::PENDING);
+    }
+}

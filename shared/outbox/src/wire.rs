@@ -1,0 +1,340 @@
+//! The contract between the services in protobuf: facts to messages and back, effects, outcomes. Both services send and read
+//! them here and nowhere else. What comes from the peer is checked as if it came from a stranger.
+
+use crm_closeout::{
+    codes::{Code, Record, RecordKind, Side},
+    episode::{Effect, EffectKind, Outcome, OutcomeClass},
+    fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
+    ids::{CloseOutId, CustomerId, TenantId},
+    time::Time,
+};
+use crm_proto::{
+    common,
+    peer::{self, MessageOutcomeKind},
+};
+use prost::Message as _;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Effects listed in one outcome; the rest is counted.
+pub const MAX_EFFECTS: usize = 100;
+
+/// SHA-256 of some bytes.
+pub fn hash(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
+/// Why a message can not be applied. Nothing was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// A kind of event or lane of a newer version.
+    UnknownKind(String),
+    /// Not decodable, or something required is missing.
+    Malformed(String),
+    /// The number was used for another message.
+    SequenceReused(String),
+    /// The receiver's own fault.
+    Internal(String),
+}
+
+/// A message as it came in, its payload decoded if it can be.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// The lane.
+    pub record: Record,
+    /// Place in the lane.
+    pub number: i64,
+    /// Id of the message.
+    pub message_id: Uuid,
+    /// SHA-256 of the payload.
+    pub hash: Vec<u8>,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What became of an incoming message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Applied now.
+    Applied(Applied),
+    /// Applied before, with this result.
+    Duplicate(Applied),
+    /// Too early: this number has to come first.
+    Gap(i64),
+    /// Not applied.
+    Rejected(Reject),
+}
+
+/// Encodes a fact as the payload of a message.
+pub fn encode(fact: &Fact) -> Vec<u8> {
+    let subject = peer::Subject {
+        customer_id: fact.customer_id.map_or_else(Vec::new, |id| bytes(id.0)),
+        customer_name: fact.customer_name.clone(),
+        parent_id: fact.parent.map_or_else(Vec::new, bytes),
+        state: fact.state.code().into(),
+        epoch: fact.epoch,
+        owner: fact.owner.clone(),
+    };
+    let close_out = fact.close_out.as_ref().map(|close_out| peer::CloseOutFact {
+        close_out_id: bytes(close_out.close_out_id.0),
+        cause_id: close_out.cause.map_or_else(Vec::new, |id| bytes(id.0)),
+        hop: close_out.hop,
+        outcome: close_out.outcome.code().into(),
+        reason_code: close_out.reason_code.clone(),
+        reason_version: close_out.reason_version,
+        outcome_class: close_out.class.map_or(0, |class| class.code().into()),
+        detail: close_out.detail.clone(),
+        closed_at_us: close_out.closed_at.0,
+        historical: close_out.historical,
+        won_policy: close_out.won_policy.map_or(0, |policy| policy.code().into()),
+    });
+    let message = peer::Message {
+        event: fact.event.code().into(),
+        subject: Some(subject),
+        actor: fact.actor.clone(),
+        time_us: fact.at.0,
+        close_out,
+    };
+    message.encode_to_vec()
+}
+
+/// Reads an envelope and the fact in it.
+pub fn decode(envelope: &peer::Envelope) -> Result<Incoming, Reject> {
+    let kind = RecordKind::from_code(envelope.kind).map_err(|e| Reject::UnknownKind(e.to_string()))?;
+    if envelope.number < 1 {
+        return Err(Reject::Malformed(format!("number {} is below 1", envelope.number)));
+    }
+    let message = peer::Message::decode(&*envelope.payload).map_err(|e| Reject::Malformed(e.to_string()))?;
+    Ok(Incoming {
+        tenant_id: TenantId(uuid("tenant_id", &envelope.tenant_id)?),
+        record: Record::new(kind, uuid("id", &envelope.id)?),
+        number: envelope.number,
+        message_id: uuid("message_id", &envelope.message_id)?,
+        hash: hash(&envelope.payload),
+        fact: fact(message)?,
+    })
+}
+
+fn fact(message: peer::Message) -> Result<Fact, Reject> {
+    let event = Event::from_code(message.event).map_err(|e| Reject::UnknownKind(e.to_string()))?;
+    let subject = message.subject.ok_or_else(|| Reject::Malformed("subject is missing".into()))?;
+    let close_out = message.close_out.map(closed_fact).transpose()?;
+    if event == Event::Closed && close_out.is_none() {
+        return Err(Reject::Malformed("close_out is missing in CLOSED".into()));
+    }
+    Ok(Fact {
+        event,
+        customer_id: optional_uuid("customer_id", &subject.customer_id)?.map(CustomerId),
+        customer_name: subject.customer_name,
+        parent: optional_uuid("parent_id", &subject.parent_id)?,
+        state: known(subject.state)?,
+        epoch: subject.epoch,
+        owner: subject.owner,
+        actor: message.actor,
+        at: Time(message.time_us),
+        close_out,
+    })
+}
+
+fn closed_fact(fact: peer::CloseOutFact) -> Result<ClosedFact, Reject> {
+    Ok(ClosedFact {
+        close_out_id: CloseOutId(uuid("close_out_id", &fact.close_out_id)?),
+        cause: optional_uuid("cause_id", &fact.cause_id)?.map(CloseOutId),
+        hop: fact.hop,
+        outcome: known::<Outcome>(fact.outcome)?,
+        reason_code: fact.reason_code,
+        reason_version: fact.reason_version,
+        class: optional::<OutcomeClass>(fact.outcome_class)?,
+        detail: fact.detail,
+        closed_at: Time(fact.closed_at_us),
+        historical: fact.historical,
+        won_policy: optional::<WonPolicy>(fact.won_policy)?,
+    })
+}
+
+fn known<C: Code>(code: i32) -> Result<C, Reject> {
+    C::from_code(code).map_err(|e| Reject::UnknownKind(e.to_string()))
+}
+
+fn optional<C: Code>(code: i32) -> Result<Option<C>, Reject> {
+    if code == 0 { Ok(None) } else { known(code).map(Some) }
+}
+
+fn bytes(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
+
+fn uuid(field: &str, bytes: &[u8]) -> Result<Uuid, Reject> {
+    Uuid::from_slice(bytes).map_err(|_| Reject::Malformed(format!("{field} has {} bytes instead of 16", bytes.len())))
+}
+
+fn optional_uuid(field: &str, bytes: &[u8]) -> Result<Option<Uuid>, Reject> {
+    if bytes.is_empty() { Ok(None) } else { uuid(field, bytes).map(Some) }
+}
+
+/// An effect for the wire.
+pub fn effect(effect: &Effect) -> common::Effect {
+    common::Effect {
+        side: effect.side.code().into(),
+        kind: effect.kind.code().into(),
+        resource: effect.resource.clone(),
+        field: effect.field.clone(),
+        before: effect.before.clone(),
+        after: effect.after.clone(),
+    }
+}
+
+/// An effect from the wire; none: of a kind this version does not know.
+pub fn effect_back(effect: common::Effect) -> Option<Effect> {
+    Some(Effect {
+        side: Side::from_code(effect.side).ok()?,
+        kind: EffectKind::from_code(effect.kind).ok()?,
+        resource: effect.resource,
+        field: effect.field,
+        before: effect.before,
+        after: effect.after,
+    })
+}
+
+/// What became of a message, for the wire.
+pub fn outcome(received: Received) -> peer::MessageOutcome {
+    let with = |kind: MessageOutcomeKind, fault: String| peer::MessageOutcome {
+        kind: kind.into(),
+        fault,
+        ..peer::MessageOutcome::default()
+    };
+    match received {
+        Received::Applied(applied) => {
+            peer::MessageOutcome { effects: listed(&applied.effects), ..with(kind(applied.outcome), String::new()) }
+        }
+        Received::Duplicate(applied) => peer::MessageOutcome {
+            effects: listed(&applied.effects),
+            first_kind: kind(applied.outcome).into(),
+            ..with(MessageOutcomeKind::Duplicate, String::new())
+        },
+        Received::Gap(expected) => peer::MessageOutcome { expected, ..with(MessageOutcomeKind::Gap, String::new()) },
+        Received::Rejected(Reject::UnknownKind(fault)) => with(MessageOutcomeKind::RejectedUnknownKind, fault),
+        Received::Rejected(Reject::Malformed(fault)) => with(MessageOutcomeKind::RejectedMalformed, fault),
+        Received::Rejected(Reject::SequenceReused(fault)) => with(MessageOutcomeKind::RejectedSequenceReused, fault),
+        Received::Rejected(Reject::Internal(fault)) => with(MessageOutcomeKind::RejectedInternal, fault),
+    }
+}
+
+fn listed(effects: &[Effect]) -> Vec<common::Effect> {
+    let mut listed: Vec<_> = effects.iter().take(MAX_EFFECTS).map(effect).collect();
+    if let (Some(first), rest @ 1..) = (effects.first(), effects.len().saturating_sub(MAX_EFFECTS)) {
+        let more = Effect::new(first.side, EffectKind::More, "", "", &rest.to_string());
+        listed.push(effect(&more));
+    }
+    listed
+}
+
+const fn kind(outcome: PeerOutcome) -> MessageOutcomeKind {
+    match outcome {
+        PeerOutcome::Applied => MessageOutcomeKind::Applied,
+        PeerOutcome::NoopAlreadyClosed => MessageOutcomeKind::NoopAlreadyClosed,
+        PeerOutcome::SkippedModified => MessageOutcomeKind::SkippedModified,
+        PeerOutcome::NeedsReview => MessageOutcomeKind::NeedsReview,
+    }
+}
+
+/// What the peer said of a message.
+pub fn received(outcome: peer::MessageOutcome) -> Received {
+    let effects = outcome.effects.into_iter().filter_map(effect_back).collect();
+    let fault = outcome.fault;
+    let first = MessageOutcomeKind::try_from(outcome.first_kind).ok().and_then(applied);
+    match MessageOutcomeKind::try_from(outcome.kind) {
+        Ok(MessageOutcomeKind::Duplicate) => {
+            Received::Duplicate(Applied { outcome: first.unwrap_or(PeerOutcome::Applied), effects })
+        }
+        Ok(MessageOutcomeKind::Gap) => Received::Gap(outcome.expected),
+        Ok(MessageOutcomeKind::RejectedUnknownKind) => Received::Rejected(Reject::UnknownKind(fault)),
+        Ok(MessageOutcomeKind::RejectedMalformed) => Received::Rejected(Reject::Malformed(fault)),
+        Ok(MessageOutcomeKind::RejectedSequenceReused) => Received::Rejected(Reject::SequenceReused(fault)),
+        Ok(MessageOutcomeKind::RejectedInternal) => Received::Rejected(Reject::Internal(fault)),
+        Ok(kind) => match applied(kind) {
+            Some(outcome) => Received::Applied(Applied { outcome, effects }),
+            None => Received::Rejected(Reject::Internal("the peer sent no outcome".into())),
+        },
+        Err(_) => Received::Rejected(Reject::Internal(format!("the peer sent the unknown outcome {}", outcome.kind))),
+    }
+}
+
+const fn applied(kind: MessageOutcomeKind) -> Option<PeerOutcome> {
+    match kind {
+        MessageOutcomeKind::Applied => Some(PeerOutcome::Applied),
+        MessageOutcomeKind::NoopAlreadyClosed => Some(PeerOutcome::NoopAlreadyClosed),
+        MessageOutcomeKind::SkippedModified => Some(PeerOutcome::SkippedModified),
+        MessageOutcomeKind::NeedsReview => Some(PeerOutcome::NeedsReview),
+        MessageOutcomeKind::Unspecified
+        | MessageOutcomeKind::Duplicate
+        | MessageOutcomeKind::Gap
+        | MessageOutcomeKind::RejectedUnknownKind
+        | MessageOutcomeKind::RejectedMalformed
+        | MessageOutcomeKind::RejectedSequenceReused
+        | MessageOutcomeKind::RejectedInternal => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_closeout::fact::MirrorState;
+
+    fn closed() -> Fact {
+        Fact {
+            event: Event::Closed,
+            customer_id: Some(CustomerId(Uuid::from_u128(1))),
+            customer_name: "海康".into(),
+            parent: None,
+            state: MirrorState::Closed,
+            epoch: 2,
+            owner: "ann".into(),
+            actor: "bob".into(),
+            at: Time(5),
+            close_out: Some(ClosedFact {
+                close_out_id: CloseOutId(Uuid::from_u128(2)),
+                cause: Some(CloseOutId(Uuid::from_u128(3))),
+                hop: 1,
+                outcome: Outcome::Lost,
+                reason_code: "OTHER".into(),
+                reason_version: 1,
+                class: Some(OutcomeClass::NoDecision),
+                detail: "no answer".into(),
+                closed_at: Time(4),
+                historical: true,
+                won_policy: Some(WonPolicy::Ask),
+            }),
+        }
+    }
+
+    fn envelope(payload: Vec<u8>) -> peer::Envelope {
+        peer::Envelope { tenant_id: vec![1; 16], kind: 2, id: vec![2; 16], number: 1, message_id: vec![3; 16], payload }
+    }
+
+    #[test]
+    fn a_fact_arrives_as_it_was_sent() {
+        assert_eq!(decode(&envelope(encode(&closed()))).unwrap().fact, closed());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_apart_from_what_is_broken() {
+        let rejected = |envelope: peer::Envelope| decode(&envelope).unwrap_err();
+        assert!(matches!(rejected(envelope(vec![0xff])), Reject::Malformed(_)));
+        assert!(matches!(rejected(envelope(Vec::new())), Reject::UnknownKind(_)));
+        let good = envelope(encode(&closed()));
+        assert!(matches!(rejected(peer::Envelope { kind: 99, ..good.clone() }), Reject::UnknownKind(_)));
+        assert!(matches!(rejected(peer::Envelope { id: vec![1], ..good.clone() }), Reject::Malformed(_)));
+        assert!(matches!(rejected(peer::Envelope { number: 0, ..good }), Reject::Malformed(_)));
+    }
+
+    #[test]
+    fn long_lists_of_effects_are_cut_and_counted() {
+        let effect = Effect::new(Side::Order, EffectKind::TaskCancelled, "tasks/1", "OPEN", "CANCELLED");
+        let applied = Applied { outcome: PeerOutcome::Applied, effects: vec![effect; 130] };
+        let outcome = outcome(Received::Applied(applied));
+        assert_eq!((outcome.effects.len(), outcome.effects[100].after.as_str()), (101, "30"));
+    }
+}

@@ -1,0 +1,324 @@
+//! The writer: one task of its own that takes whatever is waiting and runs it as one batch, so that the cost of a commit is
+//! shared by all that wait. Handlers only hand in a command and wait; a cancelled call drops its answer and nothing else.
+//!
+//! Three bounded inputs. Settlements of deliveries come first; then messages of the peer, up to two thirds of a batch; callers
+//! always have the remaining third and whatever is free. A full callers' input refuses at once; a full inbox waits.
+
+use crate::{
+    batch,
+    batch::{Call, Committed, Domain, Done, Item, Verdict},
+    db::{Db, Error},
+    relay::{Handover, Waiter},
+    settle,
+    settle::Settlement,
+    tables::OutboxRow,
+    wire::{Incoming, Received, Reject},
+};
+use crm_closeout::refusal::Refusal;
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::{mpsc, oneshot};
+
+/// Most items in a batch.
+pub const BATCH: usize = 256;
+const MESSAGES: usize = BATCH * 2 / 3;
+const SETTLEMENTS: usize = 1_024;
+const CALLS_WAITING: usize = 4_096;
+const MESSAGES_WAITING: usize = 1_024;
+const RERUNS: usize = 3;
+
+/// Why a call was not done.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// A rule said no.
+    Refused(Refusal),
+    /// The request id was used for another request.
+    KeyReused,
+    /// Too many calls wait.
+    Overloaded,
+    /// The writer has stopped: the process is shutting down.
+    Stopped,
+    /// The database failed.
+    Database(Arc<Error>),
+}
+
+/// A call that is done, and how to hear what the peer made of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was done.
+    pub done: Done,
+    /// Hears of the delivery; none if nobody asked or nothing is on its way from here.
+    pub delivery: Option<oneshot::Receiver<crm_closeout::fact::Applied>>,
+}
+
+type CallReply = oneshot::Sender<Result<Answer, Failure>>;
+type MessageReply = oneshot::Sender<Received>;
+
+enum Reply {
+    Call { to: CallReply, waits: bool },
+    Message(MessageReply),
+}
+
+struct Waiting<C> {
+    item: Item<C>,
+    reply: Reply,
+}
+
+enum Outbox {
+    Settle(Settlement),
+    Claim(i64, oneshot::Sender<Vec<OutboxRow>>),
+}
+
+/// Hands commands to the writer.
+#[derive(Debug)]
+pub struct Writer<D: Domain> {
+    calls: mpsc::Sender<Waiting<D::Command>>,
+    messages: mpsc::Sender<Waiting<D::Command>>,
+    outbox: Courier,
+}
+
+impl<D: Domain> Clone for Writer<D> {
+    fn clone(&self) -> Self {
+        Self { calls: self.calls.clone(), messages: self.messages.clone(), outbox: self.outbox.clone() }
+    }
+}
+
+/// The relay's way into the writer.
+#[derive(Clone, Debug)]
+pub struct Courier(mpsc::Sender<Outbox>);
+
+impl Courier {
+    /// Hands in the fate of a message; waits while too many are waiting, which slows the relay down.
+    pub async fn settle(&self, settlement: Settlement) {
+        // The writer is gone only when the process ends; the row is then delivered again and settled.
+        let _ = self.0.send(Outbox::Settle(settlement)).await;
+    }
+
+    /// Claims messages whose lease is over.
+    pub async fn claim(&self, limit: i64) -> Vec<OutboxRow> {
+        let (to, answer) = oneshot::channel();
+        if self.0.send(Outbox::Claim(limit, to)).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+}
+
+impl<D: Domain> Writer<D> {
+    /// Hands in a call and waits for its answer. `waits`: the caller wants to hear of the delivery.
+    pub async fn call(&self, call: Call<D::Command>, waits: bool) -> Result<Answer, Failure> {
+        let (to, answer) = oneshot::channel();
+        let waiting = Waiting { item: Item::Call(call), reply: Reply::Call { to, waits } };
+        self.calls.try_send(waiting).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Failure::Stopped,
+        })?;
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Hands in a message and waits for what becomes of it. None: the writer has stopped, or the database failed.
+    pub async fn message(&self, message: Incoming) -> Option<Received> {
+        let (to, answer) = oneshot::channel();
+        self.messages.send(Waiting { item: Item::Message(message), reply: Reply::Message(to) }).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// The writer's own side: run it in a task of its own.
+#[derive(Debug)]
+pub struct Desk<D: Domain> {
+    db: Db,
+    calls: mpsc::Receiver<Waiting<D::Command>>,
+    messages: mpsc::Receiver<Waiting<D::Command>>,
+    outbox: mpsc::Receiver<Outbox>,
+    relay: mpsc::Sender<Handover>,
+}
+
+/// Makes a writer. Its committed messages go to `relay`.
+pub fn writer<D: Domain>(db: Db, relay: mpsc::Sender<Handover>) -> (Writer<D>, Courier, Desk<D>) {
+    let (call_sender, calls) = mpsc::channel(CALLS_WAITING);
+    let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
+    let (outbox_sender, outbox) = mpsc::channel(SETTLEMENTS);
+    let courier = Courier(outbox_sender);
+    let writer = Writer { calls: call_sender, messages: message_sender, outbox: courier.clone() };
+    (writer, courier, Desk { db, calls, messages, outbox, relay })
+}
+
+impl<D: Domain> Desk<D> {
+    /// Works until every handle is gone and everything handed in is done.
+    pub async fn work(mut self) {
+        if self.db.is_embedded()
+            && let Err(error) = self.release().await
+        {
+            tracing::warn!(%error, "leases of the last run stay; its messages wait until they end");
+        }
+        loop {
+            let mut taken = Taken::default();
+            tokio::select! {
+                biased;
+                Some(first) = self.outbox.recv() => taken.outbox.push(first),
+                Some(first) = self.messages.recv() => taken.items.push(first),
+                Some(first) = self.calls.recv() => taken.items.push(first),
+                else => return,
+            }
+            self.take(&mut taken);
+            self.settle_and_run(taken).await;
+        }
+    }
+
+    async fn release(&self) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        settle::release(&mut tx).await?;
+        tx.commit().await
+    }
+
+    fn take(&mut self, taken: &mut Taken<D::Command>) {
+        while taken.outbox.len() < SETTLEMENTS
+            && let Ok(next) = self.outbox.try_recv()
+        {
+            taken.outbox.push(next);
+        }
+        while taken.items.len() < MESSAGES
+            && let Ok(next) = self.messages.try_recv()
+        {
+            taken.items.push(next);
+        }
+        while taken.items.len() < BATCH
+            && let Ok(next) = self.calls.try_recv()
+        {
+            taken.items.push(next);
+        }
+        while taken.items.len() < BATCH
+            && let Ok(next) = self.messages.try_recv()
+        {
+            taken.items.push(next);
+        }
+    }
+
+    async fn settle_and_run(&self, taken: Taken<D::Command>) {
+        let (mut settlements, mut claims) = (Vec::new(), Vec::new());
+        for request in taken.outbox {
+            match request {
+                Outbox::Settle(settlement) => settlements.push(settlement),
+                Outbox::Claim(limit, to) => claims.push((limit, to)),
+            }
+        }
+        let (items, replies): (Vec<_>, Vec<_>) = taken.items.into_iter().map(|w| (w.item, w.reply)).unzip();
+        self.run(&settlements, items, replies).await;
+        for (limit, to) in claims {
+            match self.claim(limit).await {
+                Ok(rows) => drop(to.send(rows)),
+                Err(error) => tracing::warn!(%error, "no messages could be claimed; it is tried again soon"),
+            }
+        }
+    }
+
+    async fn claim(&self, limit: i64) -> Result<Vec<OutboxRow>, Error> {
+        let mut tx = self.db.begin().await?;
+        let rows = settle::claim(&mut tx, limit).await?;
+        tx.commit().await?;
+        Ok(rows)
+    }
+
+    /// Runs a batch; where the database blames the batch as a whole, again, and then in halves until the culprit is alone.
+    async fn run(&self, settlements: &[Settlement], items: Vec<Item<D::Command>>, replies: Vec<Reply>) {
+        let mut work = vec![(settlements, items, replies)];
+        while let Some((settlements, mut items, mut replies)) = work.pop() {
+            let error = match self.attempt(settlements, &items).await {
+                Ok(committed) => {
+                    self.answer(committed, replies);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let splits = matches!(error, Error::Data { .. } | Error::Contention(_) | Error::Corrupt(_));
+            if splits && items.len() > 1 {
+                let middle = items.len() / 2;
+                work.push((&[], items.split_off(middle), replies.split_off(middle)));
+                work.push((settlements, items, replies));
+            } else if splits && !items.is_empty() && !settlements.is_empty() {
+                work.push((&[], items, replies));
+                work.push((settlements, Vec::new(), Vec::new()));
+            } else {
+                fail(error, replies);
+            }
+        }
+    }
+
+    async fn attempt(&self, settlements: &[Settlement], items: &[Item<D::Command>]) -> Result<Committed, Error> {
+        let mut reruns = 0;
+        loop {
+            let result = batch::run::<D>(&self.db, settlements, items).await;
+            let again = match &result {
+                Err(Error::Contention(_)) => true,
+                // It may have been committed: the keys and lane numbers tell, and they are read first.
+                Err(Error::CommitUnknown(_)) => true,
+                // The same request was committed elsewhere in the meantime: its key is found now.
+                Err(Error::Data { constraint, .. }) => constraint == "idempotency_key",
+                Err(Error::Unavailable(_) | Error::Corrupt(_)) | Ok(_) => false,
+            };
+            if !again || reruns == RERUNS {
+                return result;
+            }
+            reruns += 1;
+        }
+    }
+
+    fn answer(&self, committed: Committed, replies: Vec<Reply>) {
+        let mut waiters = HashMap::new();
+        for (verdict, reply) in committed.verdicts.into_iter().zip(replies) {
+            match (verdict, reply) {
+                (Verdict::Done(done), Reply::Call { to, waits }) => {
+                    let delivery = done.message.filter(|_| waits && !done.repeated).map(|message| {
+                        let (waiter, delivery) = oneshot::channel();
+                        waiters.insert(message, waiter);
+                        delivery
+                    });
+                    // A caller that has gone away is not told; what was committed stands.
+                    let _ = to.send(Ok(Answer { done: *done, delivery }));
+                }
+                (Verdict::Refused(refusal), Reply::Call { to, .. }) => drop(to.send(Err(Failure::Refused(refusal)))),
+                (Verdict::KeyReused, Reply::Call { to, .. }) => drop(to.send(Err(Failure::KeyReused))),
+                (Verdict::Message(received), Reply::Message(to)) => drop(to.send(received)),
+                (Verdict::Message(_), Reply::Call { .. }) | (_, Reply::Message(_)) => {
+                    tracing::error!("an item of a batch got the answer of another kind; its caller hears nothing");
+                }
+            }
+        }
+        for row in committed.outbox {
+            let waiter: Option<Waiter> = waiters.remove(&(row.record, row.number));
+            // What does not fit is delivered from the table when its lease ends.
+            let _ = self.relay.try_send(Handover { row, waiter });
+        }
+    }
+}
+
+fn fail(error: Error, replies: Vec<Reply>) {
+    let error = Arc::new(error);
+    match &*error {
+        Error::Corrupt(_) => tracing::error!(%error, "a batch failed for a fault of this program or of stored data"),
+        Error::Unavailable(_) | Error::Contention(_) | Error::Data { .. } | Error::CommitUnknown(_) => {
+            tracing::warn!(%error, calls = replies.len(), "a batch failed; its callers are told");
+        }
+    }
+    for reply in replies {
+        match reply {
+            Reply::Call { to, .. } => drop(to.send(Err(Failure::Database(error.clone())))),
+            Reply::Message(to) => {
+                if matches!(*error, Error::Data { .. } | Error::Corrupt(_)) {
+                    drop(to.send(Received::Rejected(Reject::Internal(error.to_string()))));
+                }
+            }
+        }
+    }
+}
+
+struct Taken<C> {
+    outbox: Vec<Outbox>,
+    items: Vec<Waiting<C>>,
+}
+
+impl<C> Default for Taken<C> {
+    fn default() -> Self {
+        Self { outbox: Vec::new(), items: Vec::new() }
+    }
+}
