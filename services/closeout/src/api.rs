@@ -1,0 +1,165 @@
+//! Both services as one client: every call of the public API that this program makes, with retries.
+
+use crate::identity::Identity;
+use crate::retry::{self, Patience};
+use anyhow::Context;
+use crm_proto::opportunity::{
+    self as sales, close_out_reason_service_client::CloseOutReasonServiceClient,
+    close_out_service_client::CloseOutServiceClient as SalesCloseOutClient,
+    competitor_service_client::CompetitorServiceClient,
+    customer_service_client::CustomerServiceClient as RelationshipClient,
+    opportunity_service_client::OpportunityServiceClient, task_service_client::TaskServiceClient as SellingTaskClient,
+};
+use crm_proto::order::{
+    self as trade, close_out_service_client::CloseOutServiceClient as TradeCloseOutClient,
+    customer_service_client::CustomerServiceClient as TradeRecordClient, order_service_client::OrderServiceClient,
+    task_service_client::TaskServiceClient as OrderTaskClient,
+};
+use std::time::Duration;
+use tonic::Status;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
+
+type Link = InterceptedService<Channel, Identity>;
+
+/// Both services, called as one tenant and principal.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    tenant: Uuid,
+    patience: Patience,
+    opportunities: OpportunityServiceClient<Link>,
+    relationships: RelationshipClient<Link>,
+    selling_tasks: SellingTaskClient<Link>,
+    sales_close_outs: SalesCloseOutClient<Link>,
+    reasons: CloseOutReasonServiceClient<Link>,
+    competitors: CompetitorServiceClient<Link>,
+    orders: OrderServiceClient<Link>,
+    trade_records: TradeRecordClient<Link>,
+    order_tasks: OrderTaskClient<Link>,
+    trade_close_outs: TradeCloseOutClient<Link>,
+}
+
+impl Api {
+    /// Prepares both connections; they are made when the first call needs them.
+    pub(crate) fn new(sales: &str, trade: &str, identity: Identity, patience: Patience) -> anyhow::Result<Self> {
+        let tenant = identity.tenant();
+        let sales = InterceptedService::new(channel("--opportunity-url", sales)?, identity.clone());
+        let trade = InterceptedService::new(channel("--order-url", trade)?, identity);
+        Ok(Self {
+            tenant,
+            patience,
+            opportunities: OpportunityServiceClient::new(sales.clone()),
+            relationships: RelationshipClient::new(sales.clone()),
+            selling_tasks: SellingTaskClient::new(sales.clone()),
+            sales_close_outs: SalesCloseOutClient::new(sales.clone()),
+            reasons: CloseOutReasonServiceClient::new(sales.clone()),
+            competitors: CompetitorServiceClient::new(sales),
+            orders: OrderServiceClient::new(trade.clone()),
+            trade_records: TradeRecordClient::new(trade.clone()),
+            order_tasks: OrderTaskClient::new(trade.clone()),
+            trade_close_outs: TradeCloseOutClient::new(trade),
+        })
+    }
+
+    /// The tenant that all calls are for.
+    pub(crate) fn tenant(&self) -> Uuid {
+        self.tenant
+    }
+}
+
+/// Writes one method per call: `name(request) -> reply`, sent by `client.method`, again while waiting helps.
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty = $client:ident.$method:ident;)*) => {
+        impl Api {$(
+            $(#[$doc])*
+            pub(crate) async fn $name(&self, request: $request) -> Result<$reply, Status> {
+                let send = |request| {
+                    let mut client = self.$client.clone();
+                    async move { client.$method(request).await }
+                };
+                Box::pin(retry::call(self.patience, request, send)).await
+            }
+        )*}
+    };
+}
+
+calls! {
+    /// Makes an opportunity.
+    create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
+        = opportunities.create_opportunity;
+    /// Reads an opportunity.
+    get_opportunity(sales::GetOpportunityRequest) -> sales::GetOpportunityResponse = opportunities.get_opportunity;
+    /// Lists opportunities.
+    list_opportunities(sales::ListOpportunitiesRequest) -> sales::ListOpportunitiesResponse
+        = opportunities.list_opportunities;
+    /// Marks an opportunity as won.
+    win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse = opportunities.win_opportunity;
+    /// Closes out an opportunity.
+    close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse
+        = opportunities.close_out_opportunity;
+    /// Reopens an opportunity.
+    reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse
+        = opportunities.reopen_opportunity;
+    /// Makes a customer.
+    create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse = relationships.create_customer;
+    /// Reads the relationship with a customer.
+    get_relationship(sales::GetCustomerRequest) -> sales::GetCustomerResponse = relationships.get_customer;
+    /// Lists customers.
+    list_relationships(sales::ListCustomersRequest) -> sales::ListCustomersResponse = relationships.list_customers;
+    /// Lists what happened to a relationship.
+    list_relationship_events(sales::ListCustomerEventsRequest) -> sales::ListCustomerEventsResponse
+        = relationships.list_customer_events;
+    /// Makes a selling task.
+    create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse = selling_tasks.create_task;
+    /// Reads a selling task.
+    get_selling_task(sales::GetTaskRequest) -> sales::GetTaskResponse = selling_tasks.get_task;
+    /// Lists selling tasks.
+    list_selling_tasks(sales::ListTasksRequest) -> sales::ListTasksResponse = selling_tasks.list_tasks;
+    /// Reads a close-out of the opportunity service.
+    get_sales_close_out(sales::GetCloseOutRequest) -> sales::GetCloseOutResponse = sales_close_outs.get_close_out;
+    /// Lists close-outs of the opportunity service.
+    list_sales_close_outs(sales::ListCloseOutsRequest) -> sales::ListCloseOutsResponse
+        = sales_close_outs.list_close_outs;
+    /// Lists reasons.
+    list_reasons(sales::ListCloseOutReasonsRequest) -> sales::ListCloseOutReasonsResponse
+        = reasons.list_close_out_reasons;
+    /// Makes a competitor.
+    create_competitor(sales::CreateCompetitorRequest) -> sales::CreateCompetitorResponse
+        = competitors.create_competitor;
+    /// Lists competitors.
+    list_competitors(sales::ListCompetitorsRequest) -> sales::ListCompetitorsResponse = competitors.list_competitors;
+    /// Makes an order.
+    create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = orders.create_order;
+    /// Reads an order.
+    get_order(trade::GetOrderRequest) -> trade::GetOrderResponse = orders.get_order;
+    /// Lists orders.
+    list_orders(trade::ListOrdersRequest) -> trade::ListOrdersResponse = orders.list_orders;
+    /// Confirms an order.
+    confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse = orders.confirm_order;
+    /// Closes out an order.
+    close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse = orders.close_out_order;
+    /// Reopens an order.
+    reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = orders.reopen_order;
+    /// Reads the trade record of a customer.
+    get_trade_record(trade::GetCustomerRequest) -> trade::GetCustomerResponse = trade_records.get_customer;
+    /// Lists what happened to a trade record.
+    list_trade_events(trade::ListCustomerEventsRequest) -> trade::ListCustomerEventsResponse
+        = trade_records.list_customer_events;
+    /// Makes an order task.
+    create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse = order_tasks.create_task;
+    /// Reads an order task.
+    get_order_task(trade::GetTaskRequest) -> trade::GetTaskResponse = order_tasks.get_task;
+    /// Lists order tasks.
+    list_order_tasks(trade::ListTasksRequest) -> trade::ListTasksResponse = order_tasks.list_tasks;
+    /// Reads a close-out of the order service.
+    get_trade_close_out(trade::GetCloseOutRequest) -> trade::GetCloseOutResponse = trade_close_outs.get_close_out;
+    /// Lists close-outs of the order service.
+    list_trade_close_outs(trade::ListCloseOutsRequest) -> trade::ListCloseOutsResponse
+        = trade_close_outs.list_close_outs;
+}
+
+fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("{flag} {url}"))?;
+    Ok(endpoint.connect_timeout(Duration::from_secs(3)).tcp_nodelay(true).connect_lazy())
+}

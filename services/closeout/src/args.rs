@@ -1,0 +1,349 @@
+//! What a person can ask for: every command, flag, default and example.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Tenant for local use, taken when none is given.
+pub(crate) const LOCAL_TENANT: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  failed: a service cannot be reached, a file cannot be read, an invariant is violated
+  2  the command line is wrong
+  3  done, but rows of the data were refused (each is reported with its line and reason)
+  4  the service refused it: a rule, a missing field, a wrong state
+
+First steps:
+  closeout demo                          see it work, nothing needed
+  closeout up                            both services until Ctrl-C, data in ./.closeout
+  closeout list opportunities --state open
+  closeout close-out opportunities/ID --reason BUDGET_FROZEN";
+
+/// Closes out (消单) opportunities and orders: the record ends with a reason, related tasks are closed and the customer's
+/// record is updated on both services.
+#[derive(Debug, Parser)]
+#[command(name = "closeout", version, after_help = AFTER, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Public API of the opportunity service.
+    #[arg(long, global = true, value_name = "URL", env = "CLOSEOUT_OPPORTUNITY_URL")]
+    #[arg(default_value = "http://127.0.0.1:50051")]
+    pub(crate) opportunity_url: String,
+    /// Public API of the order service.
+    #[arg(long, global = true, value_name = "URL", env = "CLOSEOUT_ORDER_URL")]
+    #[arg(default_value = "http://127.0.0.1:50052")]
+    pub(crate) order_url: String,
+    /// Tenant [default: 01900000-0000-7000-8000-000000000001; `demo` on an own database: a new one].
+    #[arg(long, global = true, value_name = "UUID", env = "CLOSEOUT_TENANT")]
+    pub(crate) tenant: Option<Uuid>,
+    /// Who acts [default: $USER, else `demo`].
+    #[arg(long, global = true, value_name = "NAME", env = "CLOSEOUT_PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+    /// Print one JSON object on standard output and nothing else.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colour; `auto`: on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorWhen,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts both services embedded, loads data, closes out an opportunity and an order, and shows what changed.
+    #[command(after_help = "\
+Examples:
+  closeout demo
+  closeout demo --seed 7 --keep ./demo-data
+  closeout demo --data ./crm-sales-opportunities --json | jq .sweep")]
+    Demo(DemoArgs),
+    /// Keeps both services running until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  closeout up
+  closeout up --folder /var/tmp/crm
+  closeout up --opportunity-database-url postgres://crm@localhost/opportunity \\
+              --order-database-url postgres://crm@localhost/orders")]
+    Up(UpArgs),
+    /// Imports customers, opportunities, orders and tasks from four CSV files. Twice the same import makes nothing twice.
+    #[command(after_help = "\
+The folder holds accounts.csv, products.csv, sales_teams.csv and sales_pipeline.csv. A missing file or column stops the
+import before anything is written; a broken row is refused with its line and reason (exit code 3), the rest is taken.
+
+Examples:
+  closeout import --data ./crm-sales-opportunities
+  closeout import --data ./crm-sales-opportunities --json | jq .import.refused")]
+    Import(ImportArgs),
+    /// Closes out an opportunity or an order with a reason.
+    #[command(after_help = "\
+Examples:
+  closeout close-out opportunities/ID --reason BUDGET_FROZEN
+  closeout close-out opportunities/ID --reason COMPETITOR_PRICE --competitor Acme --detail \"10 % cheaper\" --yes
+  closeout close-out orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\"
+  closeout close-out orders/ID --outcome processed")]
+    CloseOut(CloseOutArgs),
+    /// Takes a close-out back: state and tasks as before it.
+    #[command(after_help = "\
+Examples:
+  closeout reopen opportunities/ID --note \"the budget is back\"
+  closeout reopen orders/ID")]
+    Reopen(ReopenArgs),
+    /// Shows a customer, opportunity, order, task or close-out with everything related on both sides.
+    #[command(after_help = "\
+Examples:
+  closeout show customers/ID
+  closeout show closeOuts/ID --json")]
+    Show(ShowArgs),
+    /// Lists opportunities, orders, tasks, customers or close-outs.
+    #[command(after_help = "\
+Examples:
+  closeout list opportunities --state open --stage engaging
+  closeout list tasks --parent opportunities/ID
+  closeout list close-outs --reason STALE_AUTO --limit 20")]
+    List(ListArgs),
+    /// Lists the reasons for close-outs and what each requires.
+    #[command(after_help = "\
+Examples:
+  closeout reasons
+  closeout reasons --scope order --locale zh-CN")]
+    Reasons(ReasonsArgs),
+}
+
+/// Databases other than the embedded ones.
+#[derive(Debug, Args)]
+pub(crate) struct Databases {
+    /// Database of the opportunity service, such as `postgres://USER@HOST/DATABASE` [default: SQLite in the folder].
+    #[arg(long, value_name = "URL", env = "OPPORTUNITY_DATABASE_URL")]
+    pub(crate) opportunity_database_url: Option<String>,
+    /// Database of the order service [default: SQLite in the folder].
+    #[arg(long, value_name = "URL", env = "ORDER_DATABASE_URL")]
+    pub(crate) order_database_url: Option<String>,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder with the four CSV files; without it a seeded data set is made.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Seed of the data set that is made.
+    #[arg(long, default_value_t = 20_260_101)]
+    pub(crate) seed: u64,
+    /// Keep the two database files in this folder (it must hold none yet).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Other databases.
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+    /// Calls under way at the same time.
+    #[arg(long, default_value_t = 128, value_parser = in_flight)]
+    pub(crate) in_flight: usize,
+}
+
+/// Flags of `up`.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Where the data is kept.
+    #[arg(long, default_value = "./.closeout")]
+    pub(crate) folder: PathBuf,
+    /// Other databases.
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Folder with accounts.csv, products.csv, sales_teams.csv and sales_pipeline.csv.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// Rows under way at the same time.
+    #[arg(long, default_value_t = 128, value_parser = in_flight)]
+    pub(crate) in_flight: usize,
+}
+
+/// Flags of `close-out`.
+#[derive(Debug, Args)]
+pub(crate) struct CloseOutArgs {
+    /// `opportunities/ID` or `orders/ID`.
+    pub(crate) name: String,
+    /// Code of the reason; `closeout reasons` lists them. May be left out for `--outcome processed`.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
+    /// What happened, in your words.
+    #[arg(long)]
+    pub(crate) detail: Option<String>,
+    /// Competitor who won, by its name; one that is not known yet is made.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) competitor: Option<String>,
+    /// How an order ends.
+    #[arg(long, default_value = "cancelled")]
+    pub(crate) outcome: OrderOutcome,
+    /// Reference of the refund, for an order that was paid.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) refund_reference: Option<String>,
+    /// What becomes of the won opportunity when its last order is cancelled.
+    #[arg(long, value_name = "POLICY", default_value = "ask")]
+    pub(crate) won_opportunity: WonPolicy,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// How an order ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderOutcome {
+    /// Cancelled (已取消).
+    Cancelled,
+    /// Done (已处理).
+    Processed,
+}
+
+/// What becomes of the won opportunity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WonPolicy {
+    /// Its owner gets a review task.
+    Ask,
+    /// It stays won.
+    Keep,
+}
+
+/// Flags of `reopen`.
+#[derive(Debug, Args)]
+pub(crate) struct ReopenArgs {
+    /// `opportunities/ID` or `orders/ID`.
+    pub(crate) name: String,
+    /// Why, in your words.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+}
+
+/// Flags of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// `customers/ID`, `opportunities/ID`, `orders/ID`, `tasks/ID` or `closeOuts/ID`.
+    pub(crate) name: String,
+}
+
+/// Flags of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// What to list.
+    pub(crate) what: Listed,
+    /// Only of this customer (opportunities, orders, close-outs).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) customer: Option<String>,
+    /// Only in this state: open, won, closed-out / draft, confirmed, in-fulfilment, processed, cancelled / open,
+    /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only in this stage: `engaging` or `pipelines/default/stages/engaging` (opportunities).
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// Only of this owner, or of this assignee (tasks) or actor (close-outs).
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) owner: Option<String>,
+    /// Only of this opportunity (orders).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) opportunity: Option<String>,
+    /// Only of this opportunity, order or customer (tasks, close-outs).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) parent: Option<String>,
+    /// Only with this reason (close-outs).
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
+    /// At most this many of each service; 0: all.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// What to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listed {
+    /// Opportunities.
+    Opportunities,
+    /// Orders.
+    Orders,
+    /// Tasks of both services.
+    Tasks,
+    /// Customers.
+    Customers,
+    /// Close-outs of both services.
+    CloseOuts,
+}
+
+/// Flags of `reasons`.
+#[derive(Debug, Args)]
+pub(crate) struct ReasonsArgs {
+    /// What the reason is for.
+    #[arg(long)]
+    pub(crate) scope: Option<Scope>,
+    /// Language of the labels, such as `en` or `zh-CN`.
+    #[arg(long, default_value = "en")]
+    pub(crate) locale: String,
+}
+
+/// What a reason is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    /// Closing out opportunities.
+    Opportunity,
+    /// Cancelling orders.
+    Order,
+    /// Ending orders as processed.
+    OrderProcessed,
+}
+
+fn in_flight(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1024) => Ok(number),
+        Ok(_) | Err(_) => Err("a number from 1 to 1024".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_for_every_command_may_come_after_the_command() {
+        let cli = Cli::try_parse_from(["closeout", "demo", "--json", "--color", "never"]).unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.color, ColorWhen::Never);
+    }
+
+    #[test]
+    fn no_calls_in_flight_is_refused() {
+        assert!(Cli::try_parse_from(["closeout", "demo", "--in-flight", "0"]).is_err());
+    }
+}

@@ -1,0 +1,247 @@
+//! `closeout list`: opportunities, orders, tasks, customers or close-outs, with simple filters.
+
+use super::close_out::reason_name;
+use crate::api::Api;
+use crate::args::{ListArgs, Listed};
+use crate::failure::{Ending, Usage};
+use crate::format::{last_part, money_or_none, or_dash, time};
+use crate::json;
+use crate::screen::{Paint, Screen};
+use crate::view::{self, Tasks};
+use crm_proto::common::{CloseOut, Side, TaskState};
+use crm_proto::opportunity::{self as sales, customer::Lifecycle};
+use crm_proto::order as trade;
+use serde_json::{Value, json};
+use tonic::Status;
+
+/// Lists what the command line asks for.
+pub(super) async fn run(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    let listed = match args.what {
+        Listed::Opportunities => opportunities(args, api, screen).await?,
+        Listed::Orders => orders(args, api, screen).await?,
+        Listed::Tasks => tasks(args, api, screen).await?,
+        Listed::Customers => customers(args, api, screen).await?,
+        Listed::CloseOuts => close_outs(args, api, screen).await?,
+    };
+    if screen.json() {
+        screen.emit(&listed)?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Reads page after page until there are `limit` (0: all).
+async fn pages<T>(
+    limit: usize,
+    page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), Status>,
+) -> Result<Vec<T>, Status> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let wanted = if limit == 0 { 1_000 } else { (limit - all.len()).min(1_000) };
+        let (items, next) = page(i32::try_from(wanted).unwrap_or(1_000), token).await?;
+        all.extend(items);
+        if next.is_empty() || (limit > 0 && all.len() >= limit) {
+            return Ok(all);
+        }
+        token = next;
+    }
+}
+
+/// The number of an enum value by the word that a person uses for it: `closed-out` is `STATE_CLOSED_OUT`.
+fn parse_state<E: Into<i32>>(args: &ListArgs, prefix: &str, by_name: fn(&str) -> Option<E>) -> Result<i32, Usage> {
+    let Some(word) = &args.state else { return Ok(0) };
+    let name = format!("{prefix}{}", word.to_uppercase().replace('-', "_"));
+    by_name(&name).map(Into::into).ok_or_else(|| Usage(format!("--state {word}: see closeout list --help")))
+}
+
+fn text(option: &Option<String>) -> String {
+    option.clone().unwrap_or_default()
+}
+
+async fn opportunities(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let stage = text(&args.stage);
+    let base = sales::ListOpportunitiesRequest {
+        customer: text(&args.customer),
+        state: parse_state(args, "STATE_", sales::opportunity::State::from_str_name)?,
+        stage: if stage.is_empty() || stage.contains('/') {
+            stage
+        } else {
+            format!("pipelines/default/stages/{stage}")
+        },
+        owner: text(&args.owner),
+        ..Default::default()
+    };
+    let found = pages(args.limit, async |page_size, page_token| {
+        let request = sales::ListOpportunitiesRequest { page_size, page_token, ..base.clone() };
+        let reply = api.list_opportunities(request).await?;
+        Ok((reply.opportunities, reply.next_page_token))
+    })
+    .await?;
+    let mut table = screen.new_table(&["opportunity", "title", "state", "stage", "amount", "owner", "created"]);
+    for one in &found {
+        table.add_row([
+            screen.cell(Paint::Strong, &one.name),
+            one.title.as_str().into(),
+            view::opportunity_state(one).into(),
+            last_part(&one.stage).into(),
+            money_or_none(one.amount.as_ref()).into(),
+            or_dash(&one.owner).into(),
+            time(one.create_time.as_ref()).into(),
+        ]);
+    }
+    screen.table(&table)?;
+    Ok(json!({ "opportunities": json::list("crm.opportunity.v1.Opportunity", &found)? }))
+}
+
+async fn orders(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let base = trade::ListOrdersRequest {
+        customer: text(&args.customer),
+        opportunity: text(&args.opportunity),
+        state: parse_state(args, "STATE_", trade::order::State::from_str_name)?,
+        owner: text(&args.owner),
+        ..Default::default()
+    };
+    let found = pages(args.limit, async |page_size, page_token| {
+        let request = trade::ListOrdersRequest { page_size, page_token, ..base.clone() };
+        let reply = api.list_orders(request).await?;
+        Ok((reply.orders, reply.next_page_token))
+    })
+    .await?;
+    let mut table = screen.new_table(&["order", "number", "state", "total", "paid", "owner", "created"]);
+    for one in &found {
+        table.add_row([
+            screen.cell(Paint::Strong, &one.name),
+            one.number.as_str().into(),
+            view::order_state(one).into(),
+            money_or_none(one.total.as_ref()).into(),
+            money_or_none(one.paid.as_ref()).into(),
+            or_dash(&one.owner).into(),
+            time(one.create_time.as_ref()).into(),
+        ]);
+    }
+    screen.table(&table)?;
+    Ok(json!({ "orders": json::list("crm.order.v1.Order", &found)? }))
+}
+
+async fn tasks(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let (parent, assignee) = (text(&args.parent), text(&args.owner));
+    let state = parse_state(args, "TASK_STATE_", TaskState::from_str_name)?;
+    let selling = pages(args.limit, async |page_size, page_token| {
+        let (parent, assignee) = (parent.clone(), assignee.clone());
+        let request = sales::ListTasksRequest { page_size, page_token, parent, state, assignee };
+        let reply = api.list_selling_tasks(request).await?;
+        Ok((reply.tasks, reply.next_page_token))
+    })
+    .await?;
+    let order = pages(args.limit, async |page_size, page_token| {
+        let (parent, assignee) = (parent.clone(), assignee.clone());
+        let request = trade::ListTasksRequest { page_size, page_token, parent, state, assignee };
+        let reply = api.list_order_tasks(request).await?;
+        Ok((reply.tasks, reply.next_page_token))
+    })
+    .await?;
+    let selling = selling.into_iter().map(|task| (Side::Opportunity, task));
+    let tasks = Tasks { all: selling.chain(order.into_iter().map(|task| (Side::Order, task))).collect() };
+    view::show_tasks(&tasks, screen)?;
+    Ok(json!({ "tasks": tasks.json()? }))
+}
+
+async fn customers(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let lifecycle = parse_state(args, "LIFECYCLE_", Lifecycle::from_str_name)?;
+    let found = pages(args.limit, async |page_size, page_token| {
+        let request = sales::ListCustomersRequest { page_size, page_token, lifecycle, owner: text(&args.owner) };
+        let reply = api.list_relationships(request).await?;
+        Ok((reply.customers, reply.next_page_token))
+    })
+    .await?;
+    let mut table =
+        screen.new_table(&["customer", "called", "tier", "lifecycle", "open", "won", "lost", "live orders"]);
+    for one in &found {
+        table.add_row([
+            screen.cell(Paint::Strong, &one.name),
+            one.display_name.as_str().into(),
+            or_dash(&one.tier).into(),
+            view::lifecycle(one).into(),
+            one.open_count.into(),
+            one.won_count.into(),
+            one.lost_count.into(),
+            one.live_order_count.into(),
+        ]);
+    }
+    screen.table(&table)?;
+    Ok(json!({ "customers": json::list("crm.opportunity.v1.Customer", &found)? }))
+}
+
+async fn close_outs(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let reason = args.reason.as_deref().map(reason_name).unwrap_or_default();
+    let (subject, customer, actor) = (text(&args.parent), text(&args.customer), text(&args.owner));
+    let sales = sales::ListCloseOutsRequest { subject, customer, reason, actor, ..Default::default() };
+    let trade = trade::ListCloseOutsRequest {
+        subject: sales.subject.clone(),
+        customer: sales.customer.clone(),
+        reason: sales.reason.clone(),
+        actor: sales.actor.clone(),
+        ..Default::default()
+    };
+    // A filter by subject names its service by itself; the other one would not know such a name.
+    let wants = |collection: &str| args.parent.as_ref().is_none_or(|parent| parent.starts_with(collection));
+    let mut opportunity: Vec<CloseOut> = Vec::new();
+    if wants("opportunities/") {
+        opportunity = pages(args.limit, async |page_size, page_token| {
+            let request = sales::ListCloseOutsRequest { page_size, page_token, ..sales.clone() };
+            let reply = api.list_sales_close_outs(request).await?;
+            Ok((reply.close_outs, reply.next_page_token))
+        })
+        .await?;
+    }
+    let mut order: Vec<CloseOut> = Vec::new();
+    if wants("orders/") {
+        order = pages(args.limit, async |page_size, page_token| {
+            let request = trade::ListCloseOutsRequest { page_size, page_token, ..trade.clone() };
+            let reply = api.list_trade_close_outs(request).await?;
+            Ok((reply.close_outs, reply.next_page_token))
+        })
+        .await?;
+    }
+    let mut table = screen.new_table(&["close-out", "of", "outcome", "reason", "closed", "by"]);
+    for one in opportunity.iter().chain(&order) {
+        table.add_row([
+            screen.cell(Paint::Strong, &one.name),
+            one.subject.as_str().into(),
+            view::outcome(one).into(),
+            last_part(&one.reason).into(),
+            time(one.close_time.as_ref()).into(),
+            or_dash(&one.actor).into(),
+        ]);
+    }
+    screen.table(&table)?;
+    let list = |all: &[CloseOut]| json::list("crm.common.v1.CloseOut", all);
+    Ok(json!({ "close_outs": { "opportunity": list(&opportunity)?, "order": list(&order)? } }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    fn state(word: &str) -> Result<i32, Usage> {
+        let cli = Cli::try_parse_from(["closeout", "list", "opportunities", "--state", word]).unwrap();
+        let Command::List(args) = cli.command else { panic!("not a list") };
+        parse_state(&args, "STATE_", sales::opportunity::State::from_str_name)
+    }
+
+    #[test]
+    fn states_are_named_in_words() {
+        assert_eq!(state("closed-out").unwrap(), sales::opportunity::State::ClosedOut as i32);
+        assert!(state("gone").is_err());
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_up_to_the_limit() {
+        let page = async |size: i32, token: String| {
+            let first: i32 = token.parse().unwrap_or(0);
+            Ok(((first..first + size).collect::<Vec<i32>>(), (first + size).to_string()))
+        };
+        assert_eq!(pages(1_500, page).await.unwrap().len(), 1_500);
+    }
+}

@@ -1,0 +1,86 @@
+//! One module for each thing a person does by hand; `run` finds the one that the command line names.
+
+mod close_out;
+mod list;
+mod reasons;
+mod reopen;
+mod show;
+mod up;
+
+use crate::api::Api;
+use crate::args::{Cli, Command, Global, ImportArgs};
+use crate::failure::{Ending, Usage};
+use crate::identity::Identity;
+use crate::retry::{BRIEF, PATIENT, Patience};
+use crate::screen::Screen;
+use crate::{data, demo, import};
+use serde_json::json;
+
+pub(crate) use close_out::competitor;
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(args) => Box::pin(demo::run(args, global, screen)).await,
+        Command::Up(args) => Box::pin(up::run(args, global, screen)).await,
+        Command::Import(args) => Box::pin(import(args, global, screen)).await,
+        Command::CloseOut(args) => Box::pin(close_out::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Show(args) => Box::pin(show::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
+    }
+}
+
+fn connect(global: &Global, patience: Patience) -> anyhow::Result<Api> {
+    Api::new(&global.opportunity_url, &global.order_url, Identity::new(global, None)?, patience)
+}
+
+async fn import(args: &ImportArgs, global: &Global, screen: &Screen) -> anyhow::Result<Ending> {
+    let data = data::read(&args.data)?;
+    let api = connect(global, PATIENT)?;
+    let imported = import::run(&api, &data, args.in_flight, screen).await?;
+    import::show(&data, &imported, screen)?;
+    if screen.json() {
+        screen.emit(&json!({ "import": import::json(&data, &imported) }))?;
+    }
+    let refused = imported.all_refused(&data).next().is_some();
+    Ok(if refused { Ending::RowsRefused } else { Ending::Done })
+}
+
+/// What a resource name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Customer,
+    Opportunity,
+    Order,
+    Task,
+    CloseOut,
+}
+
+/// Tells from a resource name what it stands for.
+fn kind_of(name: &str) -> Result<Kind, Usage> {
+    match name.split_once('/') {
+        Some(("customers", _)) => Ok(Kind::Customer),
+        Some(("opportunities", _)) => Ok(Kind::Opportunity),
+        Some(("orders", _)) => Ok(Kind::Order),
+        Some(("tasks", _)) => Ok(Kind::Task),
+        Some(("closeOuts", _)) => Ok(Kind::CloseOut),
+        Some(_) | None => Err(Usage(format!(
+            "`{name}` is no resource name: customers/ID, opportunities/ID, orders/ID, tasks/ID or closeOuts/ID"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_what_it_stands_for() {
+        assert_eq!(kind_of("orders/1").unwrap(), Kind::Order);
+        assert_eq!(kind_of("closeOuts/1").unwrap(), Kind::CloseOut);
+        assert!(kind_of("1C1I7A6R").is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! The demo's last part: the first close-out is taken back, and everything it did on both sides with it.
+
+use super::Story;
+use super::outcome::{Outcome, milliseconds};
+use crate::invariants::Verdict;
+use crate::json;
+use crate::screen::Paint;
+use crate::settle;
+use crate::view;
+use anyhow::Context;
+use crm_proto::common::{EffectKind, Side, Wait};
+use crm_proto::opportunity::{ReopenOpportunityRequest, opportunity::State};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const NOTE: &str = "The other offer fell through; the customer is back.";
+
+/// Reopens what `closed` closed out, shows it and adds to `verdict` what must hold then.
+pub(super) async fn run(story: &Story<'_>, closed: &Outcome, verdict: &mut Verdict) -> anyhow::Result<Value> {
+    let (api, screen) = (story.api, story.screen);
+    screen.heading("5  The opportunity is reopened")?;
+    let request = ReopenOpportunityRequest {
+        name: closed.subject.clone(),
+        note: NOTE.to_owned(),
+        request_id: story.request_id(&closed.subject, "reopen"),
+        wait: Wait::Peer.into(),
+        ..ReopenOpportunityRequest::default()
+    };
+    let started = Instant::now();
+    let reply = api.reopen_opportunity(request).await?;
+    let opportunity = reply.opportunity.context("a reply without its opportunity")?;
+    let close_out = reply.close_out.context("a reply without its close-out")?;
+    let cascade = settle::reversal(api, Side::Opportunity, close_out).await?;
+    let elapsed = started.elapsed();
+    let after = closed.scene.picture(api).await?;
+    let effects = cascade.reversal_effects();
+
+    screen.line(&view::opportunity_line(&opportunity))?;
+    view::show_task_changes(&closed.after.tasks, &after.tasks, screen)?;
+    view::show_receipts(&effects, &after.tasks, screen)?;
+    let took = format!("Everything was taken back on both sides within {:.1} ms.", milliseconds(elapsed));
+    screen.line(&screen.paint(Paint::Good, &took))?;
+
+    verdict.expect(opportunity.state() == State::Open, || format!("{} is not OPEN after reopening", closed.subject));
+    for (_, task) in &after.tasks.all {
+        let same = closed.before.tasks.all.iter().any(|(_, old)| old.name == task.name && old.state == task.state);
+        verdict.expect(same, || format!("{} is not as it was before the close-out", task.name));
+    }
+    let restored = |side| {
+        effects.iter().filter(|effect| effect.side() == side && effect.kind() == EffectKind::TaskRestored).count()
+    };
+    Ok(json!({
+        "opportunity": json::message("crm.opportunity.v1.Opportunity", &opportunity)?,
+        "opportunity_tasks_restored": restored(Side::Opportunity),
+        "order_tasks_restored": restored(Side::Order),
+        "customer_after": after.customer.json()?,
+        "effects": json::list("crm.common.v1.Effect", &effects)?,
+        "settled_ms": milliseconds(elapsed),
+    }))
+}

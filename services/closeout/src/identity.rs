@@ -1,0 +1,74 @@
+//! Who calls: the tenant and the principal that every call carries in its metadata.
+
+use crate::args::{Global, LOCAL_TENANT};
+use crate::failure::Usage;
+use std::time::Duration;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Request, Status, service::Interceptor};
+use uuid::Uuid;
+
+/// How long one call may take. Calls that wait for the other service ask for less (`max_wait`).
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Tenant and principal, put on every call.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    tenant: Uuid,
+    tenant_value: MetadataValue<Ascii>,
+    principal: MetadataValue<Ascii>,
+}
+
+impl Identity {
+    /// From the flags; `tenant` is taken where the flags name none.
+    pub(crate) fn new(global: &Global, tenant: Option<Uuid>) -> anyhow::Result<Self> {
+        let tenant = global.tenant.or(tenant).unwrap_or(LOCAL_TENANT);
+        let user = std::env::var("USER").ok().filter(|user| is_principal(user));
+        let principal = global.principal.clone().or(user).unwrap_or_else(|| "demo".to_owned());
+        if !is_principal(&principal) {
+            return Err(Usage(format!("--principal {principal:?}: 1 to 128 visible ASCII characters, please")).into());
+        }
+        let tenant_value = tenant.to_string().parse()?;
+        Ok(Self { tenant, tenant_value, principal: principal.parse()? })
+    }
+
+    /// The tenant.
+    pub(crate) fn tenant(&self) -> Uuid {
+        self.tenant
+    }
+}
+
+impl Interceptor for Identity {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.set_timeout(CALL_TIMEOUT);
+        let metadata = request.metadata_mut();
+        metadata.insert("x-tenant-id", self.tenant_value.clone());
+        metadata.insert("x-principal", self.principal.clone());
+        Ok(request)
+    }
+}
+
+fn is_principal(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
+
+    #[test]
+    fn every_call_carries_tenant_and_principal() {
+        let cli = Cli::try_parse_from(["closeout", "reasons", "--principal", "sales@example.com"]).unwrap();
+        let mut identity = Identity::new(&cli.global, None).unwrap();
+        let request = identity.call(Request::new(())).unwrap();
+        assert_eq!(request.metadata().get("x-tenant-id").unwrap(), LOCAL_TENANT.to_string().as_str());
+        assert_eq!(request.metadata().get("x-principal").unwrap(), "sales@example.com");
+    }
+
+    #[test]
+    fn a_principal_that_metadata_cannot_carry_is_refused() {
+        let cli = Cli::try_parse_from(["closeout", "reasons", "--principal", "王 伟"]).unwrap();
+        assert!(Identity::new(&cli.global, None).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a command writes: tables, headings and progress for people, or one JSON object for programs.
+//!
+//! With `--json` everything meant for people is left out, so that standard output holds the object and nothing else.
+
+use crate::args::ColorWhen;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, modifiers, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::io::{self, IsTerminal, Write};
+
+/// The two streams of the process and how to write on them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    json: bool,
+    color: bool,
+    color_errors: bool,
+}
+
+/// How a piece of text shall stand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// What matters most.
+    Strong,
+    /// It went well.
+    Good,
+    /// It went badly.
+    Bad,
+    /// It changed.
+    Changed,
+    /// Less important.
+    Dim,
+}
+
+impl Screen {
+    /// For this process.
+    pub(crate) fn new(json: bool, color: ColorWhen) -> Self {
+        let wanted = |terminal: bool| match color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Self { json, color: wanted(io::stdout().is_terminal()), color_errors: wanted(io::stderr().is_terminal()) }
+    }
+
+    /// True if a program reads standard output.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// The one JSON object of a command.
+    pub(crate) fn emit(&self, value: &Value) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+        Ok(writeln!(out)?)
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&self, text: &str) -> anyhow::Result<()> {
+        if !self.json {
+            writeln!(io::stdout().lock(), "{text}")?;
+        }
+        Ok(())
+    }
+
+    /// A heading with room above it.
+    pub(crate) fn heading(&self, text: &str) -> anyhow::Result<()> {
+        self.line(&format!("\n{}", self.paint(Paint::Strong, text)))
+    }
+
+    /// A line about what the next table shows.
+    pub(crate) fn note(&self, text: &str) -> anyhow::Result<()> {
+        self.line(&self.paint(Paint::Dim, text))
+    }
+
+    /// A line on standard error, whoever reads.
+    pub(crate) fn complain(&self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(io::stderr().lock(), "{text}")?)
+    }
+
+    /// An empty table with these headings.
+    pub(crate) fn new_table(&self, headings: &[&str]) -> Table {
+        let mut table = Table::new();
+        table
+            .load_preset(presets::UTF8_FULL_CONDENSED)
+            .apply_modifier(modifiers::UTF8_ROUND_CORNERS)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+        if self.color {
+            table.enforce_styling();
+        } else if !io::stdout().is_terminal() {
+            table.force_no_tty();
+        } else {
+            table.style_text_only();
+        }
+        table
+    }
+
+    /// A cell that stands out.
+    pub(crate) fn cell(&self, paint: Paint, text: impl ToString) -> Cell {
+        let cell = Cell::new(text);
+        if !self.color {
+            return cell;
+        }
+        match paint {
+            Paint::Strong => cell.add_attribute(Attribute::Bold),
+            Paint::Good => cell.fg(Color::Green),
+            Paint::Bad => cell.fg(Color::Red),
+            Paint::Changed => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
+            Paint::Dim => cell.add_attribute(Attribute::Dim),
+        }
+    }
+
+    /// Shows a table.
+    pub(crate) fn table(&self, table: &Table) -> anyhow::Result<()> {
+        self.line(&table.to_string())
+    }
+
+    /// Text for standard output that stands out.
+    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.color { escape(paint, text) } else { text.to_owned() }
+    }
+
+    /// Text for standard error that stands out.
+    pub(crate) fn paint_error(&self, paint: Paint, text: &str) -> String {
+        if self.color_errors { escape(paint, text) } else { text.to_owned() }
+    }
+
+    /// A progress bar on standard error; it draws nothing unless that is a terminal.
+    pub(crate) fn progress(&self, length: u64, what: &str) -> ProgressBar {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_owned());
+        match ProgressStyle::with_template("{msg:<14} {bar:36} {human_pos}/{human_len}  {per_sec}  {eta}") {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar, // the default style shows the same, less neatly
+        }
+    }
+}
+
+fn escape(paint: Paint, text: &str) -> String {
+    let code = match paint {
+        Paint::Strong => "1",
+        Paint::Good => "32",
+        Paint::Bad => "1;31",
+        Paint::Changed => "1;33",
+        Paint::Dim => "2",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_used_only_where_it_is_wanted() {
+        let plain = Screen::new(false, ColorWhen::Never);
+        assert_eq!(plain.paint(Paint::Bad, "no"), "no");
+        let loud = Screen::new(false, ColorWhen::Always);
+        assert_eq!(loud.paint(Paint::Bad, "no"), "\u{1b}[1;31mno\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_plain_table_holds_no_escape_codes() {
+        let screen = Screen::new(false, ColorWhen::Never);
+        let mut table = screen.new_table(&["客户", "state"]);
+        table.add_row([Cell::new("华东电子"), screen.cell(Paint::Changed, "LOST")]);
+        assert!(!table.to_string().contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,206 @@
+//! A customer's record on both services, alone or before and after something.
+
+use super::side_name;
+use crate::api::Api;
+use crate::format::{count, label, money_or_none, or_dash, short_name, time};
+use crate::json;
+use crate::screen::{Paint, Screen};
+use anyhow::Context;
+use crm_proto::common::Side;
+use crm_proto::{Money, opportunity as sales, order as trade};
+use serde_json::{Value, json};
+use tonic::Code;
+
+/// A customer as both services see it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Customer {
+    /// The relationship, on the opportunity service.
+    pub(crate) relationship: sales::Customer,
+    /// The trade record, on the order service; none while that has not heard of it.
+    pub(crate) trade: Option<trade::Customer>,
+}
+
+impl Customer {
+    /// Reads both sides.
+    pub(crate) async fn read(api: &Api, name: &str) -> anyhow::Result<Self> {
+        let request = sales::GetCustomerRequest { name: name.to_owned() };
+        let relationship = api.get_relationship(request).await?.customer.context("a reply without its customer")?;
+        let trade = match api.get_trade_record(trade::GetCustomerRequest { name: name.to_owned() }).await {
+            Ok(reply) => reply.customer,
+            Err(status) if status.code() == Code::NotFound => None,
+            Err(status) => return Err(status.into()),
+        };
+        Ok(Self { relationship, trade })
+    }
+
+    /// Both sides as the API names their fields.
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        let trade = self.trade.as_ref().map(|trade| json::message("crm.order.v1.Customer", trade)).transpose()?;
+        let relationship = json::message("crm.opportunity.v1.Customer", &self.relationship)?;
+        Ok(json!({ "opportunity": relationship, "order": trade }))
+    }
+
+    /// What stands on both sides: side, field, value.
+    fn fields(&self) -> Vec<(Side, String, String)> {
+        let mut fields = relationship_fields(&self.relationship);
+        fields.extend(self.trade.iter().flat_map(trade_fields));
+        fields
+    }
+}
+
+/// How a lifecycle reads.
+pub(crate) fn lifecycle(record: &sales::Customer) -> String {
+    label(record.lifecycle().as_str_name(), "LIFECYCLE_")
+}
+
+fn relationship_fields(record: &sales::Customer) -> Vec<(Side, String, String)> {
+    let field = |name: &str, value: String| (Side::Opportunity, name.to_owned(), value);
+    let number = |name: &str, value: i64| field(name, count(value.unsigned_abs()));
+    let mut fields = vec![
+        field("lifecycle", lifecycle(record)),
+        number("open opportunities", record.open_count),
+        number("won", record.won_count),
+        number("lost", record.lost_count),
+        number("live orders", record.live_order_count),
+    ];
+    for amounts in &record.amounts {
+        let parts = [("open amount", &amounts.open), ("won amount", &amounts.won), ("lost amount", &amounts.lost)];
+        fields.extend(amount_fields(Side::Opportunity, parts));
+    }
+    fields.push(field("last loss", time(record.last_loss_time.as_ref())));
+    fields
+}
+
+fn trade_fields(record: &trade::Customer) -> Vec<(Side, String, String)> {
+    let field = |name: &str, value: String| (Side::Order, name.to_owned(), value);
+    let number = |name: &str, value: i64| field(name, count(value.unsigned_abs()));
+    let mut fields = vec![
+        number("draft orders", record.draft_count),
+        number("live orders", record.live_count),
+        number("processed", record.processed_count),
+        number("cancelled", record.cancelled_count),
+        number("deals lost", record.deals_lost),
+    ];
+    for amounts in &record.amounts {
+        let draft_and_live = [("draft amount", &amounts.draft), ("live amount", &amounts.live)];
+        fields.extend(amount_fields(Side::Order, draft_and_live));
+        let ended = [("processed amount", &amounts.processed), ("cancelled amount", &amounts.cancelled)];
+        fields.extend(amount_fields(Side::Order, ended));
+    }
+    fields.push(field("last close-out", time(record.last_close_out_time.as_ref())));
+    fields
+}
+
+/// One field for each amount; the currency is part of the name where it tells two apart.
+fn amount_fields<const N: usize>(side: Side, parts: [(&str, &Option<Money>); N]) -> Vec<(Side, String, String)> {
+    parts
+        .into_iter()
+        .filter_map(|(name, money)| money.as_ref().map(|money| (name, money)))
+        .map(|(name, money)| (side, format!("{name} {}", money.currency_code), money_or_none(Some(money))))
+        .collect()
+}
+
+/// Shows a customer as it stands.
+pub(crate) fn show_customer(customer: &Customer, screen: &Screen) -> anyhow::Result<()> {
+    let record = &customer.relationship;
+    screen.heading(&format!("{}  {}", record.display_name, record.name))?;
+    screen.note(&format!(
+        "tier {}, owner {}{}",
+        or_dash(&record.tier),
+        or_dash(&record.owner),
+        if record.do_not_contact { ", do not contact" } else { "" }
+    ))?;
+    let mut table = screen.new_table(&["side", "field", "value"]);
+    for (side, field, value) in customer.fields() {
+        table.add_row([side_name(side).to_owned(), field, value]);
+    }
+    screen.table(&table)
+}
+
+/// Shows what changed of a customer on both sides.
+pub(crate) fn show_change(before: &Customer, after: &Customer, screen: &Screen) -> anyhow::Result<()> {
+    let mut table = screen.new_table(&["side", "customer's record", "before", "after"]);
+    for (side, field, old, new) in compare(&before.fields(), &after.fields()) {
+        let paint = if old == new { Paint::Dim } else { Paint::Changed };
+        table.add_row([
+            screen.cell(Paint::Dim, side_name(side)),
+            field.into(),
+            screen.cell(Paint::Dim, old),
+            screen.cell(paint, new),
+        ]);
+    }
+    screen.table(&table)
+}
+
+type Change = (Side, String, String, String);
+
+/// Every field of either record with both values; a dash where one has none.
+fn compare(before: &[(Side, String, String)], after: &[(Side, String, String)]) -> Vec<Change> {
+    let value = |record: &[(Side, String, String)], side: Side, field: &str| {
+        let found = record.iter().find(|(other, name, _)| *other == side && name == field);
+        found.map_or_else(|| "-".to_owned(), |(_, _, value)| value.clone())
+    };
+    let gone =
+        before.iter().filter(|(side, field, _)| !after.iter().any(|other| other.0 == *side && other.1 == *field));
+    let mut all: Vec<Change> = after
+        .iter()
+        .chain(gone)
+        .map(|(side, field, _)| (*side, field.clone(), value(before, *side, field), value(after, *side, field)))
+        .collect();
+    all.sort_by_key(|(side, ..)| *side as i32); // stable: the fields keep their order
+    all
+}
+
+/// Shows the newest events of both records.
+pub(crate) async fn show_events(api: &Api, name: &str, screen: &Screen) -> anyhow::Result<()> {
+    let (customer, page_size, page_token) = (name.to_owned(), 10, String::new());
+    let request = sales::ListCustomerEventsRequest { customer, page_size, page_token };
+    let sales = api.list_relationship_events(request).await?.events;
+    let (customer, page_token) = (name.to_owned(), String::new());
+    let request = trade::ListCustomerEventsRequest { customer, page_size, page_token };
+    let trade = api.list_trade_events(request).await?.events;
+    let mut table = screen.new_table(&["side", "when", "what", "record", "by", ""]);
+    for event in sales {
+        let resource = short_name(&event.resource);
+        let when = time(event.event_time.as_ref());
+        table.add_row(["sales".to_owned(), when, event.kind, resource, event.actor, event.text]);
+    }
+    for event in trade {
+        let resource = short_name(&event.resource);
+        let when = time(event.event_time.as_ref());
+        table.add_row(["orders".to_owned(), when, event.kind, resource, event.actor, event.text]);
+    }
+    screen.table(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::to_money;
+
+    #[test]
+    fn both_sides_are_compared_field_by_field() {
+        let before = Customer {
+            relationship: sales::Customer { open_count: 1, lost_count: 0, ..sales::Customer::default() },
+            trade: Some(trade::Customer { draft_count: 1, ..trade::Customer::default() }),
+        };
+        let mut after = before.clone();
+        (after.relationship.open_count, after.relationship.lost_count) = (0, 1);
+        after.relationship.amounts =
+            vec![sales::RelationshipAmounts { lost: Some(to_money(482_100, "USD")), ..Default::default() }];
+        after.trade = Some(trade::Customer { cancelled_count: 1, ..trade::Customer::default() });
+        let changed: Vec<Change> =
+            compare(&before.fields(), &after.fields()).into_iter().filter(|(_, _, old, new)| old != new).collect();
+        let told: Vec<String> = changed.iter().map(|(_, field, old, new)| format!("{field}: {old} -> {new}")).collect();
+        assert_eq!(
+            told,
+            [
+                "open opportunities: 1 -> 0",
+                "lost: 0 -> 1",
+                "lost amount USD: - -> 4,821.00 USD",
+                "draft orders: 1 -> 0",
+                "cancelled: 0 -> 1"
+            ]
+        );
+    }
+}

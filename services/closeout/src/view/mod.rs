@@ -1,0 +1,22 @@
+//! What people see of the records: a customer on both sides, tasks, receipts, one opportunity or order.
+
+mod customer;
+mod receipts;
+mod record;
+mod tasks;
+
+pub(crate) use customer::{Customer, lifecycle, show_change, show_customer, show_events};
+pub(crate) use receipts::{outcome, show_close_out, show_receipts};
+pub(crate) use record::{opportunity_line, opportunity_state, order_line, order_state, show_opportunity, show_order};
+pub(crate) use tasks::{Tasks, show_task_changes, show_tasks};
+
+use crm_proto::common::Side;
+
+/// What people call a side.
+pub(crate) fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Opportunity => "sales",
+        Side::Order => "orders",
+        Side::Unspecified => "-",
+    }
+}

@@ -1,0 +1,121 @@
+//! A close-out and its receipts: one line for everything it did, on either side.
+
+use super::{Tasks, side_name};
+use crate::format::{label, last_part, money_or_none, or_dash, short_name, time};
+use crate::screen::{Paint, Screen};
+use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
+
+/// Shows receipts. `tasks` lends titles to the tasks it knows.
+pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+    let mut table = screen.new_table(&["#", "side", "what", "to", "before", "after"]);
+    for (index, effect) in effects.iter().enumerate() {
+        let paint = if is_left(effect.kind()) { Paint::Bad } else { Paint::Good };
+        table.add_row([
+            screen.cell(Paint::Dim, index + 1),
+            screen.cell(Paint::Dim, side_name(effect.side())),
+            screen.cell(paint, what(effect.kind())),
+            target(effect, tasks).into(),
+            screen.cell(Paint::Dim, or_dash(&effect.before)),
+            or_dash(&effect.after).into(),
+        ]);
+    }
+    screen.table(&table)
+}
+
+/// Shows a close-out.
+pub(crate) fn show_close_out(close_out: &CloseOut, side: Side, screen: &Screen) -> anyhow::Result<()> {
+    screen.heading(&format!("close-out {}", close_out.name))?;
+    let mut table = screen.new_table(&["field", "value"]);
+    for (field, value) in rows(close_out, side).into_iter().filter(|(_, value)| !value.is_empty()) {
+        table.add_row([screen.cell(Paint::Dim, field), value.into()]);
+    }
+    screen.table(&table)
+}
+
+fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("made by", side_name(side).to_owned()),
+        ("of", close_out.subject.clone()),
+        ("customer", close_out.customer.clone()),
+        ("outcome", outcome(close_out)),
+        ("reason", format!("{} (version {})", last_part(&close_out.reason), close_out.reason_version)),
+        ("detail", close_out.detail.clone()),
+        ("competitor", close_out.competitor.clone()),
+        ("actor", close_out.actor.clone()),
+        ("closed", time(close_out.close_time.as_ref())),
+        ("state", label(close_out.state().as_str_name(), "CLOSE_OUT_STATE_")),
+        ("propagation", label(close_out.propagation().as_str_name(), "PROPAGATION_")),
+        ("other service", label(close_out.peer_outcome().as_str_name(), "PEER_OUTCOME_")),
+        ("caused by", close_out.cause.clone()),
+    ];
+    if let Some(snapshot) = &close_out.snapshot {
+        let amount = money_or_none(snapshot.amount.as_ref());
+        let stage = last_part(&snapshot.stage);
+        let days = format!("{} days open", snapshot.days_open);
+        rows.push(("before it", format!("{} {stage}, {amount}, {days}, owner {}", snapshot.state, snapshot.owner)));
+    }
+    if let Some(reversal) = &close_out.reversal {
+        let propagation = label(reversal.propagation().as_str_name(), "PROPAGATION_");
+        let when = time(reversal.reopen_time.as_ref());
+        rows.push(("reopened", format!("{when} by {} ({propagation}) {}", reversal.actor, reversal.note)));
+    }
+    rows
+}
+
+/// `LOST (NO_DECISION)`.
+pub(crate) fn outcome(close_out: &CloseOut) -> String {
+    let outcome = label(close_out.outcome().as_str_name(), "OUTCOME_");
+    match label(close_out.outcome_class().as_str_name(), "OUTCOME_CLASS_").as_str() {
+        "-" => outcome,
+        class => format!("{outcome} ({class})"),
+    }
+}
+
+fn target(effect: &Effect, tasks: &Tasks) -> String {
+    let title = tasks.all.iter().find(|(_, task)| task.name == effect.resource).map(|(_, task)| task.title.clone());
+    let target = title.unwrap_or_else(|| short_name(&effect.resource));
+    if effect.field.is_empty() { target } else { format!("{target} {}", effect.field) }
+}
+
+fn is_left(kind: EffectKind) -> bool {
+    matches!(kind, EffectKind::LeftModified | EffectKind::LeftLive)
+}
+
+fn what(kind: EffectKind) -> &'static str {
+    match kind {
+        EffectKind::Unspecified => "-",
+        EffectKind::TaskCancelled => "task closed",
+        EffectKind::TaskRestored => "task restored",
+        EffectKind::TaskCreated => "task made",
+        EffectKind::SubjectClosed => "closed out",
+        EffectKind::SubjectReopened => "reopened",
+        EffectKind::RecordChanged => "record changed",
+        EffectKind::LeftModified => "left: changed since",
+        EffectKind::LeftLive => "left: live by now",
+        EffectKind::More => "and more",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_proto::common::{Outcome, OutcomeClass, Task};
+
+    #[test]
+    fn a_receipt_names_the_task_by_its_title() {
+        let task = Task { name: "tasks/1".into(), title: "Quote GTX Pro".into(), ..Task::default() };
+        let tasks = Tasks { all: vec![(Side::Opportunity, task)] };
+        let effect = Effect { resource: "tasks/1".into(), ..Effect::default() };
+        assert_eq!(target(&effect, &tasks), "Quote GTX Pro");
+        let effect = Effect { resource: "customers/9".into(), field: "lifecycle".into(), ..Effect::default() };
+        assert_eq!(target(&effect, &tasks), "customers/9 lifecycle");
+    }
+
+    #[test]
+    fn an_outcome_shows_its_class_if_it_has_one() {
+        let mut close_out = CloseOut { outcome: Outcome::Lost.into(), ..CloseOut::default() };
+        assert_eq!(outcome(&close_out), "LOST");
+        close_out.outcome_class = OutcomeClass::NoDecision.into();
+        assert_eq!(outcome(&close_out), "LOST (NO_DECISION)");
+    }
+}

@@ -1,0 +1,95 @@
+//! Tasks of both services: as they stand, or before and after a close-out.
+
+use super::side_name;
+use crate::api::Api;
+use crate::format::{label, or_dash, short_name, time};
+use crate::json;
+use crate::screen::{Paint, Screen};
+use crm_proto::common::{Side, Task, TaskState};
+use crm_proto::{opportunity as sales, order as trade};
+use serde_json::{Value, json};
+use tonic::Status;
+
+/// Tasks of some records, on both services.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    /// Each with its side, oldest first.
+    pub(crate) all: Vec<(Side, Task)>,
+}
+
+impl Tasks {
+    /// Reads the tasks of every record of `parents`, on both services.
+    pub(crate) async fn read(api: &Api, parents: &[&str]) -> Result<Self, Status> {
+        let mut all = Vec::new();
+        for parent in parents {
+            let (parent, page_size) = ((*parent).to_owned(), 1_000);
+            let request = sales::ListTasksRequest { parent: parent.clone(), page_size, ..Default::default() };
+            let selling = api.list_selling_tasks(request).await?.tasks;
+            let request = trade::ListTasksRequest { parent, page_size, ..Default::default() };
+            let order = api.list_order_tasks(request).await?.tasks;
+            all.extend(selling.into_iter().map(|task| (Side::Opportunity, task)));
+            all.extend(order.into_iter().map(|task| (Side::Order, task)));
+        }
+        all.sort_by_key(|(side, _)| *side as i32);
+        Ok(Self { all })
+    }
+
+    /// As the API names their fields, by side.
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        let of = |wanted: Side| -> Vec<Task> {
+            self.all.iter().filter(|(side, _)| *side == wanted).map(|(_, task)| task.clone()).collect()
+        };
+        let list = |side| json::list("crm.common.v1.Task", &of(side));
+        Ok(json!({ "opportunity": list(Side::Opportunity)?, "order": list(Side::Order)? }))
+    }
+}
+
+/// How a task's state reads.
+pub(crate) fn state(task: &Task) -> String {
+    label(task.state().as_str_name(), "TASK_STATE_")
+}
+
+/// True if somebody still has to do it.
+pub(crate) fn is_open(task: &Task) -> bool {
+    matches!(task.state(), TaskState::Open | TaskState::InProgress)
+}
+
+/// Shows tasks as they stand.
+pub(crate) fn show_tasks(tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+    let mut table = screen.new_table(&["side", "task", "kind", "title", "assignee", "due", "state"]);
+    for (side, task) in &tasks.all {
+        table.add_row([
+            side_name(*side).into(),
+            task.name.as_str().into(),
+            kind(task).into(),
+            task.title.as_str().into(),
+            or_dash(&task.assignee).into(),
+            time(task.due_time.as_ref()).into(),
+            screen.cell(if is_open(task) { Paint::Strong } else { Paint::Dim }, state(task)),
+        ]);
+    }
+    screen.table(&table)
+}
+
+/// Shows what became of tasks. Those that are new have no state before.
+pub(crate) fn show_task_changes(before: &Tasks, after: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+    let mut table = screen.new_table(&["side", "task", "kind", "of", "before", "after"]);
+    for (side, task) in &after.all {
+        let old = before.all.iter().find(|(_, other)| other.name == task.name).map(|(_, other)| state(other));
+        let (old, new) = (old.unwrap_or_else(|| "-".to_owned()), state(task));
+        let paint = if old == new { Paint::Dim } else { Paint::Changed };
+        table.add_row([
+            screen.cell(Paint::Dim, side_name(*side)),
+            task.title.as_str().into(),
+            kind(task).into(),
+            short_name(&task.parent).into(),
+            screen.cell(Paint::Dim, old),
+            screen.cell(paint, new),
+        ]);
+    }
+    screen.table(&table)
+}
+
+fn kind(task: &Task) -> String {
+    label(task.kind().as_str_name(), "TASK_KIND_")
+}
