@@ -1,6 +1,6 @@
 //! A customer's record on both services, alone or before and after something.
 
-use super::side_name;
+use super::{change_cells, side_name};
 use crate::api::Api;
 use crate::format::{count, label, money_or_none, or_dash, short_name, time};
 use crate::json;
@@ -121,13 +121,8 @@ pub(crate) fn show_customer(customer: &Customer, screen: &Screen) -> anyhow::Res
 pub(crate) fn show_change(before: &Customer, after: &Customer, screen: &Screen) -> anyhow::Result<()> {
     let mut table = screen.new_table(&["side", "customer's record", "before", "after"]);
     for (side, field, old, new) in compare(&before.fields(), &after.fields()) {
-        let paint = if old == new { Paint::Dim } else { Paint::Changed };
-        table.add_row([
-            screen.cell(Paint::Dim, side_name(side)),
-            field.into(),
-            screen.cell(Paint::Dim, old),
-            screen.cell(paint, new),
-        ]);
+        let [old, new] = change_cells(old, new, screen);
+        table.add_row([screen.cell(Paint::Dim, side_name(side)), field.into(), old, new]);
     }
     screen.table(&table)
 }

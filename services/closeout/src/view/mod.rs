@@ -10,6 +10,8 @@ pub(crate) use receipts::{outcome, show_close_out, show_receipts};
 pub(crate) use record::{opportunity_line, opportunity_state, order_line, order_state, show_opportunity, show_order};
 pub(crate) use tasks::{Tasks, show_task_changes, show_tasks};
 
+use crate::screen::{Paint, Screen};
+use comfy_table::Cell;
 use crm_proto::common::Side;
 
 /// What people call a side.
@@ -19,4 +21,14 @@ pub(crate) fn side_name(side: Side) -> &'static str {
         Side::Order => "orders",
         Side::Unspecified => "-",
     }
+}
+
+/// The two cells of a value that may have changed; a change is marked, so that it shows without colour, too.
+fn change_cells(before: String, after: String, screen: &Screen) -> [Cell; 2] {
+    let after = if before == after {
+        screen.cell(Paint::Dim, after)
+    } else {
+        screen.cell(Paint::Changed, format!("→ {after}"))
+    };
+    [screen.cell(Paint::Dim, before), after]
 }

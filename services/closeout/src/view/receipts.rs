@@ -7,6 +7,9 @@ use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
 
 /// Shows receipts. `tasks` lends titles to the tasks it knows.
 pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+    if effects.is_empty() {
+        return screen.note("Nothing else was changed.");
+    }
     let mut table = screen.new_table(&["#", "side", "what", "to", "before", "after"]);
     for (index, effect) in effects.iter().enumerate() {
         let paint = if is_left(effect.kind()) { Paint::Bad } else { Paint::Good };

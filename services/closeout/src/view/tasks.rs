@@ -1,6 +1,6 @@
 //! Tasks of both services: as they stand, or before and after a close-out.
 
-use super::side_name;
+use super::{change_cells, side_name};
 use crate::api::Api;
 use crate::format::{label, or_dash, short_name, time};
 use crate::json;
@@ -56,6 +56,9 @@ pub(crate) fn is_open(task: &Task) -> bool {
 
 /// Shows tasks as they stand.
 pub(crate) fn show_tasks(tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+    if tasks.all.is_empty() {
+        return screen.note("No tasks on either side.");
+    }
     let mut table = screen.new_table(&["side", "task", "kind", "title", "assignee", "due", "state"]);
     for (side, task) in &tasks.all {
         table.add_row([
@@ -76,15 +79,14 @@ pub(crate) fn show_task_changes(before: &Tasks, after: &Tasks, screen: &Screen) 
     let mut table = screen.new_table(&["side", "task", "kind", "of", "before", "after"]);
     for (side, task) in &after.all {
         let old = before.all.iter().find(|(_, other)| other.name == task.name).map(|(_, other)| state(other));
-        let (old, new) = (old.unwrap_or_else(|| "-".to_owned()), state(task));
-        let paint = if old == new { Paint::Dim } else { Paint::Changed };
+        let [old, new] = change_cells(old.unwrap_or_else(|| "-".to_owned()), state(task), screen);
         table.add_row([
             screen.cell(Paint::Dim, side_name(*side)),
             task.title.as_str().into(),
             kind(task).into(),
             short_name(&task.parent).into(),
-            screen.cell(Paint::Dim, old),
-            screen.cell(paint, new),
+            old,
+            new,
         ]);
     }
     screen.table(&table)
