@@ -91,9 +91,13 @@ impl Embedded {
         let (opportunity_peer, order_peer) = (url(opportunity.peer_addr()), url(order.peer_addr()));
         let mut services = JoinSet::new();
         let stop = stop_opportunity.clone();
-        services.spawn(async move { ("opportunity service", opportunity.serve(&order_peer, stop).await) });
+        services.spawn(async move {
+            ("opportunity service", opportunity.serve(&order_peer, stop).await.map_err(anyhow::Error::from))
+        });
         let stop = stop_order.clone();
-        services.spawn(async move { ("order service", order.serve(&opportunity_peer, stop).await) });
+        services.spawn(async move {
+            ("order service", order.serve(&opportunity_peer, stop).await.map_err(anyhow::Error::from))
+        });
         Ok(Self { opportunity_url, order_url, services, stop_opportunity, stop_order })
     }
 

@@ -1,5 +1,7 @@
 //! Every setting of the service: flag, environment variable, default and a sentence.
 
+use crm_api::host::Settings;
+use crm_runtime::telemetry::Format;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Settings of the opportunity service.
@@ -34,6 +36,34 @@ pub struct Config {
     /// Seconds that calls under way get to finish after a termination signal.
     #[arg(long, env = "OPPORTUNITY_DRAIN_SECONDS", default_value = "20", value_parser = seconds)]
     pub drain: Duration,
+
+    /// How the log is written: `text` or `json`.
+    #[arg(long, env = "OPPORTUNITY_LOG_FORMAT", default_value_t)]
+    pub log_format: Format,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Action {
+    /// Bring the schema of the database up to date, then exit.
+    Migrate,
+}
+
+impl From<Config> for Settings {
+    fn from(config: Config) -> Self {
+        Self {
+            listen: config.listen,
+            peer_listen: config.peer_listen,
+            database_url: config.database_url,
+            trust_metadata_identity: config.trust_metadata_identity,
+            peer_token_file: config.peer_token_file,
+            drain: config.drain,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

@@ -1,34 +1,60 @@
-//! The opportunity service.
+//! The opportunity service, the sales side: opportunities, selling tasks, the relationship with customers.
+//!
+//! Reading order, along a call: `api` (a file for each public service), `convert` (protobuf to domain and back), `service` (the
+//! batch as the writer sees it), `domain` (the rules, pure), `store` (what a batch locks and loads). What the peer calls comes in
+//! through [`crm_api::inbox`] and takes the same path.
 
+mod api;
 mod config;
+mod convert;
+pub mod domain;
+mod service;
+mod store;
 
+use crm_api::host::{self, Host, HostError};
+use crm_outbox::db::{Db, Migrations};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{Action, Config};
 
 /// The service with its listeners open.
 #[derive(Debug)]
-pub struct App;
+pub struct App(Host);
 
 impl App {
     /// Opens everything and takes the ports, so that a bad setting fails at once.
-    pub async fn bind(_config: Config) -> anyhow::Result<Self> {
-        anyhow::bail!("not yet")
+    pub async fn bind(config: Config) -> Result<Self, HostError> {
+        Host::bind(&config.into(), migrations()).await.map(Self)
+    }
+
+    /// Brings the schema of a database up to date.
+    pub async fn migrate(database_url: &str) -> Result<(), HostError> {
+        host::migrate(database_url, migrations()).await
     }
 
     /// Where the public API listens.
     pub fn public_addr(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+        self.0.addresses().0
     }
 
     /// Where the peer listener listens.
     pub fn peer_addr(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+        self.0.addresses().1
     }
 
-    /// Serves until `shutdown` is cancelled, then drains. `peer_url` is the other service's peer listener.
-    pub async fn serve(self, _peer_url: &str, _shutdown: CancellationToken) -> anyhow::Result<()> {
-        Ok(())
+    /// The database, for tests that look at it.
+    pub fn db(&self) -> Db {
+        self.0.db()
     }
+
+    /// Serves until `shutdown` is cancelled, then ends in order. `peer_url` is the other service's peer listener.
+    pub async fn serve(self, peer_url: &str, shutdown: CancellationToken) -> Result<(), HostError> {
+        let routes = |front| api::routes(&front);
+        self.0.serve::<service::Opportunities>(peer_url, api::SERVICES, routes, shutdown).await
+    }
+}
+
+fn migrations() -> Migrations {
+    Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") }
 }

@@ -28,6 +28,22 @@ pub struct NewTask {
     pub due_at: Option<Time>,
 }
 
+/// What a caller can ask for about tasks; the same on both services.
+#[derive(Clone, Debug)]
+pub enum TaskCommand {
+    /// Make one.
+    Create(NewTask),
+    /// Change one.
+    Change {
+        /// Which.
+        id: TaskId,
+        /// Only this version.
+        etag: String,
+        /// How.
+        change: TaskChange,
+    },
+}
+
 /// A change of a record, for the audit trail.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {

@@ -146,7 +146,7 @@ impl<T> Log<T> {
 }
 
 /// Where new ids come from.
-pub type Ids = Box<dyn FnMut() -> Uuid + Send>;
+pub type Ids = Box<dyn FnMut() -> Uuid + Send + Sync>;
 
 /// Who is behind the command or message that is being decided.
 #[derive(Clone, Debug)]

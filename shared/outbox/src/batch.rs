@@ -32,9 +32,9 @@ use uuid::Uuid;
 pub const LEASE: i64 = 15_000_000;
 
 /// What a service brings to a batch: its own tables and rules. Everything else is the same for both.
-pub trait Domain: Send + Sync + 'static {
+pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
     /// What a caller can ask for.
-    type Command: Send + Sync + 'static;
+    type Command: std::fmt::Debug + Send + Sync + 'static;
     /// The rows of a batch: [`Common`] and the service's own.
     type World: Send;
 

@@ -140,6 +140,22 @@ impl Db {
         Ok(())
     }
 
+    /// Refuses a database whose schema lacks a migration that this program needs.
+    pub async fn check_schema(&self, own: &Migrations) -> Result<(), Error> {
+        let there = Sql::plain("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+        let applied = Sql::plain("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
+        let missing =
+            || Error::Corrupt("its schema is not up to date; run this program's subcommand `migrate` first".into());
+        if !self.read(&there, Args::none()).await?.first().is_some_and(|row| matches!(row.get::<bool>(0), Ok(true))) {
+            return Err(missing());
+        }
+        let rows = self.read(&applied, Args::none()).await?;
+        let applied: Vec<i64> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+        let shared = sqlx::migrate!("migrations/postgres");
+        let complete = shared.iter().chain(own.postgres.iter()).all(|needed| applied.contains(&needed.version));
+        if complete { Ok(()) } else { Err(missing()) }
+    }
+
     /// How many statements were run so far, BEGIN and COMMIT not counted.
     pub fn statement_count(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)

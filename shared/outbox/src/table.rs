@@ -10,6 +10,8 @@ use crm_closeout::working_set::{Keyed, Rows};
 /// The statements of a table.
 #[derive(Debug)]
 pub struct Statements {
+    /// Name of the table.
+    pub name: &'static str,
     /// Every column, in order.
     pub columns: Vec<Column>,
     /// Columns of the key, in order.
@@ -30,7 +32,7 @@ pub struct Statements {
 
 impl Statements {
     /// The statements of a table with these columns, `key` of which are its key.
-    pub fn new(table: &str, columns: Vec<Column>, key: Vec<Column>) -> Self {
+    pub fn new(table: &'static str, columns: Vec<Column>, key: Vec<Column>) -> Self {
         let names = |columns: &[Column], prefix: &str| {
             columns.iter().map(|column| format!("{prefix}{}", column.name)).collect::<Vec<_>>().join(", ")
         };
@@ -43,6 +45,7 @@ impl Statements {
         let insert = format!("INSERT INTO {table} ({all}) SELECT {from_r} FROM {{rows}} WHERE true");
         let by_key = format!("SELECT {list} FROM {{rows}} CROSS JOIN {table} AS t WHERE {on_key}");
         Self {
+            name: table,
             insert: Sql::new(&insert, &columns),
             insert_missing: Sql::new(&format!("{insert} ON CONFLICT ({bare_key}) DO NOTHING"), &columns),
             update: Sql::new(&format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on_key}"), &columns),

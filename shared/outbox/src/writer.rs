@@ -115,11 +115,12 @@ impl<D: Domain> Writer<D> {
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
 
-    /// Hands in a message and waits for what becomes of it. None: the writer has stopped, or the database failed.
-    pub async fn message(&self, message: Incoming) -> Option<Received> {
+    /// Hands in a message; what becomes of it is heard from the receiver, whose sender is gone when the database failed.
+    /// None: the writer has stopped.
+    pub async fn message(&self, message: Incoming) -> Option<oneshot::Receiver<Received>> {
         let (to, answer) = oneshot::channel();
         self.messages.send(Waiting { item: Item::Message(message), reply: Reply::Message(to) }).await.ok()?;
-        answer.await.ok()
+        Some(answer)
     }
 }
 

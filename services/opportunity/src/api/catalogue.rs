@@ -1,0 +1,95 @@
+//! CompetitorService, PipelineService and CloseOutReasonService: what opportunities and close-outs refer to.
+
+use crate::{convert, domain::Command, service::Opportunities as Service, store::lists};
+use crm_api::{
+    failure,
+    fields::{self, Fields},
+    front::Front,
+    meta,
+    meta::{Opened, open},
+    page,
+};
+use crm_closeout::{
+    pipeline,
+    reason::{DEFAULT_REASONS, ReasonScope},
+};
+use crm_proto::opportunity::{
+    self as pb, close_out_reason_service_server::CloseOutReasonService, competitor_service_server::CompetitorService,
+    pipeline_service_server::PipelineService,
+};
+use tonic::{Request, Response, Status};
+
+/// The methods about competitors.
+#[derive(Debug)]
+pub(crate) struct Competitors(pub(crate) Front<Service>);
+
+#[tonic::async_trait]
+impl CompetitorService for Competitors {
+    async fn create_competitor(
+        &self,
+        request: Request<pb::CreateCompetitorRequest>,
+    ) -> Result<Response<pb::CreateCompetitorResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        if request.competitor.is_none() {
+            fields.refuse("competitor", "REQUIRED", "must be given");
+        }
+        let competitor = request.competitor.unwrap_or_default();
+        let display_name = fields.line("competitor.display_name", &competitor.display_name, 1..=fields::TITLE);
+        fields.done()?;
+        let command = Command::CreateCompetitor { display_name };
+        let outcome = self.0.call(caller, deadline, "CreateCompetitor", meta, command).await?;
+        Ok(Response::new(pb::CreateCompetitorResponse { competitor: Some(outcome.resource) }))
+    }
+
+    async fn list_competitors(
+        &self,
+        request: Request<pb::ListCompetitorsRequest>,
+    ) -> Result<Response<pb::ListCompetitorsResponse>, Status> {
+        let Opened { caller, mut request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let page = page!(&mut fields, request);
+        fields.done()?;
+        let rows = lists::competitors(&self.0.db, caller.tenant, &page).await;
+        let mut rows = rows.map_err(|e| failure::database(&e))?;
+        let next_page_token = page.cut(&mut rows, |row| row.competitor_id.0);
+        let competitors = rows.iter().map(convert::competitor).collect();
+        Ok(Response::new(pb::ListCompetitorsResponse { competitors, next_page_token }))
+    }
+}
+
+/// The methods about pipelines.
+#[derive(Debug)]
+pub(crate) struct Pipelines;
+
+#[tonic::async_trait]
+impl PipelineService for Pipelines {
+    async fn list_pipelines(
+        &self,
+        request: Request<pb::ListPipelinesRequest>,
+    ) -> Result<Response<pb::ListPipelinesResponse>, Status> {
+        open(request)?;
+        Ok(Response::new(pb::ListPipelinesResponse { pipelines: vec![convert::pipeline(&pipeline::DEFAULT)] }))
+    }
+}
+
+/// The methods about reasons.
+#[derive(Debug)]
+pub(crate) struct Reasons;
+
+#[tonic::async_trait]
+impl CloseOutReasonService for Reasons {
+    async fn list_close_out_reasons(
+        &self,
+        request: Request<pb::ListCloseOutReasonsRequest>,
+    ) -> Result<Response<pb::ListCloseOutReasonsResponse>, Status> {
+        let Opened { request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let scope = fields.optional_code::<ReasonScope>("scope", request.scope);
+        fields.done()?;
+        let reasons = DEFAULT_REASONS.iter().filter(|reason| scope.is_none_or(|scope| reason.scope == scope));
+        let reasons = reasons.map(|reason| crm_api::convert::reason(reason, &request.locale)).collect();
+        Ok(Response::new(pb::ListCloseOutReasonsResponse { reasons }))
+    }
+}

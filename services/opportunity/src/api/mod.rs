@@ -1,0 +1,53 @@
+//! The public methods, a file for each service. Each one: take the request apart, check its fields, hand a command to the
+//! writer or read, reply.
+
+mod catalogue;
+mod customers;
+mod opportunities;
+
+use crate::service::Opportunities as Service;
+use crm_api::front::Front;
+use crm_closeout::task::TaskKind;
+use crm_proto::opportunity as pb;
+use crm_runtime::server::Limits;
+use pb::{
+    close_out_reason_service_server as reasons, close_out_service_server as close_outs,
+    competitor_service_server as competitors, customer_service_server as customer,
+    opportunity_service_server as opportunity, pipeline_service_server as pipelines, task_service_server as task,
+};
+use tonic::service::Routes;
+
+/// Kinds of task that sales has.
+const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote, TaskKind::WinBack, TaskKind::Review];
+
+crm_api::task_service!(pb, Service, KINDS);
+crm_api::close_out_service!(pb, Service);
+
+/// Names of the public services, for health.
+pub(crate) const SERVICES: &[&str] = &[
+    opportunity::SERVICE_NAME,
+    customer::SERVICE_NAME,
+    task::SERVICE_NAME,
+    competitors::SERVICE_NAME,
+    pipelines::SERVICE_NAME,
+    reasons::SERVICE_NAME,
+    close_outs::SERVICE_NAME,
+];
+
+macro_rules! limited {
+    ($server:expr) => {
+        $server.max_decoding_message_size(Limits::PUBLIC.decode).max_encoding_message_size(Limits::PUBLIC.encode)
+    };
+}
+
+/// Every public service.
+pub(crate) fn routes(front: &Front<Service>) -> Routes {
+    let front = || front.clone();
+    Routes::new(limited!(opportunity::OpportunityServiceServer::new(opportunities::Opportunities(front()))))
+        .add_service(limited!(customer::CustomerServiceServer::new(customers::Customers(front()))))
+        .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
+        .add_service(limited!(competitors::CompetitorServiceServer::new(catalogue::Competitors(front()))))
+        .add_service(limited!(pipelines::PipelineServiceServer::new(catalogue::Pipelines)))
+        .add_service(limited!(reasons::CloseOutReasonServiceServer::new(catalogue::Reasons)))
+        .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
+}

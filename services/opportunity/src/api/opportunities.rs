@@ -1,0 +1,173 @@
+//! OpportunityService.
+
+use crate::{
+    convert,
+    domain::{Command, Opportunity},
+    service::Opportunities as Service,
+    store::lists,
+};
+use crm_api::{
+    failure,
+    fields::Fields,
+    front::Front,
+    meta,
+    meta::{Opened, open},
+    page,
+};
+use crm_closeout::ids::{CustomerId, OpportunityId};
+use crm_proto::opportunity::{self as pb, opportunity_service_server::OpportunityService};
+use tonic::{Request, Response, Status};
+
+/// The methods about opportunities.
+#[derive(Debug)]
+pub(crate) struct Opportunities(pub(crate) Front<Service>);
+
+#[tonic::async_trait]
+impl OpportunityService for Opportunities {
+    async fn create_opportunity(
+        &self,
+        request: Request<pb::CreateOpportunityRequest>,
+    ) -> Result<Response<pb::CreateOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, None);
+        if request.opportunity.is_none() {
+            fields.refuse("opportunity", "REQUIRED", "must be given");
+        }
+        let opportunity = request.opportunity.unwrap_or_default();
+        let historical = request.historical.as_ref();
+        let new = convert::new_opportunity(&mut fields, &caller.principal, &opportunity, historical);
+        fields.done()?;
+        let command = Command::CreateOpportunity(new);
+        let outcome = self.0.call(caller, deadline, "CreateOpportunity", meta, command).await?;
+        Ok(Response::new(pb::CreateOpportunityResponse {
+            opportunity: Some(outcome.resource),
+            propagation: outcome.propagation.into(),
+        }))
+    }
+
+    async fn get_opportunity(
+        &self,
+        request: Request<pb::GetOpportunityRequest>,
+    ) -> Result<Response<pb::GetOpportunityResponse>, Status> {
+        let Opened { caller, request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        fields.done()?;
+        let row = self.0.db.get::<Opportunity>(&(caller.tenant, id)).await.map_err(|e| failure::database(&e))?;
+        let opportunity = row.as_ref().map(convert::opportunity).ok_or_else(|| failure::not_found(id))?;
+        Ok(Response::new(pb::GetOpportunityResponse { opportunity: Some(opportunity) }))
+    }
+
+    async fn list_opportunities(
+        &self,
+        request: Request<pb::ListOpportunitiesRequest>,
+    ) -> Result<Response<pb::ListOpportunitiesResponse>, Status> {
+        let Opened { caller, mut request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let page = page!(&mut fields, request);
+        let stage = (!request.stage.is_empty()).then(|| convert::stage(&mut fields, "stage", &request.stage)).flatten();
+        let filter = lists::OpportunityFilter {
+            customer: fields.optional_name("customer", &request.customer, CustomerId::parse),
+            state: fields.optional_code("state", request.state),
+            stage: stage.unwrap_or_default().to_owned(),
+            owner: fields.principal("owner", &request.owner, ""),
+            created_before: fields.time("created_before", request.created_before.as_ref()),
+        };
+        fields.done()?;
+        let rows = lists::opportunities(&self.0.db, caller.tenant, &filter, &page).await;
+        let mut rows = rows.map_err(|e| failure::database(&e))?;
+        let next_page_token = page.cut(&mut rows, |row| row.opportunity_id.0);
+        let opportunities = rows.iter().map(convert::opportunity).collect();
+        Ok(Response::new(pb::ListOpportunitiesResponse { opportunities, next_page_token }))
+    }
+
+    async fn update_opportunity(
+        &self,
+        request: Request<pb::UpdateOpportunityRequest>,
+    ) -> Result<Response<pb::UpdateOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        if request.opportunity.is_none() {
+            fields.refuse("opportunity", "REQUIRED", "must be given");
+        }
+        let opportunity = request.opportunity.unwrap_or_default();
+        let id = fields.name("opportunity.name", &opportunity.name, OpportunityId::parse, OpportunityId);
+        let edit = convert::opportunity_edit(&mut fields, &opportunity, request.update_mask.as_ref());
+        fields.done()?;
+        let command = Command::UpdateOpportunity { id, etag: opportunity.etag, edit };
+        let outcome = self.0.call(caller, deadline, "UpdateOpportunity", meta, command).await?;
+        Ok(Response::new(pb::UpdateOpportunityResponse { opportunity: Some(outcome.resource) }))
+    }
+
+    async fn move_opportunity_stage(
+        &self,
+        request: Request<pb::MoveOpportunityStageRequest>,
+    ) -> Result<Response<pb::MoveOpportunityStageResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        let stage = convert::stage(&mut fields, "stage", &request.stage).unwrap_or_default();
+        fields.done()?;
+        let command = Command::MoveStage { id, etag: request.etag, stage };
+        let outcome = self.0.call(caller, deadline, "MoveOpportunityStage", meta, command).await?;
+        Ok(Response::new(pb::MoveOpportunityStageResponse { opportunity: Some(outcome.resource) }))
+    }
+
+    async fn win_opportunity(
+        &self,
+        request: Request<pb::WinOpportunityRequest>,
+    ) -> Result<Response<pb::WinOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, None);
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        let amount = fields.money("amount", request.amount.as_ref());
+        let won_at = convert::close_time(&mut fields, request.historical.as_ref());
+        fields.done()?;
+        let command = Command::Win { id, etag: request.etag, amount, won_at };
+        let outcome = self.0.call(caller, deadline, "WinOpportunity", meta, command).await?;
+        Ok(Response::new(pb::WinOpportunityResponse {
+            opportunity: Some(outcome.resource),
+            propagation: outcome.propagation.into(),
+        }))
+    }
+
+    async fn close_out_opportunity(
+        &self,
+        request: Request<pb::CloseOutOpportunityRequest>,
+    ) -> Result<Response<pb::CloseOutOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, Peer);
+        let closing = convert::close_out(&mut fields, &request);
+        fields.done()?;
+        let command = Command::CloseOut(closing);
+        let outcome = self.0.call(caller, deadline, "CloseOutOpportunity", meta, command).await?;
+        Ok(Response::new(pb::CloseOutOpportunityResponse {
+            opportunity: Some(outcome.resource),
+            close_out: outcome.close_out,
+        }))
+    }
+
+    async fn reopen_opportunity(
+        &self,
+        request: Request<pb::ReopenOpportunityRequest>,
+    ) -> Result<Response<pb::ReopenOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, Peer);
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        let note = fields.words("note", &request.note);
+        fields.done()?;
+        let command = Command::Reopen { id, etag: request.etag, note };
+        let outcome = self.0.call(caller, deadline, "ReopenOpportunity", meta, command).await?;
+        Ok(Response::new(pb::ReopenOpportunityResponse {
+            opportunity: Some(outcome.resource),
+            close_out: outcome.close_out,
+            propagation: outcome.propagation.into(),
+        }))
+    }
+}

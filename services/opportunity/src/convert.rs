@@ -1,0 +1,286 @@
+//! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
+
+use crate::domain::{
+    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
+};
+use crm_api::{
+    convert::{money, time},
+    fields::{self, Fields},
+};
+use crm_closeout::{
+    codes::Code,
+    ids::{CompetitorId, CustomerId, OpportunityId},
+    money::Money,
+    pipeline::{self, Pipeline},
+    reason::{Given, ReasonScope},
+    records::TimelineEntry,
+    refusal::etag,
+    time::Time,
+};
+use crm_proto::{common::Historical, opportunity as pb};
+use prost_types::FieldMask;
+
+/// A customer to be made.
+pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
+    NewCustomer {
+        display_name: fields.line("customer.display_name", &customer.display_name, 1..=fields::TITLE),
+        tier: fields.line("customer.tier", &customer.tier, 0..=fields::LABEL),
+        owner: fields.principal("customer.owner", &customer.owner, caller),
+        do_not_contact: customer.do_not_contact,
+    }
+}
+
+/// What to change of a customer.
+pub(crate) fn customer_edit(fields: &mut Fields, customer: &pb::Customer, mask: Option<&FieldMask>) -> CustomerEdit {
+    let writable = [
+        ("display_name", !customer.display_name.is_empty()),
+        ("tier", !customer.tier.is_empty()),
+        ("owner", !customer.owner.is_empty()),
+        ("do_not_contact", customer.do_not_contact),
+    ];
+    let output_only = [
+        "name",
+        "lifecycle",
+        "open_count",
+        "won_count",
+        "lost_count",
+        "live_order_count",
+        "amounts",
+        "last_loss_time",
+        "create_time",
+        "update_time",
+        "etag",
+    ];
+    let chosen = fields.mask(mask, &writable, &output_only);
+    let mut line = |field: &'static str, text: &str, least: usize, most: usize| {
+        chosen.contains(field).then(|| fields.line(&format!("customer.{field}"), text, least..=most))
+    };
+    CustomerEdit {
+        display_name: line("display_name", &customer.display_name, 1, fields::TITLE),
+        tier: line("tier", &customer.tier, 0, fields::LABEL),
+        owner: line("owner", &customer.owner, 1, fields::LABEL),
+        do_not_contact: chosen.contains("do_not_contact").then_some(customer.do_not_contact),
+    }
+}
+
+/// An opportunity to be made.
+pub(crate) fn new_opportunity(
+    fields: &mut Fields,
+    caller: &str,
+    opportunity: &pb::Opportunity,
+    historical: Option<&Historical>,
+) -> NewOpportunity {
+    let stage = if opportunity.stage.is_empty() {
+        Some(pipeline::DEFAULT.stages[0].id)
+    } else {
+        stage(fields, "opportunity.stage", &opportunity.stage)
+    };
+    NewOpportunity {
+        number: fields.line("opportunity.number", &opportunity.number, 0..=fields::NUMBER),
+        customer_id: fields.optional_name("opportunity.customer", &opportunity.customer, CustomerId::parse),
+        title: fields.line("opportunity.title", &opportunity.title, 1..=fields::TITLE),
+        owner: fields.principal("opportunity.owner", &opportunity.owner, caller),
+        team: fields.line("opportunity.team", &opportunity.team, 0..=fields::LABEL),
+        stage: stage.unwrap_or_default(),
+        amount: fields.money("opportunity.amount", opportunity.amount.as_ref()).unwrap_or(Money::NONE),
+        expected_close_at: fields.time("opportunity.expected_close_time", opportunity.expected_close_time.as_ref()),
+        source: fields.line("opportunity.source", &opportunity.source, 0..=fields::LABEL),
+        historical: historical.and_then(|historical| since(fields, historical)),
+    }
+}
+
+/// Id of the stage with this name.
+pub(crate) fn stage(fields: &mut Fields, field: &str, name: &str) -> Option<&'static str> {
+    let stage = pipeline::parse_stage(name);
+    if stage.is_none() {
+        let names: Vec<_> = pipeline::DEFAULT.stages.iter().map(|stage| pipeline::stage_name(stage.id)).collect();
+        fields.refuse(field, "UNKNOWN_STAGE", format!("must be one of {}", names.join(", ")));
+    }
+    stage
+}
+
+fn since(fields: &mut Fields, historical: &Historical) -> Option<Since> {
+    let mut past = |field: &str, time| fields.past(&format!("historical.{field}"), time);
+    let created = past("create_time", historical.create_time.as_ref());
+    let entered = past("stage_entered_time", historical.stage_entered_time.as_ref());
+    let activity = past("activity_time", historical.activity_time.as_ref());
+    if historical.create_time.is_none() {
+        fields.refuse("historical.create_time", "REQUIRED", "must be given with the other dates");
+    }
+    let created_at = created?;
+    let stage_entered_at = entered.unwrap_or(created_at);
+    let activity_at = activity.unwrap_or(stage_entered_at);
+    if stage_entered_at < created_at {
+        fields.refuse("historical.stage_entered_time", "OUT_OF_RANGE", "must not be before create_time");
+    }
+    if activity_at < created_at {
+        fields.refuse("historical.activity_time", "OUT_OF_RANGE", "must not be before create_time");
+    }
+    Some(Since { created_at, stage_entered_at, activity_at })
+}
+
+/// When something was won or closed out, if in the past.
+pub(crate) fn close_time(fields: &mut Fields, historical: Option<&Historical>) -> Option<Time> {
+    let historical = historical?;
+    if historical.close_time.is_none() {
+        fields.refuse("historical.close_time", "REQUIRED", "must be given with `historical`");
+    }
+    fields.past("historical.close_time", historical.close_time.as_ref())
+}
+
+/// What to change of an opportunity.
+pub(crate) fn opportunity_edit(
+    fields: &mut Fields,
+    opportunity: &pb::Opportunity,
+    mask: Option<&FieldMask>,
+) -> OpportunityEdit {
+    let writable = [
+        ("number", !opportunity.number.is_empty()),
+        ("customer", !opportunity.customer.is_empty()),
+        ("title", !opportunity.title.is_empty()),
+        ("owner", !opportunity.owner.is_empty()),
+        ("team", !opportunity.team.is_empty()),
+        ("amount", opportunity.amount.is_some()),
+        ("expected_close_time", opportunity.expected_close_time.is_some()),
+        ("source", !opportunity.source.is_empty()),
+    ];
+    let output_only = [
+        "name",
+        "stage",
+        "state",
+        "create_time",
+        "stage_entered_time",
+        "activity_time",
+        "close_time",
+        "close_out",
+        "historical",
+        "update_time",
+        "etag",
+    ];
+    let chosen = fields.mask(mask, &writable, &output_only);
+    let has = |field: &str| chosen.contains(field);
+    let mut line = |field: &'static str, text: &str, least: usize, most: usize| {
+        chosen.contains(field).then(|| fields.line(&format!("opportunity.{field}"), text, least..=most))
+    };
+    OpportunityEdit {
+        number: line("number", &opportunity.number, 1, fields::NUMBER),
+        title: line("title", &opportunity.title, 1, fields::TITLE),
+        owner: line("owner", &opportunity.owner, 1, fields::LABEL),
+        team: line("team", &opportunity.team, 0, fields::LABEL),
+        source: line("source", &opportunity.source, 0, fields::LABEL),
+        customer_id: if has("customer") {
+            fields.optional_name("opportunity.customer", &opportunity.customer, CustomerId::parse)
+        } else {
+            None
+        },
+        amount: has("amount")
+            .then(|| fields.money("opportunity.amount", opportunity.amount.as_ref()).unwrap_or(Money::NONE)),
+        expected_close_at: has("expected_close_time")
+            .then(|| fields.time("opportunity.expected_close_time", opportunity.expected_close_time.as_ref())),
+    }
+}
+
+/// A close-out.
+pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOpportunityRequest) -> Closing {
+    let given = Given {
+        reason: &request.reason,
+        detail: &request.detail,
+        competitor: !request.competitor.is_empty(),
+        historical: request.historical.is_some(),
+    };
+    Closing {
+        id: fields.name("name", &request.name, OpportunityId::parse, OpportunityId),
+        etag: request.etag.clone(),
+        reason: fields.reason(ReasonScope::Opportunity, &given),
+        detail: fields.words("detail", &request.detail),
+        competitor: fields.optional_name("competitor", &request.competitor, CompetitorId::parse),
+        closed_at: close_time(fields, request.historical.as_ref()),
+    }
+}
+
+/// A customer as the API shows it.
+pub(crate) fn customer(customer: &Customer) -> pb::Customer {
+    let amounts = customer.amounts.0.iter().map(|(currency, [open, won, lost])| {
+        let amount = |minor: i64| Some(money(Money { minor, currency: *currency }));
+        pb::RelationshipAmounts { open: amount(*open), won: amount(*won), lost: amount(*lost) }
+    });
+    pb::Customer {
+        name: customer.customer_id.to_string(),
+        display_name: customer.display_name.clone(),
+        tier: customer.tier.clone(),
+        owner: customer.owner.clone(),
+        do_not_contact: customer.do_not_contact,
+        lifecycle: customer.lifecycle.code().into(),
+        open_count: customer.open_count,
+        won_count: customer.won_count,
+        lost_count: customer.lost_count,
+        live_order_count: customer.live_order_count,
+        amounts: amounts.collect(),
+        last_loss_time: customer.last_loss_at.map(time),
+        create_time: Some(time(customer.created_at)),
+        update_time: Some(time(customer.updated_at)),
+        etag: etag(customer.version),
+    }
+}
+
+/// An opportunity as the API shows it.
+pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
+    pb::Opportunity {
+        name: opportunity.opportunity_id.to_string(),
+        number: opportunity.number.clone(),
+        customer: opportunity.customer_id.map_or_else(String::new, |id| id.to_string()),
+        title: opportunity.title.clone(),
+        owner: opportunity.owner.clone(),
+        team: opportunity.team.clone(),
+        stage: pipeline::stage_name(&opportunity.stage),
+        state: opportunity.state.code().into(),
+        amount: Some(money(opportunity.amount)),
+        expected_close_time: opportunity.expected_close_at.map(time),
+        source: opportunity.source.clone(),
+        create_time: Some(time(opportunity.created_at)),
+        stage_entered_time: Some(time(opportunity.stage_entered_at)),
+        activity_time: Some(time(opportunity.activity_at)),
+        close_time: opportunity.closed_at.or(opportunity.won_at).map(time),
+        close_out: opportunity.close_out_id.map_or_else(String::new, |id| id.to_string()),
+        historical: opportunity.historical,
+        update_time: Some(time(opportunity.updated_at)),
+        etag: etag(opportunity.version),
+    }
+}
+
+/// A competitor as the API shows it.
+pub(crate) fn competitor(competitor: &Competitor) -> pb::Competitor {
+    pb::Competitor {
+        name: competitor.competitor_id.to_string(),
+        display_name: competitor.display_name.clone(),
+        active: competitor.active,
+        create_time: Some(time(competitor.created_at)),
+    }
+}
+
+/// A pipeline as the API shows it.
+pub(crate) fn pipeline(pipeline: &Pipeline) -> pb::Pipeline {
+    let stages = pipeline.stages.iter().map(|stage| pb::Stage {
+        name: pipeline::stage_name(stage.id),
+        display_name: stage.display_name.to_owned(),
+        win_percent: stage.win_percent,
+    });
+    pb::Pipeline {
+        name: format!("pipelines/{}", pipeline.id),
+        display_name: pipeline.display_name.to_owned(),
+        stages: stages.collect(),
+    }
+}
+
+/// An entry of a customer's timeline as the API shows it.
+pub(crate) fn event(entry: &TimelineEntry) -> pb::CustomerEvent {
+    pb::CustomerEvent {
+        customer: entry.customer_id.to_string(),
+        event_time: Some(time(entry.happened_at)),
+        kind: entry.kind.clone(),
+        resource: entry.record.to_string(),
+        close_out: entry.close_out_id.map_or_else(String::new, |id| id.to_string()),
+        actor: entry.actor.clone(),
+        text: entry.text.clone(),
+    }
+}

@@ -1,0 +1,209 @@
+//! The rules of the sales side: opportunities, the relationship with customers, competitors, and what a fact about an order
+//! means here. Pure: decides on loaded rows, changes them in memory, refuses without leaving a trace.
+
+mod customer;
+mod opportunity;
+mod order_facts;
+
+use crm_closeout::{
+    cascade::{NewTask, TaskCommand},
+    codes::{Record, RecordKind},
+    fact::{Applied, Fact},
+    ids::{CompetitorId, CustomerId, OpportunityId, TenantId},
+    records::Lane,
+    refusal::{Refusal, RefusalKind},
+    task::Task,
+    time::Time,
+    working_set::{Cause, Common, Keyed, Rows},
+};
+pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
+pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a caller can ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Makes a customer.
+    CreateCustomer(NewCustomer),
+    /// Changes a customer.
+    UpdateCustomer {
+        /// Which.
+        id: CustomerId,
+        /// Only this version.
+        etag: String,
+        /// What to change.
+        edit: CustomerEdit,
+    },
+    /// Makes an opportunity.
+    CreateOpportunity(NewOpportunity),
+    /// Changes an opportunity.
+    UpdateOpportunity {
+        /// Which.
+        id: OpportunityId,
+        /// Only this version.
+        etag: String,
+        /// What to change.
+        edit: OpportunityEdit,
+    },
+    /// Moves an opportunity to another stage.
+    MoveStage {
+        /// Which.
+        id: OpportunityId,
+        /// Only this version.
+        etag: String,
+        /// Id of the stage.
+        stage: &'static str,
+    },
+    /// Marks an opportunity as won.
+    Win {
+        /// Which.
+        id: OpportunityId,
+        /// Only this version.
+        etag: String,
+        /// For how much.
+        amount: Option<crm_closeout::money::Money>,
+        /// When, if in the past.
+        won_at: Option<Time>,
+    },
+    /// Closes an opportunity out.
+    CloseOut(Closing),
+    /// Takes a close-out or a win back.
+    Reopen {
+        /// Which.
+        id: OpportunityId,
+        /// Only this version.
+        etag: String,
+        /// The person's words.
+        note: String,
+    },
+    /// Something about tasks.
+    Task(TaskCommand),
+    /// Makes a competitor.
+    CreateCompetitor {
+        /// What it is called.
+        display_name: String,
+    },
+}
+
+/// A competitor that a close-out can name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Competitor {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub competitor_id: CompetitorId,
+    /// What it is called.
+    pub display_name: String,
+    /// Whether a new close-out may name it.
+    pub active: bool,
+    /// When it was created.
+    pub created_at: Time,
+}
+
+impl From<TaskCommand> for Command {
+    fn from(command: TaskCommand) -> Self {
+        Self::Task(command)
+    }
+}
+
+impl Keyed for Competitor {
+    type Key = (TenantId, CompetitorId);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.competitor_id)
+    }
+}
+
+/// The rows of one batch.
+#[derive(Debug)]
+pub struct World {
+    /// What both services have.
+    pub common: Common,
+    /// Opportunities.
+    pub opportunities: Rows<Opportunity>,
+    /// Customers.
+    pub customers: Rows<Customer>,
+    /// Competitors.
+    pub competitors: Rows<Competitor>,
+    /// Newest loss and success of each customer among the records that are not loaded.
+    pub standing: BTreeMap<(TenantId, CustomerId), Standing>,
+    /// Numbers of opportunities that are taken, of those the batch asks for.
+    pub numbers: BTreeSet<(TenantId, String)>,
+    /// Names of competitors that are taken, of those the batch asks for.
+    pub names: BTreeSet<(TenantId, String)>,
+}
+
+impl World {
+    /// A command begins.
+    pub fn begin(&mut self) {
+        self.common.begin();
+        self.opportunities.begin();
+        self.customers.begin();
+        self.competitors.begin();
+    }
+
+    /// It was refused: back to where it began.
+    pub fn rollback(&mut self) {
+        self.common.rollback();
+        self.opportunities.rollback();
+        self.customers.rollback();
+        self.competitors.rollback();
+    }
+
+    /// Makes a task for an opportunity, an order or a customer.
+    pub fn create_task(&mut self, cause: &Cause, new: &NewTask) -> Result<Task, Refusal> {
+        let tenant = cause.tenant_id;
+        let closed_by = match new.root.kind {
+            RecordKind::Opportunity => {
+                let id = OpportunityId(new.root.id);
+                let root = self.opportunities.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
+                root.close_out_id
+            }
+            RecordKind::Order => {
+                let lane = self.common.mirror(tenant, new.root)?;
+                lane.close_out_id.filter(|_| lane.is_closed())
+            }
+            RecordKind::Customer => {
+                let id = CustomerId(new.root.id);
+                self.customers.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
+                None
+            }
+        };
+        self.common.create_task(cause, new, closed_by)
+    }
+
+    /// Makes a competitor.
+    pub fn create_competitor(&mut self, cause: &Cause, display_name: &str) -> Result<Competitor, Refusal> {
+        if self.names.contains(&(cause.tenant_id, display_name.to_owned()))
+            || self.competitors.iter().any(|c| c.tenant_id == cause.tenant_id && c.display_name == display_name)
+        {
+            let message = format!("a competitor called {display_name} exists; list the competitors to find it");
+            return Err(Refusal::new(RefusalKind::Exists, "NAME_TAKEN", display_name, message));
+        }
+        let competitor = Competitor {
+            tenant_id: cause.tenant_id,
+            competitor_id: CompetitorId(self.common.new_id()),
+            display_name: display_name.to_owned(),
+            active: true,
+            created_at: self.common.now,
+        };
+        self.competitors.insert(competitor.clone());
+        let change =
+            crm_closeout::cascade::Change { from: 0, to: 1, state_before: "", state_after: "ACTIVE", close_out: None };
+        self.common.audit(cause, competitor.competitor_id, change);
+        Ok(competitor)
+    }
+
+    /// Applies a fact about an order.
+    pub fn apply(&mut self, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
+        order_facts::apply(self, cause, before, fact)
+    }
+}
+
+/// An opportunity as a record.
+pub const fn opportunity_record(id: OpportunityId) -> Record {
+    Record::new(RecordKind::Opportunity, id.0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

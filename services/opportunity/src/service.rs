@@ -1,0 +1,100 @@
+//! The service as the writer sees it: what a batch loads, how each command is decided and answered, what is saved.
+
+use crate::{
+    convert,
+    domain::{Command, World},
+    store,
+};
+use crm_closeout::{
+    cascade::TaskCommand,
+    codes::RecordKind,
+    fact::{Applied, Fact},
+    ids::CloseOutId,
+    records::Lane,
+    refusal::Refusal,
+    working_set::{Cause, Common},
+};
+use crm_outbox::{
+    batch::{Decided, Domain, Item},
+    db::{Error, Tx},
+};
+use prost::Message;
+
+/// The opportunity service.
+#[derive(Debug)]
+pub(crate) struct Opportunities;
+
+impl Domain for Opportunities {
+    type Command = Command;
+    type World = World;
+
+    fn mirrors(kind: RecordKind) -> bool {
+        kind == RecordKind::Order
+    }
+
+    async fn load(tx: &mut Tx, common: Common, items: &[Item<Command>]) -> Result<World, Error> {
+        store::load(tx, common, items).await
+    }
+
+    fn common(world: &mut World) -> &mut Common {
+        &mut world.common
+    }
+
+    fn begin(world: &mut World) {
+        world.begin();
+    }
+
+    fn rollback(world: &mut World) {
+        world.rollback();
+    }
+
+    fn decide(world: &mut World, cause: &Cause, command: &Command) -> Result<Decided, Refusal> {
+        Ok(match command {
+            Command::CreateCustomer(new) => reply(&convert::customer(&world.create_customer(cause, new)), None),
+            Command::UpdateCustomer { id, etag, edit } => {
+                reply(&convert::customer(&world.update_customer(cause, *id, etag, edit)?), None)
+            }
+            Command::CreateOpportunity(new) => {
+                reply(&convert::opportunity(&world.create_opportunity(cause, new)?), None)
+            }
+            Command::UpdateOpportunity { id, etag, edit } => {
+                reply(&convert::opportunity(&world.update_opportunity(cause, *id, etag, edit)?), None)
+            }
+            Command::MoveStage { id, etag, stage } => {
+                reply(&convert::opportunity(&world.move_stage(cause, *id, etag, stage)?), None)
+            }
+            Command::Win { id, etag, amount, won_at } => {
+                reply(&convert::opportunity(&world.win(cause, *id, etag, *amount, *won_at)?), None)
+            }
+            Command::CloseOut(closing) => {
+                let (opportunity, close_out) = world.close_out(cause, closing)?;
+                reply(&convert::opportunity(&opportunity), Some(close_out))
+            }
+            Command::Reopen { id, etag, note } => {
+                let (opportunity, close_out) = world.reopen(cause, *id, etag, note)?;
+                reply(&convert::opportunity(&opportunity), close_out)
+            }
+            Command::Task(TaskCommand::Create(new)) => {
+                reply(&crm_api::convert::task(&world.create_task(cause, new)?), None)
+            }
+            Command::Task(TaskCommand::Change { id, etag, change }) => {
+                reply(&crm_api::convert::task(&world.common.change_task(cause, *id, etag, change)?), None)
+            }
+            Command::CreateCompetitor { display_name } => {
+                reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)
+            }
+        })
+    }
+
+    fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
+        world.apply(cause, before, fact)
+    }
+
+    async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
+        store::save(tx, world).await
+    }
+}
+
+fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {
+    Decided { reply: resource.encode_to_vec(), close_out_id }
+}

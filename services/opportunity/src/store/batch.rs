@@ -1,0 +1,283 @@
+//! What a batch locks and loads, in the fixed order lanes, opportunities, customers; then, kept still by those locks, tasks,
+//! close-outs and what else a decision reads. One statement for each, however many commands there are.
+
+use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, World, opportunity_record};
+use crm_closeout::{
+    cascade::TaskCommand,
+    codes::{Record, RecordKind},
+    episode::CloseOut,
+    fact::Event,
+    ids::{CompetitorId, CustomerId, OpportunityId, TaskId, TenantId},
+    records::Lane,
+    task::Task,
+    working_set::{Common, Keyed, Rows},
+};
+use crm_outbox::{
+    batch::{self, Item},
+    cell::{Column, Kind},
+    cells,
+    db::{Error, Tx},
+    sql::{Args, Sql, columns},
+    table::{self, Table},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+use uuid::Uuid;
+
+/// What the items of a batch name.
+#[derive(Default)]
+struct Named {
+    lanes: BTreeSet<(TenantId, Record)>,
+    opportunities: BTreeSet<(TenantId, OpportunityId)>,
+    customers: BTreeSet<(TenantId, CustomerId)>,
+    tasks: BTreeSet<(TenantId, TaskId)>,
+    competitors: BTreeSet<(TenantId, CompetitorId)>,
+    /// Opportunities whose orders and tasks a decision needs.
+    cascades: BTreeSet<(TenantId, Record)>,
+    /// Records whose tasks a fact touches.
+    roots: BTreeSet<(TenantId, Record)>,
+    /// Records that get a task.
+    gain_task: BTreeSet<(TenantId, Record)>,
+    numbers: BTreeSet<(TenantId, String)>,
+    names: BTreeSet<(TenantId, String)>,
+}
+
+impl Named {
+    fn item(&mut self, item: &Item<Command>) {
+        match item {
+            Item::Call(call) => self.command(call.cause.tenant_id, &call.command),
+            Item::Message(message) => {
+                let tenant = message.tenant_id;
+                if let Some(parent) = message.fact.parent {
+                    let parent = OpportunityId(parent);
+                    self.opportunities.insert((tenant, parent));
+                    if matches!(message.fact.event, Event::Closed | Event::Reopened) {
+                        self.cascades.insert((tenant, opportunity_record(parent)));
+                    }
+                }
+                self.customers.extend(message.fact.customer_id.map(|id| (tenant, id)));
+                if message.fact.close_out.is_some() {
+                    self.roots.insert((tenant, message.record));
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, tenant: TenantId, command: &Command) {
+        match command {
+            Command::CreateCustomer(_) => {}
+            Command::UpdateCustomer { id, .. } => drop(self.customers.insert((tenant, *id))),
+            Command::CreateOpportunity(new) => {
+                self.customers.extend(new.customer_id.map(|id| (tenant, id)));
+                self.number(tenant, &new.number);
+            }
+            Command::UpdateOpportunity { id, edit, .. } => {
+                self.opportunities.insert((tenant, *id));
+                self.customers.extend(edit.customer_id.map(|id| (tenant, id)));
+                self.number(tenant, edit.number.as_deref().unwrap_or_default());
+            }
+            Command::MoveStage { id, .. } => drop(self.opportunities.insert((tenant, *id))),
+            Command::Win { id, .. } | Command::Reopen { id, .. } => self.cascade(tenant, *id),
+            Command::CloseOut(closing) => {
+                self.cascade(tenant, closing.id);
+                self.competitors.extend(closing.competitor.map(|id| (tenant, id)));
+            }
+            Command::Task(TaskCommand::Create(new)) => {
+                self.root(tenant, new.root);
+                self.gain_task.insert((tenant, new.root));
+            }
+            Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
+            Command::CreateCompetitor { display_name } => drop(self.names.insert((tenant, display_name.clone()))),
+        }
+    }
+
+    fn cascade(&mut self, tenant: TenantId, id: OpportunityId) {
+        self.opportunities.insert((tenant, id));
+        self.cascades.insert((tenant, opportunity_record(id)));
+    }
+
+    fn number(&mut self, tenant: TenantId, number: &str) {
+        if !number.is_empty() {
+            self.numbers.insert((tenant, number.to_owned()));
+        }
+    }
+
+    fn root(&mut self, tenant: TenantId, root: Record) {
+        match root.kind {
+            RecordKind::Order => drop(self.lanes.insert((tenant, root))),
+            RecordKind::Opportunity => drop(self.opportunities.insert((tenant, OpportunityId(root.id)))),
+            RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
+        }
+    }
+}
+
+/// Locks and loads what the items name.
+pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>]) -> Result<World, Error> {
+    let mut named = Named::default();
+    items.iter().for_each(|item| named.item(item));
+    let named_tasks: Vec<_> = named.tasks.iter().copied().collect();
+    for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
+        named.root(task.tenant_id, task.root);
+    }
+    common.lanes = batch::lock_lanes(tx, batch::message_lanes(items), named.lanes.clone()).await?;
+    let keys: Vec<_> = named.opportunities.iter().copied().collect();
+    let opportunities: Rows<Opportunity> = table::lock(tx, &keys).await?;
+    named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));
+    let keys: Vec<_> = named.customers.iter().copied().collect();
+    let customers: Rows<Customer> = table::lock(tx, &keys).await?;
+
+    for lane in children(tx, &named.cascades).await? {
+        common.lanes.add_loaded(lane);
+    }
+    let roots = named.roots.union(&named.cascades).copied().collect();
+    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots).await?);
+    for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
+        common.tasks.add_loaded(task.clone());
+    }
+    common.open_tasks = batch::open_tasks(tx, &named.gain_task).await?;
+    let closed =
+        opportunities.iter().filter(|o| named.cascades.contains(&(o.tenant_id, opportunity_record(o.opportunity_id))));
+    let closed: Vec<_> = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).collect();
+    common.close_outs = table::load::<CloseOut>(tx, &closed).await?;
+    let keys: Vec<_> = named.competitors.iter().copied().collect();
+    let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
+    let numbers = taken(tx, &NUMBERS, &named.numbers).await?;
+    let names = taken(tx, &NAMES, &named.names).await?;
+    let standing = standing(tx, &customers, &opportunities, &common).await?;
+    Ok(World { common, opportunities, customers, competitors, standing, numbers, names })
+}
+
+/// Saves what has changed in the service's own tables.
+pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
+    table::save(tx, &world.customers).await?;
+    table::save(tx, &world.opportunities).await?;
+    table::insert(tx, world.competitors.inserted()).await
+}
+
+/// Mirrors of the orders of these opportunities.
+async fn children(tx: &mut Tx, parents: &BTreeSet<(TenantId, Record)>) -> Result<Vec<Lane>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("parent_id", Kind::Uuid)]));
+    static CHILDREN: LazyLock<Sql> = LazyLock::new(|| {
+        let list = &Lane::statements().list;
+        Sql::new(
+            &format!(
+                "SELECT {list} FROM {{rows}} CROSS JOIN lane AS t \
+                 WHERE t.tenant_id = r.tenant_id AND t.parent_id = r.parent_id AND t.parent_id IS NOT NULL"
+            ),
+            &COLUMNS,
+        )
+    });
+    if parents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = parents.iter().map(|(tenant, parent)| cells![*tenant, parent.id]).collect();
+    tx.table_rows(&CHILDREN, Args::rows(&COLUMNS, rows)).await
+}
+
+static TEXTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("text", Kind::Text)]));
+static NUMBERS: LazyLock<Sql> = LazyLock::new(|| in_use("opportunity", "number"));
+static NAMES: LazyLock<Sql> = LazyLock::new(|| in_use("competitor", "display_name"));
+
+fn in_use(table: &str, column: &str) -> Sql {
+    let text = format!(
+        "SELECT t.tenant_id, t.{column} FROM {{rows}} CROSS JOIN {table} AS t \
+         WHERE t.tenant_id = r.tenant_id AND t.{column} = r.text"
+    );
+    Sql::new(&text, &TEXTS)
+}
+
+async fn taken(
+    tx: &mut Tx,
+    sql: &Sql,
+    asked: &BTreeSet<(TenantId, String)>,
+) -> Result<BTreeSet<(TenantId, String)>, Error> {
+    if asked.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows = asked.iter().map(|(tenant, text)| cells![*tenant, *text]).collect();
+    let rows = tx.rows(sql, Args::rows(&TEXTS, rows)).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+static STANDING_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
+    columns([
+        ("tenant_id", Kind::Uuid),
+        ("customer_id", Kind::Uuid),
+        ("opportunities", Kind::Text),
+        ("orders", Kind::Text),
+    ])
+});
+
+/// The newest loss and success of each customer among the records that are not loaded: four index look-ups a customer.
+static STANDING: LazyLock<Sql> = LazyLock::new(|| {
+    let newest = |table: &str, id: &str, time: &str, not_in: &str| {
+        format!(
+            "(SELECT t.{time} FROM {table} AS t WHERE t.tenant_id = r.tenant_id AND t.customer_id = r.customer_id \
+             AND t.{time} IS NOT NULL AND t.{id} {not_in} ORDER BY t.{time} DESC LIMIT 1)"
+        )
+    };
+    let text = |opportunities: &str, orders: &str| {
+        format!(
+            "SELECT r.tenant_id, r.customer_id, {}, {}, {}, {} FROM {{rows}}",
+            newest("opportunity", "opportunity_id", "loss_at", opportunities),
+            newest("opportunity", "opportunity_id", "won_at", opportunities),
+            newest("lane", "record_id", "loss_at", orders),
+            newest("lane", "record_id", "success_at", orders),
+        )
+    };
+    let postgres = |column: &str| format!("<> ALL (string_to_array(r.{column}, ',')::uuid[])");
+    let sqlite = |column: &str| {
+        format!("NOT IN (SELECT unhex(value) FROM json_each('[\"' || replace(r.{column}, ',', '\",\"') || '\"]'))")
+    };
+    Sql::each(
+        &text(&postgres("opportunities"), &postgres("orders")),
+        &text(&sqlite("opportunities"), &sqlite("orders")),
+        &STANDING_COLUMNS,
+    )
+});
+
+async fn standing(
+    tx: &mut Tx,
+    customers: &Rows<Customer>,
+    opportunities: &Rows<Opportunity>,
+    common: &Common,
+) -> Result<BTreeMap<(TenantId, CustomerId), Standing>, Error> {
+    let mut loaded: BTreeMap<_, (Vec<Uuid>, Vec<Uuid>)> =
+        customers.iter().map(|customer| (customer.key(), (Vec::new(), Vec::new()))).collect();
+    if loaded.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    for opportunity in opportunities.iter() {
+        let key = opportunity.customer_id.map(|customer| (opportunity.tenant_id, customer));
+        if let Some((ids, _)) = key.and_then(|key| loaded.get_mut(&key)) {
+            ids.push(opportunity.opportunity_id.0);
+        }
+    }
+    for lane in common.lanes.iter() {
+        let key = lane.customer_id.map(|customer| (lane.tenant_id, customer));
+        if let Some((_, ids)) = key.and_then(|key| loaded.get_mut(&key)) {
+            ids.push(lane.record.id);
+        }
+    }
+    let list = |ids: &[Uuid]| ids.iter().map(|id| id.simple().to_string()).collect::<Vec<_>>().join(",");
+    let mut sets = Vec::with_capacity(loaded.len());
+    for ((tenant, customer), (own, orders)) in &loaded {
+        sets.push(cells![*tenant, *customer, list(own), list(orders)]);
+    }
+    let args = Args::rows(&STANDING_COLUMNS, sets);
+    let rows = tx.rows(&STANDING, args).await?;
+    rows.iter()
+        .map(|row| {
+            let opportunities = Standing { loss_at: row.get(2)?, success_at: row.get(3)? };
+            let (loss_at, success_at) = (row.get(4)?, row.get(5)?);
+            let newest = Standing {
+                loss_at: opportunities.loss_at.max(loss_at),
+                success_at: opportunities.success_at.max(success_at),
+            };
+            Ok(((row.get(0)?, row.get(1)?), newest))
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! OrderService.
+
+use crate::{
+    convert,
+    domain::{Command, Order},
+    service::Orders as Service,
+    store::lists,
+};
+use crm_api::{
+    failure,
+    fields::Fields,
+    front::Front,
+    meta,
+    meta::{Opened, open},
+    page,
+};
+use crm_closeout::ids::{CustomerId, OpportunityId, OrderId};
+use crm_proto::order::{self as pb, order_service_server::OrderService};
+use tonic::{Request, Response, Status};
+
+/// The methods about orders.
+#[derive(Debug)]
+pub(crate) struct Orders(pub(crate) Front<Service>);
+
+#[tonic::async_trait]
+impl OrderService for Orders {
+    async fn create_order(
+        &self,
+        request: Request<pb::CreateOrderRequest>,
+    ) -> Result<Response<pb::CreateOrderResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, None);
+        if request.order.is_none() {
+            fields.refuse("order", "REQUIRED", "must be given");
+        }
+        let order = request.order.unwrap_or_default();
+        let new = convert::new_order(&mut fields, &caller.principal, &order, request.historical.as_ref());
+        fields.done()?;
+        let outcome = self.0.call(caller, deadline, "CreateOrder", meta, Command::CreateOrder(new)).await?;
+        Ok(Response::new(pb::CreateOrderResponse {
+            order: Some(outcome.resource),
+            propagation: outcome.propagation.into(),
+        }))
+    }
+
+    async fn get_order(&self, request: Request<pb::GetOrderRequest>) -> Result<Response<pb::GetOrderResponse>, Status> {
+        let Opened { caller, request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.name("name", &request.name, OrderId::parse, OrderId);
+        fields.done()?;
+        let row = self.0.db.get::<Order>(&(caller.tenant, id)).await.map_err(|e| failure::database(&e))?;
+        let order = row.as_ref().map(convert::order).ok_or_else(|| failure::not_found(id))?;
+        Ok(Response::new(pb::GetOrderResponse { order: Some(order) }))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<pb::ListOrdersRequest>,
+    ) -> Result<Response<pb::ListOrdersResponse>, Status> {
+        let Opened { caller, mut request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let page = page!(&mut fields, request);
+        let filter = lists::OrderFilter {
+            customer: fields.optional_name("customer", &request.customer, CustomerId::parse),
+            opportunity: fields.optional_name("opportunity", &request.opportunity, OpportunityId::parse),
+            state: fields.optional_code("state", request.state),
+            owner: fields.principal("owner", &request.owner, ""),
+        };
+        fields.done()?;
+        let rows = lists::orders(&self.0.db, caller.tenant, &filter, &page).await;
+        let mut rows = rows.map_err(|e| failure::database(&e))?;
+        let next_page_token = page.cut(&mut rows, |row| row.order_id.0);
+        let orders = rows.iter().map(convert::order).collect();
+        Ok(Response::new(pb::ListOrdersResponse { orders, next_page_token }))
+    }
+
+    async fn update_order(
+        &self,
+        request: Request<pb::UpdateOrderRequest>,
+    ) -> Result<Response<pb::UpdateOrderResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        if request.order.is_none() {
+            fields.refuse("order", "REQUIRED", "must be given");
+        }
+        let order = request.order.unwrap_or_default();
+        let id = fields.name("order.name", &order.name, OrderId::parse, OrderId);
+        let edit = convert::order_edit(&mut fields, &order, request.update_mask.as_ref());
+        fields.done()?;
+        let command = Command::UpdateOrder { id, etag: order.etag, edit };
+        let outcome = self.0.call(caller, deadline, "UpdateOrder", meta, command).await?;
+        Ok(Response::new(pb::UpdateOrderResponse { order: Some(outcome.resource) }))
+    }
+
+    async fn confirm_order(
+        &self,
+        request: Request<pb::ConfirmOrderRequest>,
+    ) -> Result<Response<pb::ConfirmOrderResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, None);
+        let id = fields.name("name", &request.name, OrderId::parse, OrderId);
+        fields.done()?;
+        let command = Command::Confirm { id, etag: request.etag };
+        let outcome = self.0.call(caller, deadline, "ConfirmOrder", meta, command).await?;
+        Ok(Response::new(pb::ConfirmOrderResponse {
+            order: Some(outcome.resource),
+            propagation: outcome.propagation.into(),
+        }))
+    }
+
+    async fn record_fulfilment(
+        &self,
+        request: Request<pb::RecordFulfilmentRequest>,
+    ) -> Result<Response<pb::RecordFulfilmentResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let id = fields.name("name", &request.name, OrderId::parse, OrderId);
+        let lines = convert::fulfilment(&mut fields, &request.lines);
+        fields.done()?;
+        let command = Command::Fulfil { id, etag: request.etag, lines };
+        let outcome = self.0.call(caller, deadline, "RecordFulfilment", meta, command).await?;
+        Ok(Response::new(pb::RecordFulfilmentResponse { order: Some(outcome.resource) }))
+    }
+
+    async fn record_payment(
+        &self,
+        request: Request<pb::RecordPaymentRequest>,
+    ) -> Result<Response<pb::RecordPaymentResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let id = fields.name("name", &request.name, OrderId::parse, OrderId);
+        let amount = convert::payment(&mut fields, request.amount.as_ref());
+        fields.done()?;
+        let command = Command::Pay { id, etag: request.etag, amount };
+        let outcome = self.0.call(caller, deadline, "RecordPayment", meta, command).await?;
+        Ok(Response::new(pb::RecordPaymentResponse { order: Some(outcome.resource) }))
+    }
+
+    async fn close_out_order(
+        &self,
+        request: Request<pb::CloseOutOrderRequest>,
+    ) -> Result<Response<pb::CloseOutOrderResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, Peer);
+        let closing = convert::close_out(&mut fields, &request);
+        fields.done()?;
+        let outcome = self.0.call(caller, deadline, "CloseOutOrder", meta, Command::CloseOut(closing)).await?;
+        Ok(Response::new(pb::CloseOutOrderResponse { order: Some(outcome.resource), close_out: outcome.close_out }))
+    }
+
+    async fn reopen_order(
+        &self,
+        request: Request<pb::ReopenOrderRequest>,
+    ) -> Result<Response<pb::ReopenOrderResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request, Peer);
+        let id = fields.name("name", &request.name, OrderId::parse, OrderId);
+        let note = fields.words("note", &request.note);
+        fields.done()?;
+        let command = Command::Reopen { id, etag: request.etag, note };
+        let outcome = self.0.call(caller, deadline, "ReopenOrder", meta, command).await?;
+        Ok(Response::new(pb::ReopenOrderResponse { order: Some(outcome.resource), close_out: outcome.close_out }))
+    }
+}

@@ -1,0 +1,246 @@
+//! The trade side's own resources between protobuf and the domain. Fields are mapped nowhere else.
+
+use crate::domain::{Closing, Customer, Line, Lines, NewOrder, Order, OrderEdit};
+use crm_api::{
+    convert::{money, time},
+    fields::{self, Fields},
+};
+use crm_closeout::{
+    codes::Code,
+    episode::Outcome,
+    fact::WonPolicy,
+    ids::{CustomerId, OpportunityId, OrderId},
+    money::{Currency, Money},
+    reason::{self, Given, ReasonScope},
+    records::TimelineEntry,
+    refusal::etag,
+};
+use crm_proto::{common::Historical, order as pb};
+use prost_types::FieldMask;
+
+const MOST_LINES: usize = 200;
+const MOST_UNITS: i64 = 1_000_000_000;
+
+/// An order to be made.
+pub(crate) fn new_order(
+    fields: &mut Fields,
+    caller: &str,
+    order: &pb::Order,
+    historical: Option<&Historical>,
+) -> NewOrder {
+    if historical.is_some_and(|historical| historical.create_time.is_none()) {
+        fields.refuse("historical.create_time", "REQUIRED", "must be given with `historical`");
+    }
+    let created_at = historical.and_then(|h| fields.past("historical.create_time", h.create_time.as_ref()));
+    let (currency, lines) = lines(fields, &order.lines);
+    NewOrder {
+        number: fields.line("order.number", &order.number, 0..=fields::NUMBER),
+        customer_id: fields.name("order.customer", &order.customer, CustomerId::parse, CustomerId),
+        opportunity_id: fields.optional_name("order.opportunity", &order.opportunity, OpportunityId::parse),
+        owner: fields.principal("order.owner", &order.owner, caller),
+        team: fields.line("order.team", &order.team, 0..=fields::LABEL),
+        currency,
+        lines,
+        created_at,
+    }
+}
+
+fn lines(fields: &mut Fields, lines: &[pb::OrderLine]) -> (Currency, Lines) {
+    if lines.is_empty() || lines.len() > MOST_LINES {
+        fields.refuse("order.lines", "COUNT", format!("must be 1 to {MOST_LINES} lines, are {}", lines.len()));
+    }
+    let mut currency = None;
+    let mut taken = Vec::with_capacity(lines.len().min(MOST_LINES));
+    for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
+        let field = |name: &str| format!("order.lines[{index}].{name}");
+        if !(1..=MOST_UNITS).contains(&line.quantity) {
+            fields.refuse(field("quantity"), "OUT_OF_RANGE", format!("must be 1 to {MOST_UNITS}"));
+        }
+        if line.unit_price.is_none() {
+            fields.refuse(field("unit_price"), "REQUIRED", "must be given");
+        }
+        let price = fields.money(&field("unit_price"), line.unit_price.as_ref()).unwrap_or(Money::NONE);
+        let first = *currency.get_or_insert(price.currency);
+        if price.currency != first {
+            let text = format!("must be in {first} like the first line: an order has one currency");
+            fields.refuse(field("unit_price"), "MIXED_CURRENCY", text);
+        }
+        taken.push(Line {
+            product: fields.line(&field("product"), &line.product, 1..=fields::LABEL),
+            quantity: line.quantity,
+            fulfilled: 0,
+            cancelled: 0,
+            unit_minor: price.minor,
+        });
+    }
+    let lines = Lines(taken);
+    if !lines.fits() {
+        fields.refuse("order.lines", "OUT_OF_RANGE", "the order's total is larger than any amount may be");
+    }
+    (currency.unwrap_or(Currency::NONE), lines)
+}
+
+/// What to change of an order.
+pub(crate) fn order_edit(fields: &mut Fields, order: &pb::Order, mask: Option<&FieldMask>) -> OrderEdit {
+    let writable = [
+        ("number", !order.number.is_empty()),
+        ("owner", !order.owner.is_empty()),
+        ("team", !order.team.is_empty()),
+        ("lines", !order.lines.is_empty()),
+    ];
+    let output_only = [
+        "name",
+        "state",
+        "total",
+        "paid",
+        "refund_reference",
+        "close_out",
+        "create_time",
+        "close_time",
+        "historical",
+        "update_time",
+        "etag",
+    ];
+    let chosen = fields.mask(mask, &writable, &output_only);
+    let mut line = |field: &'static str, text: &str, least: usize, most: usize| {
+        chosen.contains(field).then(|| fields.line(&format!("order.{field}"), text, least..=most))
+    };
+    OrderEdit {
+        number: line("number", &order.number, 1, fields::NUMBER),
+        owner: line("owner", &order.owner, 1, fields::LABEL),
+        team: line("team", &order.team, 0, fields::LABEL),
+        lines: chosen.contains("lines").then(|| lines(fields, &order.lines)),
+    }
+}
+
+/// What was fulfilled.
+pub(crate) fn fulfilment(fields: &mut Fields, lines: &[pb::LineFulfilment]) -> Vec<(usize, i64)> {
+    if lines.is_empty() || lines.len() > MOST_LINES {
+        fields.refuse("lines", "COUNT", format!("must be 1 to {MOST_LINES} lines, are {}", lines.len()));
+    }
+    let mut done = Vec::with_capacity(lines.len().min(MOST_LINES));
+    for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
+        if !(1..=MOST_UNITS).contains(&line.quantity) {
+            let text = format!("must be 1 to {MOST_UNITS}");
+            fields.refuse(format!("lines[{index}].quantity"), "OUT_OF_RANGE", text);
+        }
+        match usize::try_from(line.line) {
+            Ok(line_index) => done.push((line_index, line.quantity)),
+            Err(_) => fields.refuse(format!("lines[{index}].line"), "OUT_OF_RANGE", "must not be negative"),
+        }
+    }
+    done
+}
+
+/// A payment.
+pub(crate) fn payment(fields: &mut Fields, amount: Option<&crm_proto::Money>) -> Money {
+    let read = fields.money("amount", amount);
+    if amount.is_none() || read.is_some_and(|amount| amount.minor == 0) {
+        fields.refuse("amount", "REQUIRED", "must be given, above zero");
+    }
+    read.unwrap_or(Money::NONE)
+}
+
+/// A close-out.
+pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest) -> Closing {
+    let outcome = fields.code::<Outcome>("outcome", request.outcome);
+    if outcome == Some(Outcome::Lost) {
+        fields.refuse("outcome", "OUT_OF_RANGE", "must be CANCELLED or PROCESSED");
+    }
+    let processed = outcome == Some(Outcome::Processed);
+    let default = format!("{}/{}", reason::COLLECTION, reason::PROCESSED);
+    let given = Given {
+        reason: if processed && request.reason.is_empty() { &default } else { &request.reason },
+        detail: &request.detail,
+        competitor: false,
+        historical: request.historical.is_some(),
+    };
+    let scope = if processed { ReasonScope::OrderProcessed } else { ReasonScope::Order };
+    let historical = request.historical.as_ref();
+    if historical.is_some_and(|historical| historical.close_time.is_none()) {
+        fields.refuse("historical.close_time", "REQUIRED", "must be given with `historical`");
+    }
+    Closing {
+        id: fields.name("name", &request.name, OrderId::parse, OrderId),
+        etag: request.etag.clone(),
+        outcome: outcome.unwrap_or(Outcome::Cancelled),
+        reason: fields.reason(scope, &given),
+        detail: fields.words("detail", &request.detail),
+        refund_reference: fields.line("refund_reference", &request.refund_reference, 0..=fields::LABEL),
+        won_policy: fields
+            .optional_code("won_opportunity_policy", request.won_opportunity_policy)
+            .unwrap_or(WonPolicy::Ask),
+        closed_at: historical.and_then(|h| fields.past("historical.close_time", h.close_time.as_ref())),
+    }
+}
+
+/// An order as the API shows it.
+pub(crate) fn order(order: &Order) -> pb::Order {
+    let amount = |minor: i64| Some(money(Money { minor, currency: order.currency }));
+    let line = |line: &Line| pb::OrderLine {
+        product: line.product.clone(),
+        quantity: line.quantity,
+        fulfilled: line.fulfilled,
+        cancelled: line.cancelled,
+        unit_price: amount(line.unit_minor),
+    };
+    pb::Order {
+        name: order.order_id.to_string(),
+        number: order.number.clone(),
+        customer: order.customer_id.to_string(),
+        opportunity: order.opportunity_id.map_or_else(String::new, |id| id.to_string()),
+        owner: order.owner.clone(),
+        team: order.team.clone(),
+        state: order.state.code().into(),
+        lines: order.lines.0.iter().map(line).collect(),
+        total: Some(money(order.total())),
+        paid: amount(order.paid_minor),
+        refund_reference: order.refund_reference.clone(),
+        close_out: order.close_out_id.map_or_else(String::new, |id| id.to_string()),
+        create_time: Some(time(order.created_at)),
+        close_time: order.closed_at.map(time),
+        historical: order.historical,
+        update_time: Some(time(order.updated_at)),
+        etag: etag(order.version),
+    }
+}
+
+/// A customer as the API shows it.
+pub(crate) fn customer(customer: &Customer) -> pb::Customer {
+    let amounts = customer.amounts.0.iter().map(|(currency, [draft, live, processed, cancelled])| {
+        let amount = |minor: i64| Some(money(Money { minor, currency: *currency }));
+        pb::TradeAmounts {
+            draft: amount(*draft),
+            live: amount(*live),
+            processed: amount(*processed),
+            cancelled: amount(*cancelled),
+        }
+    });
+    pb::Customer {
+        name: customer.customer_id.to_string(),
+        display_name: customer.display_name.clone(),
+        draft_count: customer.draft_count,
+        live_count: customer.live_count,
+        processed_count: customer.processed_count,
+        cancelled_count: customer.cancelled_count,
+        deals_lost: customer.deals_lost,
+        amounts: amounts.collect(),
+        last_close_out_time: customer.last_close_out_at.map(time),
+        create_time: Some(time(customer.created_at)),
+        update_time: Some(time(customer.updated_at)),
+        etag: etag(customer.version),
+    }
+}
+
+/// An entry of a customer's timeline as the API shows it.
+pub(crate) fn event(entry: &TimelineEntry) -> pb::CustomerEvent {
+    pb::CustomerEvent {
+        customer: entry.customer_id.to_string(),
+        event_time: Some(time(entry.happened_at)),
+        kind: entry.kind.clone(),
+        resource: entry.record.to_string(),
+        close_out: entry.close_out_id.map_or_else(String::new, |id| id.to_string()),
+        actor: entry.actor.clone(),
+        text: entry.text.clone(),
+    }
+}

@@ -1,0 +1,197 @@
+//! What a fact about an opportunity or a customer means on the trade side: order tasks, draft orders, the trade record.
+
+use super::{Order, State, World, order::Grounds, order_record};
+use crm_closeout::{
+    cascade::NewTask,
+    codes::{RecordKind, Side},
+    episode::{CloseOutState, Effect, EffectKind, Outcome},
+    fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
+    ids::{CloseOutId, OpportunityId},
+    records::Lane,
+    refusal::Refusal,
+    task::{Task, TaskChange, TaskKind, TaskState},
+    working_set::Cause,
+};
+
+pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
+    if before.record.kind == RecordKind::Customer {
+        name_customer(world, cause, fact);
+        return Applied { outcome: PeerOutcome::Applied, effects: Vec::new() };
+    }
+    let opportunity = OpportunityId(before.record.id);
+    match (fact.event, &fact.close_out) {
+        (Event::Closed, Some(closed)) => close(world, cause, opportunity, fact, closed),
+        (Event::Reopened, Some(closed)) => reopen(world, cause, opportunity, fact, closed),
+        (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {
+            Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
+        }
+    }
+}
+
+fn name_customer(world: &mut World, cause: &Cause, fact: &Fact) {
+    if let Some(id) = fact.customer_id {
+        world.touch(cause, id, None, |customer| customer.display_name.clone_from(&fact.customer_name));
+    }
+}
+
+fn close(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, closed: &ClosedFact) -> Applied {
+    let root = crm_closeout::codes::Record::new(RecordKind::Opportunity, id.0);
+    let mut effects = world.common.cancel_tasks(cause, Side::Order, root, closed.close_out_id, &[]);
+    let mut outcome = PeerOutcome::Applied;
+    for order in orders_of(world, cause, id) {
+        match order.state {
+            State::Draft => match world.carry_out(cause, &order, grounds(closed)) {
+                Ok((after, close_out)) => effects.extend(caused(world, cause, &order, &after, close_out)),
+                Err(refusal) => effects.push(left(&order, EffectKind::LeftModified, &refusal)),
+            },
+            State::Confirmed | State::InFulfilment => {
+                effects.extend(keep_live(world, cause, &order, id));
+                outcome = PeerOutcome::NeedsReview;
+            }
+            State::Processed | State::Cancelled => {}
+        }
+    }
+    if let Some(customer) = fact.customer_id {
+        effects.extend(world.touch(cause, customer, Some(closed.close_out_id), |customer| {
+            customer.deals_lost += 1;
+            customer.last_close_out_at = customer.last_close_out_at.max(Some(closed.closed_at));
+        }));
+        let text = format!("{}@{}", closed.reason_code, closed.reason_version);
+        world.common.tell(cause, customer, "opportunity.closed_out", root, Some(closed.close_out_id), text);
+    }
+    Applied { outcome, effects }
+}
+
+/// What a draft's cancellation did, as effects of the close-out that caused it.
+fn caused(world: &World, cause: &Cause, before: &Order, after: &Order, close_out: CloseOutId) -> Vec<Effect> {
+    let (from, to) = (before.state.word(), after.state.word());
+    let mut effects = vec![Effect::new(Side::Order, EffectKind::SubjectClosed, close_out, from, to)];
+    effects
+        .extend(world.common.close_outs.get(&(cause.tenant_id, close_out)).into_iter().flat_map(|c| c.effects.clone()));
+    effects
+}
+
+fn grounds(closed: &ClosedFact) -> Grounds {
+    Grounds {
+        outcome: Outcome::Cancelled,
+        reason_code: closed.reason_code.clone(),
+        reason_version: closed.reason_version,
+        class: closed.class,
+        detail: closed.detail.clone(),
+        closed_at: closed.closed_at,
+        historical: closed.historical,
+        cause: Some(closed.close_out_id),
+        hop: closed.hop + 1,
+        won_policy: WonPolicy::Keep,
+        refund_reference: String::new(),
+    }
+}
+
+/// The order became live while the close was on its way: it stays, and its owner is asked to look.
+fn keep_live(world: &mut World, cause: &Cause, order: &Order, opportunity: OpportunityId) -> [Effect; 2] {
+    let task = world.common.add_task(
+        cause,
+        &NewTask {
+            root: order_record(order.order_id),
+            kind: TaskKind::Review,
+            title: review_title(opportunity),
+            assignee: order.owner.clone(),
+            due_at: None,
+        },
+    );
+    [
+        Effect::new(Side::Order, EffectKind::LeftLive, order.order_id, order.state.word(), order.state.word()),
+        Effect::new(Side::Order, EffectKind::TaskCreated, task.task_id, "", TaskState::Open.word()),
+    ]
+}
+
+fn review_title(opportunity: OpportunityId) -> String {
+    format!(
+        "{opportunity} was closed out while this order was confirmed: close the order out or reopen the opportunity"
+    )
+}
+
+fn left(order: &Order, kind: EffectKind, refusal: &Refusal) -> Effect {
+    Effect::new(Side::Order, kind, order.order_id, order.state.word(), refusal.reason)
+}
+
+fn reopen(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, closed: &ClosedFact) -> Applied {
+    let root = crm_closeout::codes::Record::new(RecordKind::Opportunity, id.0);
+    let mut effects = world.common.restore_tasks(cause, Side::Order, root, closed.close_out_id);
+    let mut outcome = PeerOutcome::Applied;
+    for (order, close_out) in caused_closes(world, cause, closed.close_out_id) {
+        let reversed = match world.orders.get(&order).cloned() {
+            Some(order) if order.close_out_id == Some(close_out) => {
+                let reversed = world.reverse(cause, &order, close_out, "its opportunity was reopened");
+                reversed
+                    .map(|(after, own)| (order.state.word(), after.state.word(), own))
+                    .map_err(|refusal| left(&order, EffectKind::LeftModified, &refusal))
+            }
+            Some(order) => Err(Effect::new(
+                Side::Order,
+                EffectKind::LeftModified,
+                order.order_id,
+                State::Cancelled.word(),
+                order.state.word(),
+            )),
+            None => continue,
+        };
+        match reversed {
+            Ok((from, to, own)) => {
+                effects.push(Effect::new(Side::Order, EffectKind::SubjectReopened, close_out, from, to));
+                effects.extend(own);
+            }
+            Err(effect) => {
+                effects.push(effect);
+                outcome = PeerOutcome::SkippedModified;
+            }
+        }
+    }
+    effects.extend(take_reviews_back(world, cause, id));
+    if let Some(customer) = fact.customer_id {
+        let changes = world.touch(cause, customer, Some(closed.close_out_id), |customer| customer.deals_lost -= 1);
+        effects.extend(changes);
+        world.common.tell(cause, customer, "opportunity.reopened", root, Some(closed.close_out_id), String::new());
+    }
+    Applied { outcome, effects }
+}
+
+fn take_reviews_back(world: &mut World, cause: &Cause, id: OpportunityId) -> Vec<Effect> {
+    let title = review_title(id);
+    let asked =
+        |task: &&Task| task.tenant_id == cause.tenant_id && task.kind == TaskKind::Review && task.title == title;
+    let asked: Vec<_> = world.common.tasks.iter().filter(asked).map(|task| task.task_id).collect();
+    let mut effects = Vec::new();
+    for task_id in asked {
+        // Refused if somebody has dealt with it already; then there is nothing to take back.
+        if world.common.change_task(cause, task_id, "", &TaskChange::Cancel).is_ok() {
+            let (open, cancelled) = (TaskState::Open.word(), TaskState::Cancelled.word());
+            effects.push(Effect::new(Side::Order, EffectKind::TaskCancelled, task_id, open, cancelled));
+        }
+    }
+    effects
+}
+
+fn orders_of(world: &World, cause: &Cause, id: OpportunityId) -> Vec<Order> {
+    let own =
+        world.orders.iter().filter(|order| order.tenant_id == cause.tenant_id && order.opportunity_id == Some(id));
+    own.cloned().collect()
+}
+
+/// Orders that a close-out had cancelled here, with the close-outs it caused.
+fn caused_closes(
+    world: &World,
+    cause: &Cause,
+    id: CloseOutId,
+) -> Vec<((crm_closeout::ids::TenantId, crm_closeout::ids::OrderId), CloseOutId)> {
+    let caused = world.common.close_outs.iter().filter(|close_out| {
+        close_out.tenant_id == cause.tenant_id
+            && close_out.cause == Some(id)
+            && close_out.state == CloseOutState::Effective
+    });
+    caused
+        .map(|close_out| {
+            ((close_out.tenant_id, crm_closeout::ids::OrderId(close_out.subject.id)), close_out.close_out_id)
+        })
+        .collect()
+}

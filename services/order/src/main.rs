@@ -1,0 +1,32 @@
+//! The order service as a program: settings in, serve until a signal.
+
+use clap::Parser;
+use crm_order::{Action, App, Config};
+use crm_runtime::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    telemetry::init(config.log_format, "info")?;
+    if let Some(Action::Migrate) = config.action {
+        return Ok(App::migrate(&config.database_url).await?);
+    }
+    let peer_url = config.peer_url.clone();
+    let app = App::bind(config).await?;
+    tracing::info!(public = %app.public_addr(), peer = %app.peer_addr(), "listening");
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    app.serve(&peer_url, shutdown).await?;
+    tracing::info!("ended in order");
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! What a batch locks and loads, in the fixed order lanes, orders, customers; then, kept still by those locks, tasks,
+//! close-outs and what else a decision reads. One statement for each, however many commands there are.
+//!
+//! Every command about an order locks the lane of its opportunity first, so the draft orders of an opportunity stand still
+//! while its close-out is applied.
+
+use crate::domain::{Command, Customer, Order, World, order_record};
+use crm_closeout::{
+    cascade::TaskCommand,
+    codes::{Record, RecordKind},
+    episode::CloseOut,
+    fact::Event,
+    ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TaskId, TenantId},
+    task::Task,
+    working_set::{Common, Keyed, Rows},
+};
+use crm_outbox::{
+    batch::{self, Item},
+    cell::{Column, Kind},
+    cells,
+    db::{Error, Tx},
+    sql::{Args, Sql, columns},
+    table::{self, Table},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+/// What the items of a batch name.
+#[derive(Default)]
+struct Named {
+    lanes: BTreeSet<(TenantId, Record)>,
+    orders: BTreeSet<(TenantId, OrderId)>,
+    customers: BTreeSet<(TenantId, CustomerId)>,
+    /// Customers of facts: put in as stubs where they are missing.
+    told: BTreeSet<(TenantId, CustomerId)>,
+    tasks: BTreeSet<(TenantId, TaskId)>,
+    /// Orders that are closed out or reopened.
+    cascades: BTreeSet<(TenantId, OrderId)>,
+    /// Opportunities that a fact closes: their draft and live orders are needed.
+    closed: BTreeSet<(TenantId, OpportunityId)>,
+    /// Close-outs of opportunities that a fact reverses: what they caused here is needed.
+    reversed: BTreeSet<(TenantId, CloseOutId)>,
+    /// Opportunities that get a draft order.
+    gain_draft: BTreeSet<(TenantId, OpportunityId)>,
+    /// Records that get a task.
+    gain_task: BTreeSet<(TenantId, Record)>,
+    numbers: BTreeSet<(TenantId, String)>,
+}
+
+impl Named {
+    fn item(&mut self, item: &Item<Command>) {
+        match item {
+            Item::Call(call) => self.command(call.cause.tenant_id, &call.command),
+            Item::Message(message) => {
+                let tenant = message.tenant_id;
+                self.told.extend(message.fact.customer_id.map(|id| (tenant, id)));
+                let close_out = message.fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id));
+                if message.record.kind != RecordKind::Opportunity {
+                    return;
+                }
+                match message.fact.event {
+                    Event::Closed => drop(self.closed.insert((tenant, OpportunityId(message.record.id)))),
+                    Event::Reopened => self.reversed.extend(close_out),
+                    Event::Opened | Event::Confirmed | Event::Won | Event::Changed => {}
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, tenant: TenantId, command: &Command) {
+        match command {
+            Command::CreateOrder(new) => {
+                self.customers.insert((tenant, new.customer_id));
+                self.lanes.extend(new.opportunity_id.map(|id| (tenant, lane_of(id))));
+                self.gain_draft.extend(new.opportunity_id.map(|id| (tenant, id)));
+                self.number(tenant, &new.number);
+            }
+            Command::UpdateOrder { id, edit, .. } => {
+                self.orders.insert((tenant, *id));
+                self.number(tenant, edit.number.as_deref().unwrap_or_default());
+            }
+            Command::Confirm { id, .. } | Command::Fulfil { id, .. } | Command::Pay { id, .. } => {
+                self.orders.insert((tenant, *id));
+            }
+            Command::CloseOut(closing) => self.cascade(tenant, closing.id),
+            Command::Reopen { id, .. } => self.cascade(tenant, *id),
+            Command::Task(TaskCommand::Create(new)) => {
+                self.root(tenant, new.root);
+                self.gain_task.insert((tenant, new.root));
+            }
+            Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
+        }
+    }
+
+    fn cascade(&mut self, tenant: TenantId, id: OrderId) {
+        self.orders.insert((tenant, id));
+        self.cascades.insert((tenant, id));
+    }
+
+    fn number(&mut self, tenant: TenantId, number: &str) {
+        if !number.is_empty() {
+            self.numbers.insert((tenant, number.to_owned()));
+        }
+    }
+
+    fn root(&mut self, tenant: TenantId, root: Record) {
+        match root.kind {
+            RecordKind::Opportunity => drop(self.lanes.insert((tenant, root))),
+            RecordKind::Order => drop(self.orders.insert((tenant, OrderId(root.id)))),
+            RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
+        }
+    }
+}
+
+const fn lane_of(id: OpportunityId) -> Record {
+    Record::new(RecordKind::Opportunity, id.0)
+}
+
+/// Locks and loads what the items name.
+pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>]) -> Result<World, Error> {
+    let mut named = Named::default();
+    items.iter().for_each(|item| named.item(item));
+    let named_tasks: Vec<_> = named.tasks.iter().copied().collect();
+    for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
+        named.root(task.tenant_id, task.root);
+    }
+    let caused = caused(tx, &named.reversed).await?;
+    named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));
+    named.lanes.extend(parents(tx, &named.orders).await?);
+    common.lanes = batch::lock_lanes(tx, batch::message_lanes(items), named.lanes.clone()).await?;
+    named.orders.extend(unfinished_orders(tx, &named.closed).await?);
+    let keys: Vec<_> = named.orders.iter().copied().collect();
+    let orders: Rows<Order> = table::lock(tx, &keys).await?;
+    named.customers.extend(orders.iter().map(|order| (order.tenant_id, order.customer_id)));
+    let customers = customers(tx, &named, &common).await?;
+
+    let roots = roots(&named, &orders, &common);
+    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots).await?);
+    for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
+        common.tasks.add_loaded(task.clone());
+    }
+    common.open_tasks = batch::open_tasks(tx, &named.gain_task).await?;
+    let mut close_outs: BTreeSet<_> = caused.iter().map(Keyed::key).collect();
+    let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
+    close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
+    common.close_outs = table::load::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
+    let drafts = drafts(tx, &named.gain_draft).await?;
+    let numbers = taken_numbers(tx, &named.numbers).await?;
+    Ok(World { common, orders, customers, drafts, numbers })
+}
+
+/// Saves what has changed in the service's own tables.
+pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
+    table::save(tx, &world.customers).await?;
+    table::save(tx, &world.orders).await
+}
+
+/// Records whose tasks are cancelled or restored: the subjects, and the opportunities that facts close or reopen.
+fn roots(named: &Named, orders: &Rows<Order>, common: &Common) -> BTreeSet<(TenantId, Record)> {
+    let mut roots: BTreeSet<_> = named.cascades.iter().map(|(tenant, id)| (*tenant, order_record(*id))).collect();
+    if !named.closed.is_empty() || !named.reversed.is_empty() {
+        roots.extend(orders.iter().map(|order| (order.tenant_id, order_record(order.order_id))));
+        let lanes = common.lanes.iter().filter(|lane| lane.record.kind == RecordKind::Opportunity);
+        roots.extend(lanes.map(Keyed::key));
+    }
+    roots
+}
+
+async fn customers(tx: &mut Tx, named: &Named, common: &Common) -> Result<Rows<Customer>, Error> {
+    let stubs: Vec<_> = named.told.iter().map(|(tenant, id)| Customer::stub(*tenant, *id, common.now)).collect();
+    table::insert_missing(tx, &stubs).await?;
+    let keys: Vec<_> = named.customers.union(&named.told).copied().collect();
+    table::lock(tx, &keys).await
+}
+
+static ORDER_KEYS: LazyLock<Vec<Column>> =
+    LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("order_id", Kind::Uuid)]));
+static OPPORTUNITY_KEYS: LazyLock<Vec<Column>> =
+    LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("opportunity_id", Kind::Uuid)]));
+
+/// Lanes of the opportunities of these orders. An order never changes its opportunity, so this needs no lock.
+async fn parents(tx: &mut Tx, orders: &BTreeSet<(TenantId, OrderId)>) -> Result<Vec<(TenantId, Record)>, Error> {
+    static PARENTS: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT t.tenant_id, t.opportunity_id FROM {rows} CROSS JOIN sales_order AS t \
+             WHERE t.tenant_id = r.tenant_id AND t.order_id = r.order_id AND t.opportunity_id IS NOT NULL",
+            &ORDER_KEYS,
+        )
+    });
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = Args::rows(&ORDER_KEYS, orders.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
+    let rows = tx.rows(&PARENTS, args).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, lane_of(row.get(1)?)))).collect()
+}
+
+/// Orders of these opportunities that are not closed out.
+async fn unfinished_orders(
+    tx: &mut Tx,
+    opportunities: &BTreeSet<(TenantId, OpportunityId)>,
+) -> Result<Vec<(TenantId, OrderId)>, Error> {
+    static UNFINISHED: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT t.tenant_id, t.order_id FROM {rows} CROSS JOIN sales_order AS t \
+             WHERE t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
+             AND t.state IN (1, 2, 3)",
+            &OPPORTUNITY_KEYS,
+        )
+    });
+    if opportunities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = Args::rows(&OPPORTUNITY_KEYS, opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
+    let rows = tx.rows(&UNFINISHED, args).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// How many draft orders these opportunities have.
+async fn drafts(
+    tx: &mut Tx,
+    opportunities: &BTreeSet<(TenantId, OpportunityId)>,
+) -> Result<BTreeMap<(TenantId, OpportunityId), i64>, Error> {
+    static DRAFTS: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT r.tenant_id, r.opportunity_id, count(t.order_id) FROM {rows} LEFT JOIN sales_order AS t \
+             ON t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
+             AND t.state = 1 GROUP BY r.tenant_id, r.opportunity_id",
+            &OPPORTUNITY_KEYS,
+        )
+    });
+    if opportunities.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let args = Args::rows(&OPPORTUNITY_KEYS, opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
+    let rows = tx.rows(&DRAFTS, args).await?;
+    rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
+}
+
+/// Close-outs of orders that these close-outs caused.
+async fn caused(tx: &mut Tx, causes: &BTreeSet<(TenantId, CloseOutId)>) -> Result<Vec<CloseOut>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("cause", Kind::Uuid)]));
+    static CAUSED: LazyLock<Sql> = LazyLock::new(|| {
+        let text = format!(
+            "SELECT {} FROM {{rows}} CROSS JOIN close_out AS t \
+             WHERE t.tenant_id = r.tenant_id AND t.cause = r.cause AND t.cause IS NOT NULL",
+            CloseOut::statements().list
+        );
+        Sql::new(&text, &COLUMNS)
+    });
+    if causes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = Args::rows(&COLUMNS, causes.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
+    tx.table_rows(&CAUSED, args).await
+}
+
+async fn taken_numbers(
+    tx: &mut Tx,
+    asked: &BTreeSet<(TenantId, String)>,
+) -> Result<BTreeSet<(TenantId, String)>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("number", Kind::Text)]));
+    static NUMBERS: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT t.tenant_id, t.number FROM {rows} CROSS JOIN sales_order AS t \
+             WHERE t.tenant_id = r.tenant_id AND t.number = r.number",
+            &COLUMNS,
+        )
+    });
+    if asked.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let args = Args::rows(&COLUMNS, asked.iter().map(|(tenant, number)| cells![*tenant, *number]).collect());
+    let rows = tx.rows(&NUMBERS, args).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}

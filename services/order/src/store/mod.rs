@@ -1,0 +1,7 @@
+//! What the service keeps: its tables, what a batch locks and loads, and the lists of the API. No rule stands here.
+
+mod batch;
+pub(crate) mod lists;
+mod rows;
+
+pub(crate) use batch::{load, save};

@@ -1,0 +1,121 @@
+//! CloseOutService, written once: both services have the same methods on packages of their own.
+//! [`crate::close_out_service`] makes the implementation for one of them.
+
+use crate::{convert, failure, page::Page};
+use crm_closeout::{
+    codes::Record,
+    episode::CloseOut,
+    ids::{CloseOutId, CustomerId, TenantId},
+    records::TimelineEntry,
+};
+use crm_outbox::{
+    db::Db,
+    select::{Order, Select},
+};
+use crm_proto::common;
+use tonic::Status;
+
+/// Which close-outs to list.
+#[derive(Debug)]
+pub struct Filter {
+    /// Of this subject.
+    pub subject: Option<Record>,
+    /// Of this customer.
+    pub customer: Option<CustomerId>,
+    /// With the reason of this code; empty: with any.
+    pub reason: String,
+    /// By this principal; empty: by anybody.
+    pub actor: String,
+    /// Caused by this one.
+    pub cause: Option<CloseOutId>,
+}
+
+/// Reads one close-out.
+pub async fn get(db: &Db, tenant: TenantId, id: CloseOutId) -> Result<common::CloseOut, Status> {
+    let row = db.get::<CloseOut>(&(tenant, id)).await.map_err(|e| failure::database(&e))?;
+    row.as_ref().map(convert::close_out).ok_or_else(|| failure::not_found(id))
+}
+
+/// Lists close-outs, newest first.
+pub async fn list(
+    db: &Db,
+    tenant: TenantId,
+    filter: &Filter,
+    page: &Page,
+) -> Result<(Vec<common::CloseOut>, String), Status> {
+    let select = Select::<CloseOut>::of(tenant)
+        .equal("subject_kind", filter.subject.map(|subject| subject.kind).as_ref())
+        .equal("subject_id", filter.subject.map(|subject| subject.id).as_ref())
+        .equal("customer_id", filter.customer.as_ref())
+        .text("reason_code", &filter.reason)
+        .text("actor", &filter.actor)
+        .equal("cause", filter.cause.as_ref());
+    let rows = select.page(db, "close_out_id", Order::Newest, page.after, page.size).await;
+    let mut rows = rows.map_err(|e| failure::database(&e))?;
+    let next = page.cut(&mut rows, |row| row.close_out_id.0);
+    Ok((rows.iter().map(convert::close_out).collect(), next))
+}
+
+/// Lists the entries of a customer's timeline, newest first.
+pub async fn timeline(
+    db: &Db,
+    tenant: TenantId,
+    customer: CustomerId,
+    page: &Page,
+) -> Result<(Vec<TimelineEntry>, String), Status> {
+    let select = Select::<TimelineEntry>::of(tenant).equal("customer_id", Some(&customer));
+    let rows = select.page(db, "timeline_id", Order::Newest, page.after, page.size).await;
+    let mut rows = rows.map_err(|e| failure::database(&e))?;
+    let next = page.cut(&mut rows, |row| row.timeline_id);
+    Ok((rows, next))
+}
+
+/// Implements a service's CloseOutService: `pb` is its package, `front` its [`crate::front::Front`].
+#[macro_export]
+macro_rules! close_out_service {
+    ($pb:ident, $domain:ty) => {
+        /// The methods about records of close-outs.
+        #[derive(Debug)]
+        pub(crate) struct CloseOuts(pub(crate) $crate::front::Front<$domain>);
+
+        #[tonic::async_trait]
+        impl $pb::close_out_service_server::CloseOutService for CloseOuts {
+            async fn get_close_out(
+                &self,
+                request: tonic::Request<$pb::GetCloseOutRequest>,
+            ) -> Result<tonic::Response<$pb::GetCloseOutResponse>, tonic::Status> {
+                use crm_closeout::ids::CloseOutId;
+                let $crate::meta::Opened { caller, request, .. } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let id = fields.name("name", &request.name, CloseOutId::parse, CloseOutId);
+                fields.done()?;
+                let close_out = $crate::close_outs::get(&self.0.db, caller.tenant, id).await?;
+                Ok(tonic::Response::new($pb::GetCloseOutResponse { close_out: Some(close_out) }))
+            }
+
+            async fn list_close_outs(
+                &self,
+                request: tonic::Request<$pb::ListCloseOutsRequest>,
+            ) -> Result<tonic::Response<$pb::ListCloseOutsResponse>, tonic::Status> {
+                use crm_closeout::ids::{CloseOutId, CustomerId};
+                let $crate::meta::Opened { caller, mut request, .. } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let page = $crate::page!(&mut fields, request);
+                let subject =
+                    (!request.subject.is_empty()).then(|| fields.record("subject", &request.subject)).flatten();
+                let reason = request.reason.strip_prefix("closeOutReasons/").unwrap_or(&request.reason);
+                let filter = $crate::close_outs::Filter {
+                    subject,
+                    customer: fields.optional_name("customer", &request.customer, CustomerId::parse),
+                    reason: fields.line("reason", reason, 0..=$crate::fields::LABEL),
+                    actor: fields.principal("actor", &request.actor, ""),
+                    cause: fields.optional_name("cause", &request.cause, CloseOutId::parse),
+                };
+                fields.done()?;
+                let (close_outs, next_page_token) =
+                    $crate::close_outs::list(&self.0.db, caller.tenant, &filter, &page).await?;
+                Ok(tonic::Response::new($pb::ListCloseOutsResponse { close_outs, next_page_token }))
+            }
+        }
+    };
+}

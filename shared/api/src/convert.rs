@@ -1,0 +1,132 @@
+//! Kernel types as the public APIs of both services show them. What only one service has is converted there.
+
+use crm_closeout::{
+    codes::Code,
+    episode::{CloseOut, Delivery, Propagation},
+    money::Money,
+    reason::{self, Reason},
+    refusal,
+    task::Task,
+    time::Time,
+};
+use crm_outbox::wire;
+use crm_proto::common;
+use prost_types::Timestamp;
+use std::collections::HashMap;
+
+/// A point in time.
+pub fn time(time: Time) -> Timestamp {
+    Timestamp { seconds: time.0.div_euclid(1_000_000), nanos: (time.0.rem_euclid(1_000_000) * 1_000) as i32 }
+}
+
+/// An amount.
+pub fn money(money: Money) -> crm_proto::Money {
+    let digits = money.currency.digits();
+    let unit = 10_i64.pow(digits);
+    crm_proto::Money {
+        currency_code: money.currency.to_string(),
+        units: money.minor / unit,
+        nanos: (money.minor % unit) as i32 * 10_i32.pow(9 - digits),
+    }
+}
+
+/// A task.
+pub fn task(task: &Task) -> common::Task {
+    common::Task {
+        name: task.task_id.to_string(),
+        parent: task.root.to_string(),
+        kind: task.kind.code().into(),
+        title: task.title.clone(),
+        assignee: task.assignee.clone(),
+        due_time: task.due_at.map(time),
+        state: task.state.code().into(),
+        closed_by: task.closed_by.map_or_else(String::new, |id| id.to_string()),
+        create_time: Some(time(task.created_at)),
+        update_time: Some(time(task.updated_at)),
+        etag: refusal::etag(task.version),
+    }
+}
+
+/// How far something has come.
+pub fn propagation(propagation: Propagation) -> common::Propagation {
+    match propagation {
+        Propagation::Pending => common::Propagation::Pending,
+        Propagation::Settled => common::Propagation::Settled,
+        Propagation::Parked => common::Propagation::Parked,
+        Propagation::NotNeeded => common::Propagation::NotNeeded,
+    }
+}
+
+/// The record of a close-out.
+pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
+    let effects = |own: &[crm_closeout::episode::Effect], delivery: &Delivery| {
+        own.iter().chain(&delivery.effects).map(wire::effect).collect()
+    };
+    let reversal = close_out.reversal.as_ref().map(|reversal| {
+        let pending = Delivery::PENDING;
+        let delivery = close_out.reversal_delivery.as_ref().unwrap_or(&pending);
+        common::Reversal {
+            reopen_time: Some(time(reversal.at)),
+            actor: reversal.actor.clone(),
+            note: reversal.note.clone(),
+            propagation: propagation(delivery.propagation).into(),
+            peer_outcome: delivery.outcome.map_or(0, |outcome| outcome.code().into()),
+            effects: effects(&reversal.effects, delivery),
+        }
+    });
+    let snapshot = &close_out.snapshot;
+    common::CloseOut {
+        name: close_out.close_out_id.to_string(),
+        subject: close_out.subject.to_string(),
+        customer: close_out.customer_id.map_or_else(String::new, |id| id.to_string()),
+        episode: close_out.episode,
+        outcome: close_out.outcome.code().into(),
+        reason: format!("{}/{}", reason::COLLECTION, close_out.reason_code),
+        reason_version: close_out.reason_version,
+        outcome_class: close_out.class.map_or(0, |class| class.code().into()),
+        detail: close_out.detail.clone(),
+        competitor: close_out.competitor_id.map_or_else(String::new, |id| id.to_string()),
+        snapshot: Some(common::Snapshot {
+            state: snapshot.state_word.clone(),
+            stage: if snapshot.stage.is_empty() {
+                String::new()
+            } else {
+                crm_closeout::pipeline::stage_name(&snapshot.stage)
+            },
+            days_in_stage: snapshot.days_in_stage,
+            days_open: snapshot.days_open,
+            amount: Some(money(snapshot.amount)),
+            owner: snapshot.owner.clone(),
+            team: snapshot.team.clone(),
+        }),
+        actor: close_out.actor.clone(),
+        close_time: Some(time(close_out.closed_at)),
+        historical: close_out.historical,
+        state: close_out.state.code().into(),
+        propagation: propagation(close_out.delivery.propagation).into(),
+        peer_outcome: close_out.delivery.outcome.map_or(0, |outcome| outcome.code().into()),
+        effects: effects(&close_out.effects, &close_out.delivery),
+        cause: close_out.cause.map_or_else(String::new, |id| id.to_string()),
+        hop: close_out.hop,
+        reversal,
+        request_id: close_out.request_id.map_or_else(String::new, |id| id.to_string()),
+    }
+}
+
+/// A reason, its label in a language.
+pub fn reason(reason: &Reason, locale: &str) -> common::CloseOutReason {
+    common::CloseOutReason {
+        name: reason.name(),
+        version: reason.version,
+        scope: reason.scope.code().into(),
+        category: reason.category.to_owned(),
+        label: reason.label(locale).to_owned(),
+        labels: HashMap::from([("zh".to_owned(), reason.zh.to_owned()), ("en".to_owned(), reason.en.to_owned())]),
+        outcome_class: reason.class.map_or(0, |class| class.code().into()),
+        min_detail_length: reason.min_detail as i32,
+        needs_competitor: reason.needs_competitor,
+        win_back_days: reason.win_back_days,
+        active: true,
+        historical_only: reason.historical_only,
+    }
+}

@@ -1,0 +1,137 @@
+//! Hands a command to the writer, waits for the other service if the caller wants to, and gives back what to reply. Holds no
+//! connection while it waits; a caller that goes away cancels nothing.
+
+use crate::{convert, failure, meta::Meta};
+use crm_closeout::{
+    episode::{CloseOut, Delivery, Propagation},
+    fact::Applied,
+    ids::{CloseOutId, TenantId},
+    working_set::Cause,
+};
+use crm_outbox::{
+    batch::{Call, Domain},
+    db::{Db, Error},
+    relay::PeerState,
+    settle::{self, MessageKey},
+    writer::{Answer, Writer},
+};
+use crm_proto::common;
+use crm_runtime::auth::Caller;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::Status;
+
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_millis(800);
+
+/// What a handler needs.
+#[derive(Debug)]
+pub struct Front<D: Domain> {
+    /// Where commands go.
+    pub writer: Writer<D>,
+    /// Where reads come from.
+    pub db: Db,
+    /// Whether the other service answers.
+    pub peer: PeerState,
+}
+
+impl<D: Domain> Clone for Front<D> {
+    fn clone(&self) -> Self {
+        Self { writer: self.writer.clone(), db: self.db.clone(), peer: self.peer.clone() }
+    }
+}
+
+/// What to reply.
+#[derive(Debug)]
+pub struct Outcome<M> {
+    /// The resource as it was committed.
+    pub resource: M,
+    /// The close-out it made or reversed, with the effects known so far.
+    pub close_out: Option<common::CloseOut>,
+    /// How far the news has come.
+    pub propagation: common::Propagation,
+}
+
+impl<D: Domain> Front<D> {
+    /// Carries out a command.
+    pub async fn call<M: prost::Message + Default>(
+        &self,
+        caller: Caller,
+        deadline: Option<Instant>,
+        method: &'static str,
+        meta: Meta,
+        command: D::Command,
+    ) -> Result<Outcome<M>, Status> {
+        let tenant = caller.tenant;
+        let cause = Cause {
+            tenant_id: tenant,
+            actor: caller.principal,
+            method,
+            request_id: Some(meta.request_id),
+            message_id: None,
+        };
+        let call = Call {
+            cause,
+            request_id: meta.request_id,
+            fingerprint: meta.fingerprint.clone(),
+            validate_only: meta.validate_only,
+            command,
+        };
+        let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
+        let Answer { mut done, delivery } = self.writer.call(call, until.is_some()).await.map_err(failure::failure)?;
+        let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
+        let Some((lane, number)) = done.message else {
+            let close_out = done.close_out.as_ref().map(convert::close_out);
+            return Ok(Outcome { resource, close_out, propagation: common::Propagation::NotNeeded });
+        };
+        let mut applied = None;
+        if let (Some(until), Some(delivery)) = (until, delivery) {
+            applied = timeout_at(until, delivery).await.ok().and_then(Result::ok);
+        }
+        let propagation = if applied.is_some() {
+            Propagation::Settled
+        } else if done.repeated || until.is_some() {
+            self.poll((tenant, lane, number), until).await.map_err(|e| failure::database(&e))?
+        } else {
+            Propagation::Pending
+        };
+        // What was decided here is shown at once; what happened since, or elsewhere, is read.
+        let close_out = match (done.close_out.take(), applied, done.close_out_id) {
+            (Some(close_out), Some(applied), _) => Some(settled(close_out, applied)),
+            (Some(close_out), None, _) if propagation == Propagation::Pending => Some(close_out),
+            (_, _, Some(id)) => self.close_out(tenant, id).await?,
+            (_, _, None) => None,
+        };
+        let close_out = close_out.as_ref().map(convert::close_out);
+        Ok(Outcome { resource, close_out, propagation: convert::propagation(propagation) })
+    }
+
+    async fn poll(&self, message: MessageKey, until: Option<Instant>) -> Result<Propagation, Error> {
+        let mut pause = FIRST_POLL;
+        loop {
+            let propagation = settle::propagation(&self.db, message).await?;
+            let next = Instant::now() + pause;
+            let over = until.is_none_or(|until| next > until) || self.peer.is_down();
+            if propagation != Propagation::Pending || over {
+                return Ok(propagation);
+            }
+            sleep_until(next).await;
+            pause = (pause * 2).min(LONGEST_POLL);
+        }
+    }
+
+    async fn close_out(&self, tenant: TenantId, id: CloseOutId) -> Result<Option<CloseOut>, Status> {
+        self.db.get::<CloseOut>(&(tenant, id)).await.map_err(|e| failure::database(&e))
+    }
+}
+
+fn settled(mut close_out: CloseOut, applied: Applied) -> CloseOut {
+    let delivery =
+        Delivery { propagation: Propagation::Settled, outcome: Some(applied.outcome), effects: applied.effects };
+    if close_out.reversal.is_some() {
+        close_out.reversal_delivery = Some(delivery);
+    } else {
+        close_out.delivery = delivery;
+    }
+    close_out
+}

@@ -1,0 +1,205 @@
+//! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
+
+use crate::{front::Front, inbox::Inbox};
+use crm_outbox::{
+    batch::Domain,
+    db::{Db, Error, Migrations},
+    relay::{self, PeerState},
+    writer,
+};
+use crm_proto::peer::{ApplyRequest, peer_service_client::PeerServiceClient, peer_service_server::PeerServiceServer};
+use crm_runtime::{
+    auth::{self, PeerToken, TokenError},
+    channel::{self, ChannelError, PeerChannel},
+    server::{self, Limits},
+};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinError};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// What a service needs to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the public API listens.
+    pub listen: SocketAddr,
+    /// Where the peer listener listens.
+    pub peer_listen: SocketAddr,
+    /// The database.
+    pub database_url: String,
+    /// Take identity from metadata although the listener is not on loopback.
+    pub trust_metadata_identity: bool,
+    /// File with the token both peers show.
+    pub peer_token_file: Option<PathBuf>,
+    /// How long calls under way get to finish.
+    pub drain: Duration,
+}
+
+/// Why a service can not run.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A setting is not allowed.
+    #[error("{0}")]
+    Setting(String),
+    /// The peer token can not be read.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The database can not be opened.
+    #[error("{url}: {source}")]
+    Database {
+        /// Which, without a password.
+        url: String,
+        /// Why.
+        source: Error,
+    },
+    /// A port can not be taken.
+    #[error("{address}: {source}; another process may be listening there")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The peer's address is not one.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// A listener failed.
+    #[error("a listener failed: {0}")]
+    Serve(String),
+    /// A part of the service ended by a panic.
+    #[error("a part of the service broke off: {0}")]
+    Broken(#[from] JoinError),
+}
+
+/// A service with its database open and its ports taken.
+#[derive(Debug)]
+pub struct Host {
+    db: Db,
+    public: TcpListener,
+    peer: TcpListener,
+    addresses: (SocketAddr, SocketAddr),
+    token: Option<PeerToken>,
+    drain: Duration,
+}
+
+impl Host {
+    /// Opens everything, so that a bad setting fails at once. The embedded database is brought up to date here; any other by
+    /// [`migrate`].
+    pub async fn bind(settings: &Settings, migrations: Migrations) -> Result<Self, HostError> {
+        let token = settings.peer_token_file.as_deref().map(PeerToken::read).transpose()?;
+        auth::identity_allowed(settings.listen, settings.trust_metadata_identity).map_err(HostError::Setting)?;
+        auth::peer_allowed(settings.peer_listen, token.as_ref()).map_err(HostError::Setting)?;
+        let db = open(&settings.database_url).await?;
+        let ready = if db.is_embedded() { db.migrate(migrations).await } else { db.check_schema(&migrations).await };
+        ready.map_err(|source| HostError::Database { url: without_password(&settings.database_url), source })?;
+        let public = listen(settings.listen).await?;
+        let peer = listen(settings.peer_listen).await?;
+        let address = |listener: &TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
+        let addresses = (address(&public, settings.listen), address(&peer, settings.peer_listen));
+        Ok(Self { db, public, peer, addresses, token, drain: settings.drain })
+    }
+
+    /// Where the public API and the peer listener listen.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        self.addresses
+    }
+
+    /// The database, for tests that look at it.
+    pub fn db(&self) -> Db {
+        self.db.clone()
+    }
+
+    /// Serves until `shutdown`, then ends in order: no new calls, calls under way finish, the relay sends what it holds, the
+    /// writer empties, the database closes.
+    pub async fn serve<D: Domain>(
+        self,
+        peer_url: &str,
+        services: &[&'static str],
+        routes: impl FnOnce(Front<D>) -> Routes,
+        shutdown: CancellationToken,
+    ) -> Result<(), HostError> {
+        let channel = channel::connect(peer_url, self.token.clone())?;
+        let (committed, handover) = mpsc::channel(relay::HANDOVER);
+        let (writer, courier, desk) = writer::writer::<D>(self.db.clone(), committed);
+        let peer = PeerState::default();
+        let stop_relay = CancellationToken::new();
+        let desk = tokio::spawn(desk.work());
+        let relay = tokio::spawn(relay::relay(
+            self.db.clone(),
+            courier,
+            handover,
+            move |request| deliver(channel.clone(), request),
+            peer.clone(),
+            stop_relay.clone(),
+        ));
+        let inbox = PeerServiceServer::new(Inbox::new(writer.clone()))
+            .max_decoding_message_size(Limits::PEER.decode)
+            .max_encoding_message_size(Limits::PEER.encode);
+        let front = Front { writer, db: self.db.clone(), peer };
+        let served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)).await;
+        stop_relay.cancel();
+        relay.await?;
+        desk.await?;
+        served
+    }
+
+    async fn listeners(
+        self,
+        public: Routes,
+        peer: Routes,
+        services: &[&'static str],
+        shutdown: CancellationToken,
+    ) -> Result<(), HostError> {
+        let (public, health) = server::with_health_and_reflection(public, services)
+            .await
+            .map_err(|error| HostError::Serve(error.to_string()))?;
+        health.set(true).await;
+        let public = server::serve_public(self.public, public, health, shutdown.clone(), self.drain);
+        let peer = server::serve_peer(self.peer, peer, self.token, shutdown.clone(), self.drain);
+        // If one listener fails, the other has to end as well.
+        let (public, peer) = tokio::join!(
+            async {
+                let result = public.await;
+                shutdown.cancel();
+                result
+            },
+            async {
+                let result = peer.await;
+                shutdown.cancel();
+                result
+            }
+        );
+        public.and(peer).map_err(|error| HostError::Serve(error.to_string()))
+    }
+}
+
+/// Brings the schema of a database up to date.
+pub async fn migrate(url: &str, migrations: Migrations) -> Result<(), HostError> {
+    let db = open(url).await?;
+    let done = db.migrate(migrations).await;
+    db.close().await;
+    done.map_err(|source| HostError::Database { url: without_password(url), source })
+}
+
+async fn open(url: &str) -> Result<Db, HostError> {
+    Db::open(url).await.map_err(|source| HostError::Database { url: without_password(url), source })
+}
+
+/// A database address that may be shown.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => url.to_owned(),
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
+    TcpListener::bind(address).await.map_err(|source| HostError::Listen { address, source })
+}
+
+async fn deliver(channel: PeerChannel, request: ApplyRequest) -> Result<crm_proto::peer::ApplyResponse, tonic::Status> {
+    let mut client = PeerServiceClient::new(channel)
+        .max_decoding_message_size(Limits::PEER.decode)
+        .max_encoding_message_size(Limits::PEER.encode);
+    client.apply(request).await.map(tonic::Response::into_inner)
+}

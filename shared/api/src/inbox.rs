@@ -1,0 +1,64 @@
+//! What the peer calls: each message goes to the writer like any command, and each has an outcome of its own.
+
+use crm_outbox::{
+    batch::Domain,
+    wire::{self, Received, Reject},
+    writer::Writer,
+};
+use crm_proto::peer::{ApplyRequest, ApplyResponse, peer_service_server::PeerService};
+use crm_runtime::answer;
+use std::time::Duration;
+use tonic::{Code, Request, Response, Status};
+
+const MOST: usize = 256;
+
+/// The peer's way in.
+#[derive(Debug)]
+pub struct Inbox<D: Domain> {
+    writer: Writer<D>,
+}
+
+impl<D: Domain> Inbox<D> {
+    /// Hands messages to this writer.
+    pub fn new(writer: Writer<D>) -> Self {
+        Self { writer }
+    }
+}
+
+#[tonic::async_trait]
+impl<D: Domain> PeerService for Inbox<D> {
+    async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
+        let envelopes = request.into_inner().envelopes;
+        if envelopes.len() > MOST {
+            let text = format!("at most {MOST} messages a call, these are {}", envelopes.len());
+            return Err(answer::refusal(Code::InvalidArgument, "BATCH_TOO_LARGE", text, &[]));
+        }
+        // All are handed in, in order, before the first is waited for: together they make one batch.
+        let mut pending = Vec::with_capacity(envelopes.len());
+        for envelope in &envelopes {
+            pending.push(match wire::decode(envelope) {
+                Ok(incoming) if !D::mirrors(incoming.record.kind) => {
+                    let text = format!("{} have no lane here", incoming.record.kind.collection());
+                    Err(Received::Rejected(Reject::UnknownKind(text)))
+                }
+                Ok(incoming) => Ok(self.writer.message(incoming).await.ok_or_else(unavailable)?),
+                Err(reject) => Err(Received::Rejected(reject)),
+            });
+        }
+        let mut outcomes = Vec::with_capacity(pending.len());
+        for message in pending {
+            let received = match message {
+                Ok(answer) => answer.await.map_err(|_| unavailable())?,
+                Err(rejected) => rejected,
+            };
+            outcomes.push(wire::outcome(received));
+        }
+        Ok(Response::new(ApplyResponse { outcomes }))
+    }
+}
+
+/// Nothing is known of these messages: they are to be sent again.
+fn unavailable() -> Status {
+    let text = "the messages could not be applied now; send them again";
+    answer::retry_later(Code::Unavailable, "STORAGE_UNAVAILABLE", text, Duration::from_millis(500))
+}

@@ -1,0 +1,16 @@
+//! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
+//! field, calls handed in and waited for, pages, shared resources converted, failures answered.
+//!
+//! Reading order: [`fields`], [`meta`], [`front`], [`page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`],
+//! [`host`].
+
+pub mod close_outs;
+pub mod convert;
+pub mod failure;
+pub mod fields;
+pub mod front;
+pub mod host;
+pub mod inbox;
+pub mod meta;
+pub mod page;
+pub mod tasks;

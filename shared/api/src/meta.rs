@@ -1,0 +1,107 @@
+//! What every mutation carries beside its subject: request id, validate_only, and how long to wait for the other service.
+
+use crate::fields::Fields;
+use crm_outbox::wire;
+use crm_proto::common::Wait;
+use crm_runtime::{Deadline, auth::Caller};
+use prost_types::Duration as WireDuration;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::{Extensions, Request, Status, metadata::MetadataMap};
+use uuid::Uuid;
+
+/// How long a call waits for the other service unless it says otherwise.
+pub const MAX_WAIT: Duration = Duration::from_secs(2);
+/// What is left of a call's deadline for the answer itself.
+const TO_ANSWER: Duration = Duration::from_millis(100);
+
+/// Who calls, until when, and the request.
+#[derive(Debug)]
+pub struct Opened<M> {
+    /// Who.
+    pub caller: Caller,
+    /// Until when there must be an answer.
+    pub deadline: Option<Instant>,
+    /// The request.
+    pub request: M,
+}
+
+/// Takes a request apart. No call without a tenant.
+pub fn open<M>(request: Request<M>) -> Result<Opened<M>, Status> {
+    let (metadata, extensions, request): (MetadataMap, Extensions, M) = request.into_parts();
+    let caller = Caller::from_metadata(&metadata)?;
+    let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
+    Ok(Opened { caller, deadline, request })
+}
+
+/// What a mutation carries beside its subject.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    /// Id of the call.
+    pub request_id: Uuid,
+    /// SHA-256 of the request without what may differ between copies of it.
+    pub fingerprint: Vec<u8>,
+    /// Judge and answer, but change nothing.
+    pub validate_only: bool,
+    /// Wait for the other service at most this long; none: do not wait.
+    pub wait: Option<Duration>,
+}
+
+impl Meta {
+    /// Of a method that sends nothing to the other service.
+    pub fn new(fields: &mut Fields, request_id: &str, validate_only: bool, rest: &impl prost::Message) -> Self {
+        let given = Uuid::try_parse(request_id);
+        if !request_id.is_empty() && given.is_err() {
+            fields.refuse("request_id", "INVALID_UUID", "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+        }
+        Self {
+            request_id: given.unwrap_or_else(|_| Uuid::now_v7()),
+            fingerprint: wire::hash(&rest.encode_to_vec()),
+            validate_only,
+            wait: None,
+        }
+    }
+
+    /// Whether and how long to wait for the other service.
+    pub fn waiting(mut self, fields: &mut Fields, wait: i32, max: Option<WireDuration>, default: Wait) -> Self {
+        let max = match max.map(Duration::try_from) {
+            None => MAX_WAIT,
+            Some(Ok(max)) => max,
+            Some(Err(_)) => {
+                fields.refuse("max_wait", "INVALID_DURATION", "must not be negative");
+                MAX_WAIT
+            }
+        };
+        let wait = match Wait::try_from(wait) {
+            Ok(Wait::Unspecified) => default,
+            Ok(wait) => wait,
+            Err(_) => {
+                fields.refuse("wait", "UNKNOWN_ENUM", format!("{wait} is no Wait that this version knows"));
+                default
+            }
+        };
+        self.wait = (wait == Wait::Peer).then_some(max);
+        self
+    }
+
+    /// The moment until which to wait.
+    pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> Option<Instant> {
+        let until = Instant::now().checked_add(self.wait?)?;
+        Some(deadline.map_or(until, |deadline| until.min(deadline.checked_sub(TO_ANSWER).unwrap_or(deadline))))
+    }
+}
+
+/// Takes the fields of a mutation that are not part of what it asks for out of the request, and what is left as its
+/// fingerprint. With a default for `wait`: also how long to wait.
+#[macro_export]
+macro_rules! meta {
+    ($fields:expr, $request:expr) => {{
+        let (id, validate_only) =
+            (std::mem::take(&mut $request.request_id), std::mem::take(&mut $request.validate_only));
+        $crate::meta::Meta::new($fields, &id, validate_only, &$request)
+    }};
+    ($fields:expr, $request:expr, $default:ident) => {{
+        let (wait, max) = (std::mem::take(&mut $request.wait), $request.max_wait.take());
+        $crate::meta!($fields, $request).waiting($fields, wait, max, crm_proto::common::Wait::$default)
+    }};
+}

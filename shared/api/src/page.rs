@@ -1,0 +1,94 @@
+//! Pages of a list. A token says where the next page begins and which request it belongs to; it gives no right to anything.
+
+use crate::fields::Fields;
+use crm_outbox::wire;
+use uuid::Uuid;
+
+const DEFAULT: i32 = 50;
+const MOST: i32 = 1_000;
+const TAG: usize = 8;
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// At most so many.
+    pub size: usize,
+    /// Those beyond this id.
+    pub after: Option<Uuid>,
+    tag: Vec<u8>,
+}
+
+impl Page {
+    /// Reads `page_size` and `page_token`; `filters` is the request without them.
+    pub fn read(fields: &mut Fields, size: i32, token: &str, filters: &impl prost::Message) -> Self {
+        if size < 0 {
+            fields.refuse("page_size", "OUT_OF_RANGE", "must not be negative");
+        }
+        let size = if size <= 0 { DEFAULT } else { size.min(MOST) };
+        let mut tag = wire::hash(&filters.encode_to_vec());
+        tag.truncate(TAG);
+        let after = if token.is_empty() { None } else { Self::position(&tag, token) };
+        if !token.is_empty() && after.is_none() {
+            let text = "must be the next_page_token of a list with the same filters; leave it out to begin anew";
+            fields.refuse("page_token", "INVALID_PAGE_TOKEN", text);
+        }
+        Self { size: size as usize, after, tag }
+    }
+
+    fn position(tag: &[u8], token: &str) -> Option<Uuid> {
+        if !token.is_ascii() || token.len() != 2 * (TAG + 16) {
+            return None;
+        }
+        let (given, id) = token.split_at(2 * TAG);
+        (given == hex(tag)).then(|| Uuid::try_parse(id).ok()).flatten()
+    }
+
+    /// Cuts what was read (one more than the page holds) to the page, and says where the next one begins.
+    pub fn cut<R>(&self, rows: &mut Vec<R>, id: impl Fn(&R) -> Uuid) -> String {
+        if rows.len() <= self.size {
+            return String::new();
+        }
+        rows.truncate(self.size);
+        rows.last().map_or_else(String::new, |last| format!("{}{}", hex(&self.tag), id(last).simple()))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Takes page_size and page_token out of a list request; what is left are its filters.
+#[macro_export]
+macro_rules! page {
+    ($fields:expr, $request:expr) => {{
+        let (size, token) = (std::mem::take(&mut $request.page_size), std::mem::take(&mut $request.page_token));
+        $crate::page::Page::read($fields, size, &token, &$request)
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_proto::order::ListTasksRequest;
+
+    #[test]
+    fn a_token_belongs_to_its_filters() {
+        let mut filters = ListTasksRequest { assignee: "ann".into(), ..ListTasksRequest::default() };
+        let page = Page::read(&mut Fields::new(), 2, "", &filters);
+        let mut rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
+        let token = page.cut(&mut rows, |id| *id);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(Page::read(&mut Fields::new(), 2, &token, &filters).after, Some(Uuid::from_u128(2)));
+        filters.assignee = "bob".into();
+        let mut fields = Fields::new();
+        Page::read(&mut fields, 2, &token, &filters);
+        assert!(fields.done().is_err());
+    }
+
+    #[test]
+    fn the_last_page_has_no_token() {
+        let page = Page::read(&mut Fields::new(), 3, "", &ListTasksRequest::default());
+        let mut rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
+        assert_eq!(page.cut(&mut rows, |id| *id), "");
+    }
+}

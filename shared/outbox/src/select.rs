@@ -1,0 +1,88 @@
+//! Lists: one table, the filters that were given, a page by id. The text is put together from names of this program; every
+//! value is bound.
+
+use crate::{
+    cell::Part,
+    db::{Db, Error},
+    sql::{Args, Sql},
+    table::Table,
+};
+use crm_closeout::ids::TenantId;
+use std::{fmt::Write as _, marker::PhantomData};
+use uuid::Uuid;
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Oldest,
+    /// Newest first.
+    Newest,
+}
+
+/// A query of one table in one tenant.
+#[derive(Debug)]
+pub struct Select<R> {
+    conditions: String,
+    args: Args,
+    count: usize,
+    row: PhantomData<R>,
+}
+
+impl<R: Table> Select<R> {
+    /// Every row of the tenant.
+    pub fn of(tenant: TenantId) -> Self {
+        let select = Self { conditions: String::new(), args: Args::none(), count: 0, row: PhantomData };
+        select.filter("tenant_id", "=", Some(&tenant))
+    }
+
+    /// Only where the column is this, if a value is given.
+    pub fn equal<T: Part>(self, column: &'static str, value: Option<&T>) -> Self {
+        self.filter(column, "=", value)
+    }
+
+    /// Only where the text column is this, if it is not empty.
+    pub fn text(self, column: &'static str, value: &str) -> Self {
+        let value = (!value.is_empty()).then(|| value.to_owned());
+        self.filter(column, "=", value.as_ref())
+    }
+
+    /// Only where the column is below this, if a value is given.
+    pub fn below<T: Part>(self, column: &'static str, value: Option<&T>) -> Self {
+        self.filter(column, "<", value)
+    }
+
+    fn filter<T: Part>(mut self, column: &'static str, operator: &str, value: Option<&T>) -> Self {
+        let Some(value) = value else { return self };
+        self.args = self.args.with(value);
+        self.count += 1;
+        let joint = if self.count == 1 { "WHERE" } else { " AND" };
+        let _ = write!(self.conditions, "{joint} t.{column} {operator} {{{}}}", self.count);
+        self
+    }
+
+    /// Reads a page: those beyond `after` by the id in `column`, one more than `size` to see whether another page follows.
+    pub async fn page(
+        self,
+        db: &Db,
+        column: &'static str,
+        order: Order,
+        after: Option<Uuid>,
+        size: usize,
+    ) -> Result<Vec<R>, Error> {
+        let (beyond, direction) = match order {
+            Order::Oldest => (">", "ASC"),
+            Order::Newest => ("<", "DESC"),
+        };
+        let this = self.filter(column, beyond, after.as_ref());
+        let statements = R::statements();
+        let (name, list) = (statements.name, &statements.list);
+        let text = format!(
+            "SELECT {list} FROM {name} AS t {} ORDER BY t.{column} {direction} LIMIT {{{}}}",
+            this.conditions,
+            this.count + 1
+        );
+        let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+        db.read_table(&Sql::plain(&text), this.args.with(&limit)).await
+    }
+}
