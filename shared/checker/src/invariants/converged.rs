@@ -1,0 +1,78 @@
+//! Both sides say the same of every record, and nothing is on its way any more.
+
+use super::{Found, named};
+use crate::picture::{Episode, Key, Picture, Side, Subject};
+use crm_closeout::{
+    codes::{Record, RecordKind},
+    episode::{CloseOutState, Delivery, Propagation},
+    fact::MirrorState,
+    records::Lane,
+};
+
+/// I21: not converged: a mirror that differs from the record it mirrors (state, epoch, owner, customer, opportunity, close-out id
+/// and its time, outcome and class; a customer's name), a message left in an outbox, a close-out or a reversal whose delivery is
+/// not settled.
+pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
+    for (side, other) in picture.sides() {
+        for (key, subject) in &side.subjects {
+            mirror(side, other, key, subject, found);
+        }
+        for (key, messages) in &side.outbox {
+            let numbers: Vec<_> = messages.iter().map(|message| message.number).collect();
+            found.expect(false, || format!("{}: {} still has to send {numbers:?}", side.name, named(key)));
+        }
+        for ((_, id), close_out) in &side.close_outs {
+            settled(close_out, found, || format!("{}: {id}", side.name));
+        }
+    }
+    for ((tenant, id), customer) in &picture.opportunity.customers {
+        let copy = picture.order.customers.get(&(*tenant, *id)).map(|copy| &copy.display_name);
+        found.expect(copy == Some(&customer.display_name), || {
+            format!("{id} is called {:?}, on the order side {copy:?}", customer.display_name)
+        });
+        let lane = picture.order.lanes.get(&(*tenant, Record::new(RecordKind::Customer, id.0)));
+        found.expect(lane.is_some_and(|lane| lane.state == Some(MirrorState::Live)), || {
+            format!("the order side has not heard of {id}")
+        });
+    }
+    for key in picture.order.customers.keys() {
+        let known = picture.opportunity.customers.contains_key(key);
+        found.expect(known, || format!("the order side has {}, the opportunity side has not", key.1));
+    }
+}
+
+fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut Found) {
+    let Some(lane) = other.lanes.get(key) else {
+        return found.expect(false, || format!("{}: nothing is known of {}", other.name, named(key)));
+    };
+    let close_out = subject.close_out.and_then(|id| side.close_outs.get(&(key.0, id)));
+    let expected = Lane {
+        last_number: lane.last_number, // compared by another invariant
+        customer_id: subject.customer,
+        parent_id: subject.parent,
+        state: Some(subject.state),
+        epoch: subject.epoch,
+        owner: subject.owner.clone(),
+        close_out_id: subject.close_out,
+        closed_at: subject.closed_at,
+        outcome: close_out.map(|close_out| close_out.outcome),
+        class: close_out.and_then(|close_out| close_out.class),
+        loss_at: close_out.and_then(Episode::loss_at),
+        success_at: close_out.and_then(Episode::success_at),
+        ..Lane::unknown(key.0, key.1)
+    };
+    found.expect(*lane == expected, || {
+        format!("{}: its mirror of {} is {lane:?}; the record says {expected:?}", other.name, named(key))
+    });
+}
+
+fn settled(close_out: &Episode, found: &mut Found, name: impl Fn() -> String) {
+    let is = |delivery: &Delivery| matches!(delivery.propagation, Propagation::Settled | Propagation::NotNeeded);
+    let word = |delivery: &Delivery| delivery.propagation.word();
+    found.expect(is(&close_out.delivery), || format!("{} is {}", name(), word(&close_out.delivery)));
+    let reversed = close_out.state == CloseOutState::Reversed;
+    let reversal = close_out.reversal_delivery.as_ref();
+    found.expect(reversed == reversal.is_some() && reversal.is_none_or(is), || {
+        format!("the reversal of {} is {}", name(), reversal.map_or("missing", word))
+    });
+}
