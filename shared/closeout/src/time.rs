@@ -1,8 +1,22 @@
 //! Points in time: microseconds since 1970 UTC, the same exact number on both databases and on the wire.
 
+use std::fmt;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 /// A point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub i64);
+
+impl fmt::Display for Time {
+    /// RFC 3339, in UTC, to the microsecond.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0) * 1_000;
+        match OffsetDateTime::from_unix_timestamp_nanos(nanos).map(|time| time.format(&Rfc3339)) {
+            Ok(Ok(text)) => f.write_str(&text),
+            Ok(Err(_)) | Err(_) => write!(f, "{} microseconds since 1970", self.0),
+        }
+    }
+}
 
 const DAY: i64 = 86_400_000_000;
 
@@ -16,5 +30,23 @@ impl Time {
     /// This many seconds later.
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_shown_as_rfc_3339() {
+        assert_eq!(Time(1_514_678_400_000_000).to_string(), "2017-12-31T00:00:00Z");
+        assert_eq!(Time(1_000_001).to_string(), "1970-01-01T00:00:01.000001Z");
+        assert_eq!(Time(i64::MIN).to_string(), "-9223372036854775808 microseconds since 1970");
+    }
+
+    #[test]
+    fn days_are_whole_and_never_negative() {
+        assert_eq!(Time(2 * DAY - 1).days_since(Time(0)), 1);
+        assert_eq!(Time(0).days_since(Time(DAY)), 0);
     }
 }

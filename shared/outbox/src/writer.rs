@@ -15,8 +15,11 @@ use crate::{
     wire::{Incoming, Received, Reject},
 };
 use crm_closeout::refusal::Refusal;
-use std::{collections::HashMap, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 /// Most items in a batch.
 pub const BATCH: usize = 256;
@@ -25,6 +28,7 @@ const SETTLEMENTS: usize = 1_024;
 const CALLS_WAITING: usize = 4_096;
 const MESSAGES_WAITING: usize = 1_024;
 const RERUNS: usize = 3;
+const LINGER: Duration = Duration::from_millis(10);
 
 /// Why a call was not done.
 #[derive(Clone, Debug)]
@@ -156,13 +160,36 @@ impl<D: Domain> Desk<D> {
             let mut taken = Taken::default();
             tokio::select! {
                 biased;
-                Some(first) = self.outbox.recv() => taken.outbox.push(first),
+                Some(first) = self.outbox.recv() => {
+                    taken.outbox.push(first);
+                    self.linger(&mut taken).await;
+                }
                 Some(first) = self.messages.recv() => taken.items.push(first),
                 Some(first) = self.calls.recv() => taken.items.push(first),
                 else => return,
             }
+            // Whoever is about to hand something in, such as the other messages of one call, gets to do so.
+            tokio::task::yield_now().await;
             self.take(&mut taken);
             self.settle_and_run(taken).await;
+        }
+    }
+
+    /// Nobody waits for a settlement: it is written with the next batch, or by itself if none comes soon.
+    async fn linger(&mut self, taken: &mut Taken<D::Command>) {
+        let over = Instant::now() + LINGER;
+        while !taken.outbox.iter().any(|request| matches!(request, Outbox::Claim(..)))
+            && taken.outbox.len() < SETTLEMENTS
+            && taken.items.is_empty()
+        {
+            tokio::select! {
+                biased;
+                Some(next) = self.messages.recv() => taken.items.push(next),
+                Some(next) = self.calls.recv() => taken.items.push(next),
+                Some(next) = self.outbox.recv() => taken.outbox.push(next),
+                () = sleep_until(over) => return,
+                else => return,
+            }
         }
     }
 

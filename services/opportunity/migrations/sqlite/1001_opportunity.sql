@@ -70,3 +70,19 @@ CREATE TABLE competitor (
     CONSTRAINT competitor_key PRIMARY KEY (tenant_id, competitor_id),
     CONSTRAINT competitor_name UNIQUE (tenant_id, display_name)
 ) STRICT, WITHOUT ROWID;
+
+-- What SQLite should assume about the tables, as in a tenant with a million opportunities (see the shared migration).
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('customer', 'customer', '20000 20000 1'),
+    ('opportunity', 'opportunity', '1000000 1000000 1'),
+    ('opportunity', 'sqlite_autoindex_opportunity_2', '1000000 1000000 1'),
+    ('opportunity', 'opportunity_of_customer', '1000000 1000000 50 1'),
+    ('opportunity', 'opportunity_in_state', '1000000 1000000 300000 50000 1'),
+    ('opportunity', 'opportunity_of_owner', '1000000 1000000 10000 1'),
+    ('opportunity', 'opportunity_loss', '1000000 1000000 20 1'),
+    ('opportunity', 'opportunity_win', '1000000 1000000 20 1'),
+    ('lane', 'lane_loss', '1000000 1000000 20 1'),
+    ('lane', 'lane_success', '1000000 1000000 20 1'),
+    ('competitor', 'competitor', '100 100 1'),
+    ('competitor', 'sqlite_autoindex_competitor_2', '100 100 1');
+ANALYZE sqlite_schema; -- take it up at once

@@ -154,7 +154,7 @@ impl Customer {
             ("open_amount", self.amounts.text(OPEN)),
             ("won_amount", self.amounts.text(WON)),
             ("lost_amount", self.amounts.text(LOST)),
-            ("last_loss_time", self.last_loss_at.map_or_else(String::new, |at| at.0.to_string())),
+            ("last_loss_time", self.last_loss_at.map_or_else(String::new, |at| at.to_string())),
         ]
     }
 

@@ -47,3 +47,14 @@ CREATE INDEX sales_order_of_customer ON sales_order (tenant_id, customer_id, ord
 CREATE INDEX sales_order_of_opportunity ON sales_order (tenant_id, opportunity_id, order_id) WHERE opportunity_id IS NOT NULL;
 CREATE INDEX sales_order_in_state ON sales_order (tenant_id, state, order_id);
 CREATE INDEX sales_order_of_owner ON sales_order (tenant_id, owner, order_id);
+
+-- What SQLite should assume about the tables, as in a tenant with a million orders (see the shared migration).
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('customer', 'customer', '20000 20000 1'),
+    ('sales_order', 'sales_order', '1000000 1000000 1'),
+    ('sales_order', 'sqlite_autoindex_sales_order_2', '1000000 1000000 1'),
+    ('sales_order', 'sales_order_of_customer', '1000000 1000000 50 1'),
+    ('sales_order', 'sales_order_of_opportunity', '1000000 1000000 2 1'),
+    ('sales_order', 'sales_order_in_state', '1000000 1000000 200000 1'),
+    ('sales_order', 'sales_order_of_owner', '1000000 1000000 10000 1');
+ANALYZE sqlite_schema; -- take it up at once

@@ -92,7 +92,7 @@ impl Customer {
             ("live_amount", self.amounts.text(LIVE)),
             ("processed_amount", self.amounts.text(PROCESSED)),
             ("cancelled_amount", self.amounts.text(CANCELLED)),
-            ("last_close_out_time", self.last_close_out_at.map_or_else(String::new, |at| at.0.to_string())),
+            ("last_close_out_time", self.last_close_out_at.map_or_else(String::new, |at| at.to_string())),
         ]
     }
 

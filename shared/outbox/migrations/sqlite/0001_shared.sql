@@ -158,3 +158,24 @@ CREATE TABLE audit (
     close_out_id   BLOB,
     CONSTRAINT audit_key PRIMARY KEY (tenant_id, audit_id)
 ) STRICT, WITHOUT ROWID;
+
+-- What SQLite should assume about the tables, as it would find in a tenant with a million records: rows in all, then for each
+-- column of the index how many share its value and those before it. Without it the planner walks a tenant's whole table.
+ANALYZE;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('lane', 'lane', '1000000 1000000 500000 1'),
+    ('lane', 'lane_of_parent', '1000000 1000000 2'),
+    ('inbox', 'inbox', '1000000 1000000 500000 3 1'),
+    ('outbox', 'outbox', '1000 1000 500 2 1'),
+    ('outbox', 'outbox_due', '1000 2'),
+    ('idempotency', 'idempotency', '1000000 1000000 10000 2000 1'),
+    ('task', 'task', '1000000 1000000 1'),
+    ('task', 'task_of_root', '1000000 1000000 500000 3 1'),
+    ('task', 'task_of_assignee', '1000000 1000000 10000 1'),
+    ('close_out', 'close_out', '1000000 1000000 1'),
+    ('close_out', 'sqlite_autoindex_close_out_2', '1000000 1000000 500000 1 1'),
+    ('close_out', 'close_out_of_customer', '1000000 1000000 50 1'),
+    ('close_out', 'close_out_of_cause', '1000000 1000000 2'),
+    ('timeline', 'timeline', '1000000 1000000 50 1'),
+    ('audit', 'audit', '1000000 1000000 1');
+ANALYZE sqlite_schema; -- take it up at once
