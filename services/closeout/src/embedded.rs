@@ -1,6 +1,7 @@
 //! Both services inside this process: opened on their ports, each told where the other listens, stopped in order.
 
-use crate::args::Databases;
+use crate::args::{Databases, Global};
+use crate::failure::Usage;
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use std::net::SocketAddr;
@@ -49,9 +50,13 @@ impl Places {
         Self::on_ports([0; 4], folder, databases)
     }
 
-    /// The ports that clients expect.
-    pub(crate) fn on_fixed_ports(folder: &Path, databases: &Databases) -> Self {
-        Self::on_ports([50051, 50061, 50052, 50062], folder, databases)
+    /// The ports at which clients look for both: those of `--opportunity-url` and `--order-url`. The peer listeners
+    /// are ten above them.
+    pub(crate) fn on_ports_of(global: &Global, folder: &Path, databases: &Databases) -> anyhow::Result<Self> {
+        let sales = port("--opportunity-url", &global.opportunity_url)?;
+        let trade = port("--order-url", &global.order_url)?;
+        let peer = |port: u16| if port == 0 { 0 } else { port.saturating_add(10) };
+        Ok(Self::on_ports([sales, peer(sales), trade, peer(trade)], folder, databases))
     }
 
     fn on_ports(ports: [u16; 4], folder: &Path, databases: &Databases) -> Self {
@@ -79,12 +84,16 @@ macro_rules! config {
 }
 
 impl Embedded {
-    /// Opens both services, then lets them serve.
+    /// Brings both databases up to date, opens both services, then lets them serve.
     pub(crate) async fn start(places: &Places) -> anyhow::Result<Self> {
+        let doing = "starting the opportunity service";
         let config = config!(crm_opportunity::Config, places.opportunity);
-        let opportunity = crm_opportunity::App::bind(config).await.context("starting the opportunity service")?;
+        crm_opportunity::App::migrate(&config.database_url).await.context(doing)?;
+        let opportunity = crm_opportunity::App::bind(config).await.context(doing)?;
+        let doing = "starting the order service";
         let config = config!(crm_order::Config, places.order);
-        let order = crm_order::App::bind(config).await.context("starting the order service")?;
+        crm_order::App::migrate(&config.database_url).await.context(doing)?;
+        let order = crm_order::App::bind(config).await.context(doing)?;
 
         let (stop_opportunity, stop_order) = (CancellationToken::new(), CancellationToken::new());
         let (opportunity_url, order_url) = (url(opportunity.public_addr()), url(order.public_addr()));
@@ -131,6 +140,14 @@ fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
+/// The port of a URL of this machine: `up` listens where the other commands look.
+fn port(flag: &str, url: &str) -> Result<u16, Usage> {
+    let here = |host: &str| matches!(host, "127.0.0.1" | "localhost");
+    let parts = url.strip_prefix("http://").and_then(|rest| rest.trim_end_matches('/').split_once(':'));
+    let port = parts.filter(|(host, _)| here(host)).and_then(|(_, port)| port.parse().ok());
+    port.ok_or_else(|| Usage(format!("{flag} {url}: to listen there it must be http://127.0.0.1:PORT")))
+}
+
 /// The URL of a SQLite file. What would read as part of a URL is escaped.
 fn sqlite_url(file: &Path) -> String {
     let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
@@ -140,11 +157,21 @@ fn sqlite_url(file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn a_service_listens_where_the_other_commands_look() {
+        assert_eq!(port("--order-url", "http://localhost:7/").unwrap(), 7);
+        for wrong in ["http://crm.example.com:7", "https://127.0.0.1:7", "http://127.0.0.1", "127.0.0.1:70000"] {
+            assert!(port("--order-url", wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn data_is_kept_in_the_folder_unless_a_database_is_named() {
         let databases = Databases { opportunity_database_url: None, order_database_url: Some("postgres://h/o".into()) };
-        let places = Places::on_fixed_ports(Path::new("./what? 100%"), &databases);
+        let cli = Cli::try_parse_from(["closeout", "up"]).unwrap();
+        let places = Places::on_ports_of(&cli.global, Path::new("./what? 100%"), &databases).unwrap();
         assert_eq!(places.opportunity.database_url, "sqlite://./what%3F 100%25/opportunity.db");
         assert_eq!(places.order.database_url, "postgres://h/o");
         assert_eq!(places.order.listen.to_string(), "127.0.0.1:50052");

@@ -82,7 +82,7 @@ fn tell_status(error: &anyhow::Error, status: &Status) -> Told {
     let message: Vec<String> = doing.into_iter().chain([words(status)]).collect();
     Told {
         code: code_name(status.code()).to_owned(),
-        next: next_step(status.code(), &reason),
+        next: next_step(status, &reason),
         reason,
         message: message.join(": "),
         violations: violations(status),
@@ -102,15 +102,26 @@ impl Told {
         }})
     }
 
+    /// True if the message holds what every violation says, so that one of the two is enough.
+    fn is_repeated(&self) -> bool {
+        self.violations.iter().all(|(_, description)| self.message.contains(description.as_str()))
+    }
+
     fn print(&self, screen: &Screen) -> anyhow::Result<()> {
-        screen.complain(&format!("{} {}", screen.paint_error(Paint::Bad, "error:"), self.message))?;
-        if !self.reason.is_empty() {
-            screen.complain(&format!("  {} ({})", self.reason, self.code))?;
-        }
-        for (field, description) in &self.violations {
+        let (message, listed): (&str, &[_]) = match self.violations.as_slice() {
+            [_] if self.is_repeated() => (&self.message, &[]),
+            [_, _, ..] if self.is_repeated() => ("the service does not accept it:", &self.violations),
+            all => (&self.message, all),
+        };
+        screen.complain(&format!("{} {message}", screen.paint_error(Paint::Bad, "error:")))?;
+        for (field, description) in listed {
             screen.complain(&format!("  - {field}: {description}"))?;
         }
-        if let Some(next) = self.next {
+        if !self.reason.is_empty() {
+            let code = if self.reason == self.code { String::new() } else { format!(" ({})", self.code) };
+            screen.complain(&format!("  {}{code}", self.reason))?;
+        }
+        if let Some(next) = &self.next {
             screen.complain(&format!("  {} {next}", screen.paint_error(Paint::Strong, "what next:")))?;
         }
         Ok(())
@@ -173,7 +184,8 @@ fn violations(status: &Status) -> Vec<(String, String)> {
         .collect()
 }
 
-fn next_step(code: Code, reason: &str) -> Option<&'static str> {
+fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
+    let code = status.code();
     let by_reason = match reason {
         "LIVE_ORDER" => "close out its live orders first: closeout list orders --opportunity NAME",
         "PARENT_CLOSED" => "reopen the record it belongs to first: closeout reopen NAME",
@@ -196,8 +208,9 @@ fn next_step(code: Code, reason: &str) -> Option<&'static str> {
     if code == Code::Aborted {
         return Some("it changed in the meantime: look at it and try again");
     }
-    if code == Code::InvalidArgument {
-        return Some("closeout reasons shows what each reason requires");
+    let of_reason = |(field, _): &(String, String)| matches!(field.as_str(), "reason" | "detail" | "competitor");
+    if code == Code::InvalidArgument && violations(status).iter().any(of_reason) {
+        return Some("closeout reasons shows what each reason requires; give --detail, --competitor");
     }
     None
 }

@@ -2,7 +2,7 @@
 
 use crm_proto::Money;
 use prost_types::Timestamp;
-use time::{Date, OffsetDateTime};
+use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// An amount of the API from minor units.
 pub(crate) fn to_money(minor: i64, currency: &str) -> Money {
@@ -41,6 +41,11 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// `1 row`, `1,376 rows`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Midnight (UTC) of a day as the API writes times.
 pub(crate) fn to_timestamp(day: Date) -> Timestamp {
     Timestamp { seconds: day.midnight().assume_utc().unix_timestamp(), nanos: 0 }
@@ -59,6 +64,20 @@ pub(crate) fn time(timestamp: Option<&Timestamp>) -> String {
     }
 }
 
+/// A value of a receipt: a time (RFC 3339) and an amount (`126000.00 CNY`) as they read everywhere else.
+pub(crate) fn receipt_value(text: &str) -> String {
+    if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
+        let moment = moment.to_offset(UtcOffset::UTC);
+        let nanos = i32::try_from(moment.nanosecond()).unwrap_or_default();
+        return time(Some(&Timestamp { seconds: moment.unix_timestamp(), nanos }));
+    }
+    let amount = text.split_once(' ').and_then(|(number, currency)| {
+        let (units, cents) = number.split_once('.')?;
+        Some(format!("{}.{cents} {currency}", count(units.parse().ok()?)))
+    });
+    amount.unwrap_or_else(|| or_dash(text).to_owned())
+}
+
 /// The name of an enum value without its prefix: `STATE_OPEN` is `OPEN`.
 pub(crate) fn label(name: &str, prefix: &str) -> String {
     let bare = name.strip_prefix(prefix).unwrap_or(name);
@@ -74,6 +93,33 @@ pub(crate) fn last_part(name: &str) -> &str {
 pub(crate) fn short_name(name: &str) -> String {
     let Some((collection, id)) = name.rsplit_once('/') else { return name.to_owned() };
     if id.len() == 36 && id.is_ascii() { format!("{collection}/..{}", &id[28..]) } else { name.to_owned() }
+}
+
+/// A text with every resource name in it shortened.
+pub(crate) fn with_short_names(text: &str) -> String {
+    text.split(' ').map(short_name).collect::<Vec<_>>().join(" ")
+}
+
+/// A text in at most so many columns of a terminal; letters beyond ASCII may take two each.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    let width = |letter: char| if letter.is_ascii() { 1 } else { 2 };
+    if text.chars().map(width).sum::<usize>() <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(2);
+    let fits = |letter: &char| {
+        let fits = width(*letter) <= left;
+        left = left.saturating_sub(width(*letter));
+        fits
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
+    cut.push('…');
+    cut
+}
+
+/// Two lines of one cell: the second says more about the first.
+pub(crate) fn two_lines(first: &str, second: &str) -> String {
+    if second.is_empty() || second == "-" { first.to_owned() } else { format!("{first}\n{second}") }
 }
 
 /// A text, or a dash where there is none.
@@ -104,6 +150,33 @@ mod tests {
         assert_eq!(time(Some(&day)), "2017-12-31");
         assert_eq!(time(Some(&Timestamp { seconds: day.seconds + 3_661, nanos: 0 })), "2017-12-31 01:01:01");
         assert_eq!(time(None), "-");
+    }
+
+    #[test]
+    fn values_of_receipts_read_like_all_others() {
+        assert_eq!(receipt_value("2026-11-24T06:31:07.013541Z"), "2026-11-24 06:31:07");
+        assert_eq!(receipt_value("2017-12-31T00:00:00Z"), "2017-12-31");
+        assert_eq!(receipt_value("126000.00 CNY"), "126,000.00 CNY");
+        assert_eq!(["", "3", "CLOSED_OUT", "0"].map(receipt_value), ["-", "3", "CLOSED_OUT", "0"]);
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(counted(1, "row", "rows"), "1 row");
+        assert_eq!(counted(1_376, "row", "rows"), "1,376 rows");
+    }
+
+    #[test]
+    fn names_in_a_text_are_shortened() {
+        let text = "orders/01900000-0000-7000-8000-00009f3a61c2 was cancelled";
+        assert_eq!(with_short_names(text), "orders/..9f3a61c2 was cancelled");
+        assert_eq!((two_lines("a", "b").as_str(), two_lines("a", "-").as_str()), ("a\nb", "a"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        assert_eq!(["GTX Pro", "GTX Plus Pro"].map(|text| cut(text, 10)), ["GTX Pro", "GTX Plus…"]);
+        assert_eq!(cut("深圳云帆科技", 10), "深圳云帆…");
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn start(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
 /// Sends what the embedded services log to standard error: warnings only, unless `RUST_LOG` says otherwise.
 fn start_log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,sqlx::query=error"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json { log.json().init() } else { log.init() }
 }

@@ -3,10 +3,13 @@
 //! With `--json` everything meant for people is left out, so that standard output holds the object and nothing else.
 
 use crate::args::ColorWhen;
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, modifiers, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, modifiers, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
+
+/// How wide a table may be where no terminal says it.
+const WIDTH: u16 = 120;
 
 /// The two streams of the process and how to write on them.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +80,19 @@ impl Screen {
         Ok(writeln!(io::stderr().lock(), "{text}")?)
     }
 
-    /// An empty table with these headings.
+    /// An empty table with these headings, as wide as the terminal at most. The columns `whole` are never broken: names
+    /// that people copy, codes.
+    pub(crate) fn new_table_keeping(&self, headings: &[&str], whole: &[usize]) -> Table {
+        let mut table = self.new_table(headings);
+        for &column in whole {
+            if let Some(column) = table.column_mut(column) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        table
+    }
+
+    /// An empty table with these headings, as wide as the terminal at most.
     pub(crate) fn new_table(&self, headings: &[&str]) -> Table {
         let mut table = Table::new();
         table
@@ -85,12 +100,16 @@ impl Screen {
             .apply_modifier(modifiers::UTF8_ROUND_CORNERS)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+        let is_terminal = io::stdout().is_terminal();
         if self.color {
             table.enforce_styling();
-        } else if !io::stdout().is_terminal() {
+        } else if !is_terminal {
             table.force_no_tty();
         } else {
             table.style_text_only();
+        }
+        if !is_terminal {
+            table.set_width(WIDTH);
         }
         table
     }
@@ -158,6 +177,15 @@ mod tests {
         assert_eq!(plain.paint(Paint::Bad, "no"), "no");
         let loud = Screen::new(false, ColorWhen::Always);
         assert_eq!(loud.paint(Paint::Bad, "no"), "\u{1b}[1;31mno\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_column_that_people_copy_is_never_broken() {
+        let name = "opportunities/01900000-0000-7000-8000-000000000001";
+        let mut table = Screen::new(false, ColorWhen::Never).new_table_keeping(&["name", "title"], &[0]);
+        table.set_width(100).add_row([name.to_owned(), "word ".repeat(40)]);
+        assert!(table.to_string().contains(name));
+        assert!(table.lines().all(|line| line.chars().count() <= 100));
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyh
         let all: Vec<CloseOut> = cascade.members.iter().map(|member| member.close_out.clone()).collect();
         let close_outs = json::list("crm.common.v1.CloseOut", &all)?;
         screen.emit(&json!({ "close_outs": close_outs, "effects": json::list("crm.common.v1.Effect", &effects)? }))?;
+        return Ok(Ending::Done);
     }
-    let tasks = Tasks::read(api, &[&args.name]).await?;
+    let tasks = Tasks::of(api, &effects).await?;
     if let Some(first) = cascade.first() {
         view::show_close_out(first, side, screen)?;
     }
@@ -52,24 +53,30 @@ async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> a
     let request = GetOpportunityRequest { name: args.name.clone() };
     let opportunity = api.get_opportunity(request).await?.opportunity.context("a reply without its opportunity")?;
     let competitor = match &args.competitor {
-        Some(name) => competitor(api, name).await?,
-        None => String::new(),
+        Some(name) => known_competitor(api, name).await?,
+        None => Some(String::new()),
     };
     let mut request = CloseOutOpportunityRequest {
         name: args.name.clone(),
         reason: reason_name(reason),
         detail: args.detail.clone().unwrap_or_default(),
-        competitor,
+        competitor: competitor.clone().unwrap_or_default(),
         etag: opportunity.etag.clone(),
         request_id: request_id::new(),
         validate_only: true,
         wait: Wait::Peer.into(),
         ..CloseOutOpportunityRequest::default()
     };
-    // What the service would refuse is told before the person is asked.
-    api.close_out_opportunity(request.clone()).await?;
+    // What the service would refuse is told before the person is asked; a competitor that it does not know yet is not
+    // made for that.
+    if competitor.is_some() {
+        api.close_out_opportunity(request.clone()).await?;
+    }
     if !confirm(args, api, &view::opportunity_line(&opportunity), screen).await? {
         return Ok(None);
+    }
+    if let (None, Some(name)) = (competitor, &args.competitor) {
+        request.competitor = self::competitor(api, name).await?;
     }
     (request.validate_only, request.request_id) = (false, request_id::new());
     let reply = api.close_out_opportunity(request).await?;
@@ -137,20 +144,8 @@ async fn confirm(args: &CloseOutArgs, api: &Api, line: &str, screen: &Screen) ->
 
 /// The resource name of a competitor by what it is called; one that is not known yet is made.
 pub(crate) async fn competitor(api: &Api, called: &str) -> anyhow::Result<String> {
-    if called.starts_with("competitors/") {
-        return Ok(called.to_owned());
-    }
-    let mut request = ListCompetitorsRequest { page_size: 1_000, ..ListCompetitorsRequest::default() };
-    loop {
-        let reply = api.list_competitors(request.clone()).await?;
-        let same = |one: &Competitor| one.display_name.to_lowercase() == called.to_lowercase();
-        if let Some(found) = reply.competitors.into_iter().find(same) {
-            return Ok(found.name);
-        }
-        if reply.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = reply.next_page_token;
+    if let Some(known) = known_competitor(api, called).await? {
+        return Ok(known);
     }
     let request = CreateCompetitorRequest {
         competitor: Some(Competitor { display_name: called.to_owned(), ..Competitor::default() }),
@@ -159,6 +154,25 @@ pub(crate) async fn competitor(api: &Api, called: &str) -> anyhow::Result<String
     };
     let made = api.create_competitor(request).await?.competitor.context("a reply without its competitor")?;
     Ok(made.name)
+}
+
+/// The resource name of a competitor by what it is called, or by that name itself.
+async fn known_competitor(api: &Api, called: &str) -> anyhow::Result<Option<String>> {
+    if called.starts_with("competitors/") {
+        return Ok(Some(called.to_owned()));
+    }
+    let mut request = ListCompetitorsRequest { page_size: 1_000, ..ListCompetitorsRequest::default() };
+    loop {
+        let reply = api.list_competitors(request.clone()).await?;
+        let same = |one: &Competitor| one.display_name.to_lowercase() == called.to_lowercase();
+        if let Some(found) = reply.competitors.into_iter().find(same) {
+            return Ok(Some(found.name));
+        }
+        if reply.next_page_token.is_empty() {
+            return Ok(None);
+        }
+        request.page_token = reply.next_page_token;
+    }
 }
 
 /// The resource name of a reason, from its code or from the name itself.

@@ -4,10 +4,11 @@ use super::close_out::reason_name;
 use crate::api::Api;
 use crate::args::{ListArgs, Listed};
 use crate::failure::{Ending, Usage};
-use crate::format::{last_part, money_or_none, or_dash, time};
+use crate::format::{cut, last_part, money_or_none, or_dash, time, two_lines};
 use crate::json;
-use crate::screen::{Paint, Screen};
+use crate::screen::Screen;
 use crate::view::{self, Tasks};
+use comfy_table::Table;
 use crm_proto::common::{CloseOut, Side, TaskState};
 use crm_proto::opportunity::{self as sales, customer::Lifecycle};
 use crm_proto::order as trade;
@@ -53,6 +54,11 @@ fn parse_state<E: Into<i32>>(args: &ListArgs, prefix: &str, by_name: fn(&str) ->
     by_name(&name).map(Into::into).ok_or_else(|| Usage(format!("--state {word}: see closeout list --help")))
 }
 
+/// Shows what was found, or says that there is nothing.
+fn show(table: &Table, screen: &Screen) -> anyhow::Result<()> {
+    if table.is_empty() { screen.note("None found.") } else { screen.table(table) }
+}
+
 fn text(option: &Option<String>) -> String {
     option.clone().unwrap_or_default()
 }
@@ -76,19 +82,18 @@ async fn opportunities(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::R
         Ok((reply.opportunities, reply.next_page_token))
     })
     .await?;
-    let mut table = screen.new_table(&["opportunity", "title", "state", "stage", "amount", "owner", "created"]);
+    let headings = ["opportunity", "state, stage", "amount", "owner, created"];
+    let mut table = screen.new_table_keeping(&headings, &[0, 1, 2]);
     for one in &found {
+        let called = format!("{} ({})", cut(&one.title, 38), one.number);
         table.add_row([
-            screen.cell(Paint::Strong, &one.name),
-            one.title.as_str().into(),
-            view::opportunity_state(one).into(),
-            last_part(&one.stage).into(),
-            money_or_none(one.amount.as_ref()).into(),
-            or_dash(&one.owner).into(),
-            time(one.create_time.as_ref()).into(),
+            two_lines(&called, &one.name),
+            two_lines(&view::opportunity_state(one), last_part(&one.stage)),
+            money_or_none(one.amount.as_ref()),
+            two_lines(or_dash(&one.owner), &time(one.create_time.as_ref())),
         ]);
     }
-    screen.table(&table)?;
+    show(&table, screen)?;
     Ok(json!({ "opportunities": json::list("crm.opportunity.v1.Opportunity", &found)? }))
 }
 
@@ -106,19 +111,17 @@ async fn orders(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<V
         Ok((reply.orders, reply.next_page_token))
     })
     .await?;
-    let mut table = screen.new_table(&["order", "number", "state", "total", "paid", "owner", "created"]);
+    let headings = ["order", "state", "total, paid", "owner, created"];
+    let mut table = screen.new_table_keeping(&headings, &[0, 1, 2]);
     for one in &found {
         table.add_row([
-            screen.cell(Paint::Strong, &one.name),
-            one.number.as_str().into(),
-            view::order_state(one).into(),
-            money_or_none(one.total.as_ref()).into(),
-            money_or_none(one.paid.as_ref()).into(),
-            or_dash(&one.owner).into(),
-            time(one.create_time.as_ref()).into(),
+            two_lines(&one.number, &one.name),
+            view::order_state(one),
+            two_lines(&money_or_none(one.total.as_ref()), &money_or_none(one.paid.as_ref())),
+            two_lines(or_dash(&one.owner), &time(one.create_time.as_ref())),
         ]);
     }
-    screen.table(&table)?;
+    show(&table, screen)?;
     Ok(json!({ "orders": json::list("crm.order.v1.Order", &found)? }))
 }
 
@@ -153,21 +156,21 @@ async fn customers(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Resul
         Ok((reply.customers, reply.next_page_token))
     })
     .await?;
-    let mut table =
-        screen.new_table(&["customer", "called", "tier", "lifecycle", "open", "won", "lost", "live orders"]);
+    let headings = ["customer", "tier", "lifecycle", "open", "won", "lost", "live orders"];
+    let mut table = screen.new_table_keeping(&headings, &[0, 2]);
     for one in &found {
+        let called = cut(&one.display_name, 46);
         table.add_row([
-            screen.cell(Paint::Strong, &one.name),
-            one.display_name.as_str().into(),
-            or_dash(&one.tier).into(),
-            view::lifecycle(one).into(),
-            one.open_count.into(),
-            one.won_count.into(),
-            one.lost_count.into(),
-            one.live_order_count.into(),
+            two_lines(&called, &one.name),
+            or_dash(&one.tier).to_owned(),
+            view::lifecycle(one),
+            one.open_count.to_string(),
+            one.won_count.to_string(),
+            one.lost_count.to_string(),
+            one.live_order_count.to_string(),
         ]);
     }
-    screen.table(&table)?;
+    show(&table, screen)?;
     Ok(json!({ "customers": json::list("crm.opportunity.v1.Customer", &found)? }))
 }
 
@@ -202,18 +205,15 @@ async fn close_outs(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Resu
         })
         .await?;
     }
-    let mut table = screen.new_table(&["close-out", "of", "outcome", "reason", "closed", "by"]);
+    let mut table = screen.new_table_keeping(&["close-out, of", "outcome, reason", "closed, by"], &[0]);
     for one in opportunity.iter().chain(&order) {
         table.add_row([
-            screen.cell(Paint::Strong, &one.name),
-            one.subject.as_str().into(),
-            view::outcome(one).into(),
-            last_part(&one.reason).into(),
-            time(one.close_time.as_ref()).into(),
-            or_dash(&one.actor).into(),
+            two_lines(&one.name, &one.subject),
+            two_lines(&view::outcome(one), last_part(&one.reason)),
+            two_lines(&time(one.close_time.as_ref()), &one.actor),
         ]);
     }
-    screen.table(&table)?;
+    show(&table, screen)?;
     let list = |all: &[CloseOut]| json::list("crm.common.v1.CloseOut", all);
     Ok(json!({ "close_outs": { "opportunity": list(&opportunity)?, "order": list(&order)? } }))
 }

@@ -23,13 +23,14 @@ pub(super) async fn run(args: &ReasonsArgs, api: &Api, screen: &Screen) -> anyho
     if screen.json() {
         screen.emit(&json!({ "reasons": json::list("crm.common.v1.CloseOutReason", &reasons)? }))?;
     }
-    let mut table = screen.new_table(&["code", "reason", "for", "class", "requires", "win back"]);
+    let mut table =
+        screen.new_table_keeping(&["code", "reason", "for", "class", "requires", "win back"], &[0, 2, 3, 5]);
     for reason in &reasons {
         let days = if reason.win_back_days > 0 { format!("{} days", reason.win_back_days) } else { "-".to_owned() };
         table.add_row([
             screen.cell(if reason.active { Paint::Strong } else { Paint::Dim }, last_part(&reason.name)),
             reason.label.as_str().into(),
-            label(reason.scope().as_str_name(), "REASON_SCOPE_").into(),
+            scope_name(reason.scope()).into(),
             label(reason.outcome_class().as_str_name(), "OUTCOME_CLASS_").into(),
             requires(reason).into(),
             days.into(),
@@ -37,6 +38,15 @@ pub(super) async fn run(args: &ReasonsArgs, api: &Api, screen: &Screen) -> anyho
     }
     screen.table(&table)?;
     Ok(Ending::Done)
+}
+
+fn scope_name(scope: ReasonScope) -> &'static str {
+    match scope {
+        ReasonScope::Unspecified => "-",
+        ReasonScope::Opportunity => "opportunity",
+        ReasonScope::Order => "order",
+        ReasonScope::OrderProcessed => "order done",
+    }
 }
 
 fn requires(reason: &CloseOutReason) -> String {

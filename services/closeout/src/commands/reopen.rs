@@ -26,7 +26,7 @@ pub(super) async fn run(args: &ReopenArgs, api: &Api, screen: &Screen) -> anyhow
         Some(close_out) => settle::reversal(api, side, close_out).await?.reversal_effects(),
         None => Vec::new(), // a win was taken back: that closes nothing and reverses nothing
     };
-    let tasks = Tasks::read(api, &[&args.name]).await?;
+    let tasks = Tasks::of(api, &effects).await?;
     view::show_receipts(&effects, &tasks, screen)?;
     if screen.json() {
         screen.emit(&json!({ "record": record, "effects": json::list("crm.common.v1.Effect", &effects)? }))?;

@@ -32,11 +32,10 @@ pub(super) async fn run(args: &ShowArgs, api: &Api, screen: &Screen) -> anyhow::
 async fn customer(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
     let customer = Customer::read(api, name).await?;
     view::show_customer(&customer, screen)?;
-    if !screen.json() {
-        screen.note("Newest events on both sides")?;
-        view::show_events(api, name, screen).await?;
-    }
-    Ok(json!({ "customer": customer.json()? }))
+    screen.note("Newest events on both sides")?;
+    let events = view::Events::read(api, name).await?;
+    events.show(screen)?;
+    Ok(json!({ "customer": customer.json()?, "events": events.json()? }))
 }
 
 async fn opportunity(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
@@ -54,7 +53,7 @@ async fn opportunity(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<V
     view::show_tasks(&tasks, screen)?;
     let request = sales::ListCloseOutsRequest { subject: name.to_owned(), page_size: 1_000, ..Default::default() };
     let close_outs = api.list_sales_close_outs(request).await?.close_outs;
-    show_all(&close_outs, Side::Opportunity, &tasks, screen)?;
+    show_all(&close_outs, Side::Opportunity, api, screen).await?;
     Ok(json!({
         "opportunity": json::message("crm.opportunity.v1.Opportunity", &opportunity)?,
         "orders": json::list("crm.order.v1.Order", &orders)?,
@@ -71,7 +70,7 @@ async fn order(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> 
     view::show_tasks(&tasks, screen)?;
     let request = trade::ListCloseOutsRequest { subject: name.to_owned(), page_size: 1_000, ..Default::default() };
     let close_outs = api.list_trade_close_outs(request).await?.close_outs;
-    show_all(&close_outs, Side::Order, &tasks, screen)?;
+    show_all(&close_outs, Side::Order, api, screen).await?;
     Ok(json!({
         "order": json::message("crm.order.v1.Order", &order)?,
         "tasks": tasks.json()?,
@@ -104,8 +103,7 @@ async fn close_out(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Val
         Some(close_out) => (Side::Opportunity, close_out),
         None => (Side::Order, settle::read(api, Side::Order, name).await?),
     };
-    let tasks = Tasks::read(api, &[&close_out.subject]).await?;
-    show_all(std::slice::from_ref(&close_out), side, &tasks, screen)?;
+    show_all(std::slice::from_ref(&close_out), side, api, screen).await?;
     let caused = settle::caused_by(api, name).await?;
     for other in &caused {
         screen.line(&format!("it caused {} of {}", other.close_out.name, other.close_out.subject))?;
@@ -118,14 +116,17 @@ async fn close_out(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Val
     }))
 }
 
-fn show_all(close_outs: &[CloseOut], side: Side, tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
+async fn show_all(close_outs: &[CloseOut], side: Side, api: &Api, screen: &Screen) -> anyhow::Result<()> {
+    if screen.json() {
+        return Ok(());
+    }
     for close_out in close_outs {
         view::show_close_out(close_out, side, screen)?;
         screen.note("Receipts")?;
-        view::show_receipts(&close_out.effects, tasks, screen)?;
+        view::show_receipts(&close_out.effects, &Tasks::of(api, &close_out.effects).await?, screen)?;
         if let Some(reversal) = &close_out.reversal {
             screen.note("Receipts of the reopening")?;
-            view::show_receipts(&reversal.effects, tasks, screen)?;
+            view::show_receipts(&reversal.effects, &Tasks::of(api, &reversal.effects).await?, screen)?;
         }
     }
     Ok(())

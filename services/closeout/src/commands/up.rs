@@ -11,8 +11,9 @@ use serde_json::json;
 /// Starts both services and stops them when the person or the system says so.
 pub(super) async fn run(args: &UpArgs, global: &Global, screen: &Screen) -> anyhow::Result<Ending> {
     let tenant = Identity::new(global, None)?.tenant();
+    let places = Places::on_ports_of(global, &args.folder, &args.databases)?;
     std::fs::create_dir_all(&args.folder).with_context(|| format!("--folder {}", args.folder.display()))?;
-    let mut pair = Embedded::start(&Places::on_fixed_ports(&args.folder, &args.databases)).await?;
+    let mut pair = Embedded::start(&places).await?;
     if screen.json() {
         screen.emit(&json!({
             "opportunity_url": pair.opportunity_url, "order_url": pair.order_url,

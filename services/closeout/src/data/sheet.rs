@@ -1,6 +1,7 @@
 //! One CSV file as rows of cells. A missing file or column is an error; a broken row is a refusal and the rest goes on.
 
 use super::{FileReport, Problem, Refusal};
+use crate::format::counted;
 use anyhow::{Context, bail};
 use csv::{ByteRecord, ReaderBuilder};
 use std::{fs::File, path::Path};
@@ -96,7 +97,8 @@ impl Columns {
 
     fn cells(&self, record: &ByteRecord, swallowed: u64, report: &mut FileReport) -> Result<Vec<String>, Problem> {
         if swallowed > 0 {
-            let reason = format!("a quote is left open and swallows {swallowed} more lines");
+            let lines = counted(swallowed, "more line", "more lines");
+            let reason = format!("a quote is left open and swallows {lines}");
             return Err(Problem { column: None, reason });
         }
         if record.len() != self.all.len() {

@@ -1,6 +1,7 @@
 //! What one close-out of the demo changed: tasks and the customer's record before and after, receipts, timings.
 
 use crate::api::Api;
+use crate::format::counted;
 use crate::invariants::Claim;
 use crate::json;
 use crate::screen::{Paint, Screen};
@@ -108,13 +109,13 @@ impl Outcome {
         view::show_change(&self.before.customer, &self.after.customer, screen)?;
         screen.note("Receipts: everything this close-out did")?;
         view::show_receipts(&effects, &self.after.tasks, screen)?;
-        let times = format!(
-            "Settled on both sides after {:.1} ms; {} close-outs in all, the last one after {:.1} ms.",
-            milliseconds(self.settled),
-            self.cascade.members.len(),
-            milliseconds(self.all_settled)
-        );
-        screen.line(&screen.paint(Paint::Good, &times))
+        let mut times = format!("Settled on both sides after {:.1} ms", milliseconds(self.settled));
+        let caused = self.cascade.members.len().saturating_sub(1) as u64;
+        if caused > 0 {
+            let caused = counted(caused, "close-out", "close-outs");
+            times.push_str(&format!("; the {caused} that it caused, after {:.1} ms", milliseconds(self.all_settled)));
+        }
+        screen.line(&screen.paint(Paint::Good, &format!("{times}.")))
     }
 }
 

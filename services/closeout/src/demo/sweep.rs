@@ -1,7 +1,7 @@
 //! The demo's sweep: every opportunity that has been engaging for too long is closed out, many calls in flight.
 
 use super::{STALE_DAYS, Story};
-use crate::format::{count, to_timestamp};
+use crate::format::{count, counted, to_timestamp};
 use crate::invariants::Claim;
 use crate::screen::Paint;
 use crate::settle;
@@ -29,10 +29,9 @@ pub(super) async fn run(story: &Story<'_>) -> anyhow::Result<Sweep> {
     let stale = list(story).await?;
     let newest = story.data.newest;
     screen.line(&format!(
-        "{} opportunities are still engaging after more than {STALE_DAYS} days on {newest}. Closed out as {REASON}, {} \
-         calls in flight.",
-        count(stale.len() as u64),
-        story.in_flight
+        "{} still engaging after more than {STALE_DAYS} days on {newest}. Closed out as {REASON}, {} in flight.",
+        counted(stale.len() as u64, "opportunity is", "opportunities are"),
+        counted(story.in_flight as u64, "call", "calls"),
     ))?;
     let bar = screen.progress(stale.len() as u64, "close-outs");
     let started = Instant::now();

@@ -3,7 +3,7 @@
 
 use super::Imported;
 use crate::data::{DataSet, FileReport, Refusal};
-use crate::format::{count, money, to_money};
+use crate::format::{count, counted, money, to_money};
 use crate::screen::{Paint, Screen};
 use serde_json::{Value, json};
 
@@ -68,12 +68,12 @@ pub(crate) fn show(data: &DataSet, imported: &Imported, screen: &Screen) -> anyh
 }
 
 fn show_files(data: &DataSet, screen: &Screen) -> anyhow::Result<()> {
-    let mut table = screen.new_table(&["file", "rows", "taken", "cells mended", "columns without a place here"]);
+    let mut table = screen.new_table(&["file", "rows", "taken", "cells mended", "columns not taken"]);
     for report in &data.files {
         let mended: Vec<String> = report
             .mended
             .iter()
-            .map(|((column, from, to), cells)| format!("{} x {column}: {from} -> {to}", count(*cells)))
+            .map(|((column, from, to), cells)| format!("{} x {column}: {from} → {to}", count(*cells)))
             .collect();
         table.add_row([
             screen.cell(Paint::Strong, report.file),
@@ -91,7 +91,7 @@ fn show_refused(data: &DataSet, imported: &Imported, screen: &Screen) -> anyhow:
     if refused.is_empty() {
         return Ok(());
     }
-    screen.line(&screen.paint(Paint::Bad, &format!("{} rows refused:", count(refused.len() as u64))))?;
+    screen.line(&screen.paint(Paint::Bad, &format!("{} refused:", counted(refused.len() as u64, "row", "rows"))))?;
     for refusal in refused.iter().take(SHOWN) {
         screen.line(&format!("  {}", told(refusal)))?;
     }
@@ -126,13 +126,13 @@ fn show_counts(data: &DataSet, imported: &Imported, screen: &Screen) -> anyhow::
     screen.table(&table)?;
     if counts.estimated > 0 {
         screen.note(&format!(
-            "{} lost or open rows carry no value; their opportunity is worth the list price of its product.",
-            count(counts.estimated)
+            "{} without a value: such an opportunity is worth the list price of its product.",
+            counted(counts.estimated, "lost or open row is", "lost or open rows are")
         ))?;
     }
     let seconds = imported.elapsed.as_secs_f64();
     let rate = counts.opportunities as f64 / seconds.max(0.001);
-    screen.line(&format!("Imported in {seconds:.1} s: {rate:.0} opportunities per second."))
+    screen.line(&format!("Done in {seconds:.1} s: {rate:.0} opportunities per second."))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{change_cells, side_name};
 use crate::api::Api;
-use crate::format::{count, label, money_or_none, or_dash, short_name, time};
+use crate::format::{count, label, money_or_none, or_dash, time};
 use crate::json;
 use crate::screen::{Paint, Screen};
 use anyhow::Context;
@@ -10,6 +10,9 @@ use crm_proto::common::Side;
 use crm_proto::{Money, opportunity as sales, order as trade};
 use serde_json::{Value, json};
 use tonic::Code;
+
+/// What decides how a customer is treated.
+const LIFECYCLE: &str = "lifecycle";
 
 /// A customer as both services see it.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +60,7 @@ fn relationship_fields(record: &sales::Customer) -> Vec<(Side, String, String)> 
     let field = |name: &str, value: String| (Side::Opportunity, name.to_owned(), value);
     let number = |name: &str, value: i64| field(name, count(value.unsigned_abs()));
     let mut fields = vec![
-        field("lifecycle", lifecycle(record)),
+        field(LIFECYCLE, lifecycle(record)),
         number("open opportunities", record.open_count),
         number("won", record.won_count),
         number("lost", record.lost_count),
@@ -117,14 +120,21 @@ pub(crate) fn show_customer(customer: &Customer, screen: &Screen) -> anyhow::Res
     screen.table(&table)
 }
 
-/// Shows what changed of a customer on both sides.
+/// Shows what changed of a customer on both sides; the lifecycle in any case, and in a line what else stayed as it was.
 pub(crate) fn show_change(before: &Customer, after: &Customer, screen: &Screen) -> anyhow::Result<()> {
-    let mut table = screen.new_table(&["side", "customer's record", "before", "after"]);
+    let headings = ["side", "customer's record", "before", "after"];
+    let mut table = screen.new_table_keeping(&headings, &[0, 1, 2, 3]);
+    let mut unchanged = Vec::new();
     for (side, field, old, new) in compare(&before.fields(), &after.fields()) {
+        if old == new && field != LIFECYCLE {
+            unchanged.push(format!("{field} {new}"));
+            continue;
+        }
         let [old, new] = change_cells(old, new, screen);
         table.add_row([screen.cell(Paint::Dim, side_name(side)), field.into(), old, new]);
     }
-    screen.table(&table)
+    screen.table(&table)?;
+    screen.note(&format!("As before: {}.", unchanged.join(", ")))
 }
 
 type Change = (Side, String, String, String);
@@ -144,28 +154,6 @@ fn compare(before: &[(Side, String, String)], after: &[(Side, String, String)]) 
         .collect();
     all.sort_by_key(|(side, ..)| *side as i32); // stable: the fields keep their order
     all
-}
-
-/// Shows the newest events of both records.
-pub(crate) async fn show_events(api: &Api, name: &str, screen: &Screen) -> anyhow::Result<()> {
-    let (customer, page_size, page_token) = (name.to_owned(), 10, String::new());
-    let request = sales::ListCustomerEventsRequest { customer, page_size, page_token };
-    let sales = api.list_relationship_events(request).await?.events;
-    let (customer, page_token) = (name.to_owned(), String::new());
-    let request = trade::ListCustomerEventsRequest { customer, page_size, page_token };
-    let trade = api.list_trade_events(request).await?.events;
-    let mut table = screen.new_table(&["side", "when", "what", "record", "by", ""]);
-    for event in sales {
-        let resource = short_name(&event.resource);
-        let when = time(event.event_time.as_ref());
-        table.add_row(["sales".to_owned(), when, event.kind, resource, event.actor, event.text]);
-    }
-    for event in trade {
-        let resource = short_name(&event.resource);
-        let when = time(event.event_time.as_ref());
-        table.add_row(["orders".to_owned(), when, event.kind, resource, event.actor, event.text]);
-    }
-    screen.table(&table)
 }
 
 #[cfg(test)]

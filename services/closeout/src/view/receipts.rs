@@ -1,7 +1,7 @@
 //! A close-out and its receipts: one line for everything it did, on either side.
 
 use super::{Tasks, side_name};
-use crate::format::{label, last_part, money_or_none, or_dash, short_name, time};
+use crate::format::{counted, label, last_part, money_or_none, receipt_value, short_name, time, with_short_names};
 use crate::screen::{Paint, Screen};
 use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
 
@@ -10,7 +10,7 @@ pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) 
     if effects.is_empty() {
         return screen.note("Nothing else was changed.");
     }
-    let mut table = screen.new_table(&["#", "side", "what", "to", "before", "after"]);
+    let mut table = screen.new_table_keeping(&["#", "side", "what", "to", "before", "after"], &[0, 1, 2, 4, 5]);
     for (index, effect) in effects.iter().enumerate() {
         let paint = if is_left(effect.kind()) { Paint::Bad } else { Paint::Good };
         table.add_row([
@@ -18,8 +18,8 @@ pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) 
             screen.cell(Paint::Dim, side_name(effect.side())),
             screen.cell(paint, what(effect.kind())),
             target(effect, tasks).into(),
-            screen.cell(Paint::Dim, or_dash(&effect.before)),
-            or_dash(&effect.after).into(),
+            screen.cell(Paint::Dim, receipt_value(&effect.before)),
+            receipt_value(&effect.after).into(),
         ]);
     }
     screen.table(&table)
@@ -53,9 +53,9 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
     ];
     if let Some(snapshot) = &close_out.snapshot {
         let amount = money_or_none(snapshot.amount.as_ref());
-        let stage = last_part(&snapshot.stage);
-        let days = format!("{} days open", snapshot.days_open);
-        rows.push(("before it", format!("{} {stage}, {amount}, {days}, owner {}", snapshot.state, snapshot.owner)));
+        let days = format!("{} open", counted(snapshot.days_open.unsigned_abs(), "day", "days"));
+        let state = format!("{} {}", snapshot.state, last_part(&snapshot.stage));
+        rows.push(("before it", format!("{}, {amount}, {days}, owner {}", state.trim_end(), snapshot.owner)));
     }
     if let Some(reversal) = &close_out.reversal {
         let propagation = label(reversal.propagation().as_str_name(), "PROPAGATION_");
@@ -75,9 +75,11 @@ pub(crate) fn outcome(close_out: &CloseOut) -> String {
 }
 
 fn target(effect: &Effect, tasks: &Tasks) -> String {
-    let title = tasks.all.iter().find(|(_, task)| task.name == effect.resource).map(|(_, task)| task.title.clone());
-    let target = title.unwrap_or_else(|| short_name(&effect.resource));
-    if effect.field.is_empty() { target } else { format!("{target} {}", effect.field) }
+    let title = tasks.all.iter().find(|(_, task)| task.name == effect.resource).map(|(_, task)| task.title.as_str());
+    let target = title.map_or_else(|| short_name(&effect.resource), with_short_names);
+    // A close-out is about one customer, so that its id tells nothing.
+    let target = if target.starts_with("customers/") { "customer".to_owned() } else { target };
+    if effect.field.is_empty() { target } else { format!("{target}: {}", effect.field.replace('_', " ")) }
 }
 
 fn is_left(kind: EffectKind) -> bool {
@@ -110,8 +112,8 @@ mod tests {
         let tasks = Tasks { all: vec![(Side::Opportunity, task)] };
         let effect = Effect { resource: "tasks/1".into(), ..Effect::default() };
         assert_eq!(target(&effect, &tasks), "Quote GTX Pro");
-        let effect = Effect { resource: "customers/9".into(), field: "lifecycle".into(), ..Effect::default() };
-        assert_eq!(target(&effect, &tasks), "customers/9 lifecycle");
+        let effect = Effect { resource: "customers/9".into(), field: "open_count".into(), ..Effect::default() };
+        assert_eq!(target(&effect, &tasks), "customer: open count");
     }
 
     #[test]

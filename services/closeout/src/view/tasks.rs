@@ -2,10 +2,10 @@
 
 use super::{change_cells, side_name};
 use crate::api::Api;
-use crate::format::{label, or_dash, short_name, time};
+use crate::format::{cut, label, or_dash, short_name, time, two_lines, with_short_names};
 use crate::json;
 use crate::screen::{Paint, Screen};
-use crm_proto::common::{Side, Task, TaskState};
+use crm_proto::common::{Effect, Side, Task, TaskState};
 use crm_proto::{opportunity as sales, order as trade};
 use serde_json::{Value, json};
 use tonic::Status;
@@ -34,6 +34,22 @@ impl Tasks {
         Ok(Self { all })
     }
 
+    /// Reads the tasks that receipts name.
+    pub(crate) async fn of(api: &Api, effects: &[Effect]) -> Result<Self, Status> {
+        let named = |effect: &&Effect| effect.resource.starts_with("tasks/");
+        let read = effects.iter().filter(named).map(|effect| async move {
+            let name = effect.resource.clone();
+            let task = if effect.side() == Side::Order {
+                api.get_order_task(trade::GetTaskRequest { name }).await?.task
+            } else {
+                api.get_selling_task(sales::GetTaskRequest { name }).await?.task
+            };
+            Ok::<_, Status>(task.map(|task| (effect.side(), task)))
+        });
+        let read = futures::future::try_join_all(read).await?;
+        Ok(Self { all: read.into_iter().flatten().collect() })
+    }
+
     /// As the API names their fields, by side.
     pub(crate) fn json(&self) -> anyhow::Result<Value> {
         let of = |wanted: Side| -> Vec<Task> {
@@ -59,15 +75,14 @@ pub(crate) fn show_tasks(tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
     if tasks.all.is_empty() {
         return screen.note("No tasks on either side.");
     }
-    let mut table = screen.new_table(&["side", "task", "kind", "title", "assignee", "due", "state"]);
+    let mut table = screen.new_table_keeping(&["side", "task", "kind", "assignee, due", "state"], &[0, 1, 2, 4]);
     for (side, task) in &tasks.all {
+        let title = cut(&with_short_names(&task.title), 42);
         table.add_row([
             side_name(*side).into(),
-            task.name.as_str().into(),
+            two_lines(&title, &task.name).into(),
             kind(task).into(),
-            task.title.as_str().into(),
-            or_dash(&task.assignee).into(),
-            time(task.due_time.as_ref()).into(),
+            two_lines(or_dash(&task.assignee), &time(task.due_time.as_ref())).into(),
             screen.cell(if is_open(task) { Paint::Strong } else { Paint::Dim }, state(task)),
         ]);
     }
@@ -76,13 +91,13 @@ pub(crate) fn show_tasks(tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
 
 /// Shows what became of tasks. Those that are new have no state before.
 pub(crate) fn show_task_changes(before: &Tasks, after: &Tasks, screen: &Screen) -> anyhow::Result<()> {
-    let mut table = screen.new_table(&["side", "task", "kind", "of", "before", "after"]);
+    let mut table = screen.new_table_keeping(&["side", "task", "kind", "of", "before", "after"], &[0, 2, 3, 4, 5]);
     for (side, task) in &after.all {
         let old = before.all.iter().find(|(_, other)| other.name == task.name).map(|(_, other)| state(other));
         let [old, new] = change_cells(old.unwrap_or_else(|| "-".to_owned()), state(task), screen);
         table.add_row([
             screen.cell(Paint::Dim, side_name(*side)),
-            task.title.as_str().into(),
+            with_short_names(&task.title).into(),
             kind(task).into(),
             short_name(&task.parent).into(),
             old,
