@@ -38,7 +38,7 @@ pub enum Error {
     /// The data of this transaction was refused, by this constraint if it names one. Nothing was committed.
     #[error("the data was refused ({constraint}): {text}")]
     Data {
-        /// Name of the constraint, or empty.
+        /// Name of the constraint; SQLite names its columns instead. Empty if it has none.
         constraint: String,
         /// The database's words.
         text: String,

@@ -1,0 +1,384 @@
+//! The shared tables on both databases: one list of checks, each run on SQLite and on PostgreSQL. What a check says is the
+//! contract of the function it names.
+
+#[path = "../../../tests/support/fresh.rs"]
+mod fresh;
+
+use crm_closeout::{
+    codes::{Record, RecordKind, Side},
+    episode::{
+        CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
+    },
+    fact::{Applied, MirrorState, PeerOutcome},
+    ids::{CloseOutId, CustomerId, TaskId, TenantId},
+    money::Money,
+    records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
+    task::{Task, TaskKind, TaskState},
+    time::Time,
+    working_set::{Keyed, Rows},
+};
+use crm_outbox::{
+    db::{Db, Error, Migrations},
+    select::{Order, Select},
+    settle::{self, Settled, Settlement},
+    sql::{Args, Sql},
+    table::{self, Table},
+    tables::OutboxRow,
+};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+const OTHER: TenantId = TenantId(Uuid::from_u128(2));
+
+fresh::on_both!(super::none();
+    every_row_reads_back_as_it_was_written,
+    an_update_overwrites_what_is_there_and_nothing_else,
+    an_update_of_a_missing_row_is_corrupt,
+    a_row_that_is_there_is_not_inserted_again,
+    a_second_row_with_a_key_is_refused_by_name,
+    equal_ids_of_two_tenants_are_two_rows,
+    a_close_and_its_reversal_are_settled_in_one_batch,
+    a_parked_message_stays_and_stops_its_lane,
+    a_claim_takes_what_is_due_and_leases_it,
+    released_messages_are_due_at_once,
+    pages_neither_miss_nor_repeat,
+    rows_number_two_hundred_and_fifty_six_in_one_statement,
+);
+
+/// No tables but the shared ones.
+fn none() -> Migrations {
+    let empty = || sqlx::migrate::Migrator { migrations: Cow::Borrowed(&[]), ..sqlx::migrate::Migrator::DEFAULT };
+    Migrations { postgres: empty(), sqlite: empty() }
+}
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn record(n: u128) -> Record {
+    Record::new(RecordKind::Order, id(n))
+}
+
+fn effect() -> Effect {
+    let mut effect =
+        Effect::new(Side::Order, EffectKind::RecordChanged, "customers/1", "a \"quoted\"\n", "客户\u{1f600}");
+    effect.field = "display_name".into();
+    effect
+}
+
+fn task(n: u128) -> Task {
+    Task {
+        tenant_id: TENANT,
+        task_id: TaskId(id(n)),
+        root: record(5),
+        kind: TaskKind::Deliver,
+        title: "Deliver it, it's 'urgent' \\ \"now\"".into(),
+        assignee: "ann".into(),
+        due_at: None,
+        state: TaskState::Open,
+        prior_state: Some(TaskState::InProgress),
+        closed_by: None,
+        created_at: Time(i64::MAX),
+        updated_at: Time(-5),
+        version: 1,
+    }
+}
+
+fn close_out(n: u128) -> CloseOut {
+    CloseOut {
+        tenant_id: TENANT,
+        close_out_id: CloseOutId(id(n)),
+        subject: record(n),
+        customer_id: Some(CustomerId(id(9))),
+        episode: 1,
+        outcome: Outcome::Cancelled,
+        reason_code: "OTHER".into(),
+        reason_version: 1,
+        class: Some(OutcomeClass::NoDecision),
+        detail: "竞争对手\n二行".into(),
+        competitor_id: None,
+        snapshot: Snapshot {
+            state: 2,
+            state_word: "CONFIRMED".into(),
+            stage: String::new(),
+            days_in_stage: 3,
+            days_open: 4,
+            amount: Money::NONE,
+            owner: "ann".into(),
+            team: String::new(),
+            won_at: Some(Time(7)),
+            cancelled: vec![0, 3],
+        },
+        actor: "bob".into(),
+        closed_at: Time(8),
+        historical: true,
+        state: CloseOutState::Reversed,
+        cause: None,
+        hop: 2,
+        request_id: Some(id(3)),
+        effects: vec![effect()],
+        delivery: Delivery::PENDING,
+        reversal: Some(Reversal { at: Time(9), actor: "eve".into(), note: "back".into(), effects: vec![effect()] }),
+        reversal_delivery: Some(Delivery::PENDING),
+    }
+}
+
+fn lane(n: u128) -> Lane {
+    let mut lane = Lane::unknown(TENANT, record(n));
+    lane.state = Some(MirrorState::Processed);
+    lane.outcome = Some(Outcome::Processed);
+    lane.success_at = Some(Time(4));
+    lane
+}
+
+fn message(lane: u128, number: i64) -> OutboxRow {
+    OutboxRow {
+        tenant_id: TENANT,
+        record: record(lane),
+        number,
+        message_id: id(lane * 1_000 + number as u128),
+        payload: vec![0, 1, 255],
+        close_out_id: None,
+        reversal: false,
+        created_at: Time(1),
+        lease_until: Time(0),
+        attempts: 0,
+        parked: false,
+        fault: String::new(),
+    }
+}
+
+async fn insert<R: Table>(db: &Db, rows: &[R]) {
+    let mut tx = db.begin().await.unwrap();
+    table::insert(&mut tx, rows).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn reads_back<R: Table + PartialEq + std::fmt::Debug>(db: &Db, row: R) {
+    insert(db, std::slice::from_ref(&row)).await;
+    assert_eq!(db.get::<R>(&row.key()).await.unwrap(), Some(row.clone()));
+    let mut tx = db.begin().await.unwrap();
+    let locked: Rows<R> = table::lock(&mut tx, &[row.key()]).await.unwrap();
+    assert_eq!(locked.get(&row.key()), Some(&row));
+    tx.rollback().await.unwrap();
+}
+
+async fn every_row_reads_back_as_it_was_written(db: &Db) {
+    reads_back(db, task(1)).await;
+    reads_back(db, close_out(1)).await;
+    reads_back(db, lane(1)).await;
+    reads_back(db, message(1, 1)).await;
+    let (tenant_id, record, close_out_id) = (TENANT, record(1), Some(CloseOutId(id(4))));
+    let received = Received {
+        tenant_id,
+        record,
+        number: 1,
+        message_id: id(2),
+        hash: vec![7; 32],
+        outcome: PeerOutcome::NeedsReview,
+        effects: vec![effect(), effect()],
+        received_at: Time(1),
+    };
+    reads_back(db, received).await;
+    let answered = Answered {
+        tenant_id,
+        principal: "ann".into(),
+        method: "CloseOutOrder".into(),
+        request_id: id(3),
+        fingerprint: vec![0; 32],
+        reply: Vec::new(),
+        close_out_id,
+        lane: Some(record),
+        number: Some(1),
+        answered_at: Time(1),
+    };
+    reads_back(db, answered).await;
+    let entry = TimelineEntry {
+        tenant_id,
+        customer_id: CustomerId(id(1)),
+        timeline_id: id(2),
+        happened_at: Time(1),
+        kind: "order.cancelled".into(),
+        record,
+        close_out_id,
+        actor: "ann".into(),
+        text: String::new(),
+    };
+    reads_back(db, entry).await;
+    let audit = AuditEntry {
+        tenant_id,
+        audit_id: id(1),
+        audited_at: Time(1),
+        actor: "ann".into(),
+        method: "Apply".into(),
+        request_id: None,
+        message_id: Some(id(2)),
+        resource: record.to_string(),
+        version_before: 0,
+        version_after: 1,
+        state_before: String::new(),
+        state_after: "DRAFT".into(),
+        close_out_id: None,
+    };
+    reads_back(db, audit).await;
+}
+
+async fn an_update_overwrites_what_is_there_and_nothing_else(db: &Db) {
+    insert(db, &[task(1), task(2)]).await;
+    let mut changed = task(1);
+    (changed.state, changed.closed_by, changed.version) = (TaskState::Cancelled, Some(CloseOutId(id(8))), 2);
+    let mut tx = db.begin().await.unwrap();
+    table::update(&mut tx, [&changed]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.get::<Task>(&changed.key()).await.unwrap(), Some(changed));
+    assert_eq!(db.get::<Task>(&task(2).key()).await.unwrap(), Some(task(2)));
+}
+
+async fn an_update_of_a_missing_row_is_corrupt(db: &Db) {
+    let mut tx = db.begin().await.unwrap();
+    let error = table::update(&mut tx, [&task(1)]).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt(_)), "{error}");
+    tx.rollback().await.unwrap();
+}
+
+async fn a_row_that_is_there_is_not_inserted_again(db: &Db) {
+    insert(db, &[lane(1)]).await;
+    let mut tx = db.begin().await.unwrap();
+    let (blank, new) = (Lane::unknown(TENANT, record(1)), Lane::unknown(TENANT, record(2)));
+    table::insert_missing(&mut tx, [&blank, &new]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.get::<Lane>(&lane(1).key()).await.unwrap(), Some(lane(1)));
+    assert_eq!(db.get::<Lane>(&new.key()).await.unwrap(), Some(new));
+}
+
+async fn a_second_row_with_a_key_is_refused_by_name(db: &Db) {
+    insert(db, &[close_out(1)]).await;
+    let mut second = close_out(2);
+    second.subject = record(1);
+    let mut tx = db.begin().await.unwrap();
+    let error = table::insert(&mut tx, [&second]).await.unwrap_err();
+    tx.rollback().await.unwrap();
+    let Error::Data { constraint, .. } = error else { panic!("{error}") };
+    let columns = "close_out.tenant_id, close_out.subject_kind, close_out.subject_id, close_out.episode";
+    assert_eq!(constraint, if db.is_embedded() { columns } else { "close_out_episode" });
+}
+
+async fn equal_ids_of_two_tenants_are_two_rows(db: &Db) {
+    let mut theirs = task(1);
+    (theirs.tenant_id, theirs.title) = (OTHER, "theirs".into());
+    insert(db, &[task(1), theirs.clone()]).await;
+    assert_eq!(db.get::<Task>(&task(1).key()).await.unwrap(), Some(task(1)));
+    assert_eq!(db.get::<Task>(&theirs.key()).await.unwrap(), Some(theirs));
+    let page = Select::<Task>::of(OTHER).page(db, "task_id", Order::Oldest, None, 10).await.unwrap();
+    assert_eq!(page.len(), 1);
+}
+
+async fn settle(db: &Db, settlements: &[Settlement]) {
+    let mut tx = db.begin().await.unwrap();
+    settle::write(&mut tx, settlements).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+fn acked(number: i64, reversal: bool, outcome: PeerOutcome) -> Settlement {
+    Settlement {
+        key: (TENANT, record(1), number),
+        close_out: Some((CloseOutId(id(1)), reversal)),
+        settled: Settled::Acked(Applied { outcome, effects: vec![effect()] }),
+    }
+}
+
+async fn a_close_and_its_reversal_are_settled_in_one_batch(db: &Db) {
+    insert(db, &[close_out(1)]).await;
+    insert(db, &[message(1, 1), message(1, 2), message(1, 3)]).await;
+    settle(db, &[acked(1, false, PeerOutcome::NeedsReview), acked(2, true, PeerOutcome::Applied)]).await;
+    let settled = db.get::<CloseOut>(&close_out(1).key()).await.unwrap().unwrap();
+    let delivery =
+        |outcome| Delivery { propagation: Propagation::Settled, outcome: Some(outcome), effects: vec![effect()] };
+    assert_eq!(settled.delivery, delivery(PeerOutcome::NeedsReview));
+    assert_eq!(settled.reversal_delivery, Some(delivery(PeerOutcome::Applied)));
+    for (number, expected) in [(1, Propagation::Settled), (2, Propagation::Settled), (3, Propagation::Pending)] {
+        assert_eq!(settle::propagation(db, (TENANT, record(1), number)).await.unwrap(), expected);
+    }
+}
+
+async fn claimed(db: &Db, limit: i64) -> Vec<(Uuid, i64)> {
+    let mut tx = db.begin().await.unwrap();
+    let rows = settle::claim(&mut tx, limit).await.unwrap();
+    tx.commit().await.unwrap();
+    rows.iter().map(|row| (row.record.id, row.number)).collect()
+}
+
+async fn a_parked_message_stays_and_stops_its_lane(db: &Db) {
+    insert(db, &[close_out(1)]).await;
+    insert(db, &[message(1, 1), message(1, 2), message(2, 1)]).await;
+    let parked =
+        Settlement { settled: Settled::Parked("no such kind".into()), ..acked(1, false, PeerOutcome::Applied) };
+    settle(db, &[parked]).await;
+    let row = db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap().unwrap();
+    assert_eq!((row.parked, &*row.fault), (true, "no such kind"));
+    let close_out = db.get::<CloseOut>(&close_out(1).key()).await.unwrap().unwrap();
+    assert_eq!(close_out.delivery.propagation, Propagation::Parked);
+    assert_eq!(settle::propagation(db, message(1, 1).key()).await.unwrap(), Propagation::Parked);
+    assert_eq!(claimed(db, 10).await, [(id(2), 1)]);
+}
+
+async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {
+    let mut leased = message(3, 1);
+    leased.lease_until = Time(i64::MAX);
+    insert(db, &[message(2, 2), message(2, 1), message(1, 1), leased]).await;
+    assert!(settle::any_due(db).await.unwrap());
+    assert_eq!(claimed(db, 10).await, [(id(1), 1), (id(2), 1), (id(2), 2)]);
+    assert!(!settle::any_due(db).await.unwrap());
+    assert!(claimed(db, 10).await.is_empty());
+    let row = db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap().unwrap();
+    assert_eq!(row.attempts, 1);
+    assert!(row.lease_until > Time(1_600_000_000_000_000), "the lease is in the database's own time");
+}
+
+async fn released_messages_are_due_at_once(db: &Db) {
+    let mut leased = message(1, 1);
+    leased.lease_until = Time(i64::MAX);
+    insert(db, &[leased]).await;
+    assert!(!settle::any_due(db).await.unwrap());
+    let mut tx = db.begin().await.unwrap();
+    settle::release(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(claimed(db, 1).await, [(id(1), 1)]);
+}
+
+async fn pages_neither_miss_nor_repeat(db: &Db) {
+    let tasks: Vec<_> = (1..=25).map(task).collect();
+    insert(db, &tasks).await;
+    for order in [Order::Oldest, Order::Newest] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let rows = Select::<Task>::of(TENANT)
+                .equal("root_kind", Some(&RecordKind::Order))
+                .equal("root_id", Some(&id(5)))
+                .text("assignee", "ann")
+                .page(db, "task_id", order, after, 10)
+                .await
+                .unwrap();
+            seen.extend(rows.iter().take(10).map(|row| row.task_id.0.as_u128()));
+            after = rows.get(9).map(|row| row.task_id.0);
+            if rows.len() <= 10 {
+                break;
+            }
+        }
+        let mut expected: Vec<_> = (1..=25).collect();
+        if order == Order::Newest {
+            expected.reverse();
+        }
+        assert_eq!(seen, expected);
+    }
+}
+
+async fn rows_number_two_hundred_and_fifty_six_in_one_statement(db: &Db) {
+    let tasks: Vec<_> = (1..=256).map(task).collect();
+    let before = db.statement_count();
+    insert(db, &tasks).await;
+    assert_eq!(db.statement_count() - before, 1);
+    let count = db.read(&Sql::plain("SELECT count(*) FROM task"), Args::none()).await.unwrap();
+    assert_eq!(count[0].get::<i64>(0).unwrap(), 256);
+}
