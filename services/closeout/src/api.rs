@@ -1,5 +1,6 @@
 //! Both services as one client: every call of the public API that this program makes, with retries.
 
+use crate::history::Recorder;
 use crate::identity::Identity;
 use crate::retry::{self, Patience};
 use anyhow::Context;
@@ -26,8 +27,10 @@ type Link = InterceptedService<Channel, Identity>;
 /// Both services, called as one tenant and principal.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
-    tenant: Uuid,
+    identity: Identity,
     patience: Patience,
+    /// Takes what mutations were answered, where somebody wants to know.
+    recorder: Option<Recorder>,
     opportunities: OpportunityServiceClient<Link>,
     relationships: RelationshipClient<Link>,
     selling_tasks: SellingTaskClient<Link>,
@@ -43,12 +46,12 @@ pub(crate) struct Api {
 impl Api {
     /// Prepares both connections; they are made when the first call needs them.
     pub(crate) fn new(sales: &str, trade: &str, identity: Identity, patience: Patience) -> anyhow::Result<Self> {
-        let tenant = identity.tenant();
         let sales = InterceptedService::new(channel("--opportunity-url", sales)?, identity.clone());
-        let trade = InterceptedService::new(channel("--order-url", trade)?, identity);
+        let trade = InterceptedService::new(channel("--order-url", trade)?, identity.clone());
         Ok(Self {
-            tenant,
+            identity,
             patience,
+            recorder: None,
             opportunities: OpportunityServiceClient::new(sales.clone()),
             relationships: RelationshipClient::new(sales.clone()),
             selling_tasks: SellingTaskClient::new(sales.clone()),
@@ -62,9 +65,14 @@ impl Api {
         })
     }
 
+    /// The same, noting what mutations are answered.
+    pub(crate) fn recorded_by(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
     /// The tenant that all calls are for.
     pub(crate) fn tenant(&self) -> Uuid {
-        self.tenant
+        self.identity.tenant()
     }
 }
 
@@ -84,25 +92,34 @@ macro_rules! calls {
     };
 }
 
+/// The same for mutations: the answer's record is noted as what the call was about.
+macro_rules! mutations {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty = $client:ident.$method:ident, $call:literal, $record:ident;)*) => {
+        impl Api {$(
+            $(#[$doc])*
+            pub(crate) async fn $name(&self, request: $request) -> Result<$reply, Status> {
+                let (is_real, request_id) = (!request.validate_only, request.request_id.clone());
+                let send = |request| {
+                    let mut client = self.$client.clone();
+                    async move { client.$method(request).await }
+                };
+                let reply: $reply = Box::pin(retry::call(self.patience, request, send)).await?;
+                if let (Some(recorder), Some(record), true) = (&self.recorder, &reply.$record, is_real) {
+                    let about = (record.name.clone(), record.etag.clone());
+                    recorder.note(&self.identity, $call, &request_id, about);
+                }
+                Ok(reply)
+            }
+        )*}
+    };
+}
+
 calls! {
-    /// Makes an opportunity.
-    create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
-        = opportunities.create_opportunity;
     /// Reads an opportunity.
     get_opportunity(sales::GetOpportunityRequest) -> sales::GetOpportunityResponse = opportunities.get_opportunity;
     /// Lists opportunities.
     list_opportunities(sales::ListOpportunitiesRequest) -> sales::ListOpportunitiesResponse
         = opportunities.list_opportunities;
-    /// Marks an opportunity as won.
-    win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse = opportunities.win_opportunity;
-    /// Closes out an opportunity.
-    close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse
-        = opportunities.close_out_opportunity;
-    /// Reopens an opportunity.
-    reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse
-        = opportunities.reopen_opportunity;
-    /// Makes a customer.
-    create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse = relationships.create_customer;
     /// Reads the relationship with a customer.
     get_relationship(sales::GetCustomerRequest) -> sales::GetCustomerResponse = relationships.get_customer;
     /// Lists customers.
@@ -110,8 +127,6 @@ calls! {
     /// Lists what happened to a relationship.
     list_relationship_events(sales::ListCustomerEventsRequest) -> sales::ListCustomerEventsResponse
         = relationships.list_customer_events;
-    /// Makes a selling task.
-    create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse = selling_tasks.create_task;
     /// Reads a selling task.
     get_selling_task(sales::GetTaskRequest) -> sales::GetTaskResponse = selling_tasks.get_task;
     /// Lists selling tasks.
@@ -129,25 +144,15 @@ calls! {
         = competitors.create_competitor;
     /// Lists competitors.
     list_competitors(sales::ListCompetitorsRequest) -> sales::ListCompetitorsResponse = competitors.list_competitors;
-    /// Makes an order.
-    create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = orders.create_order;
     /// Reads an order.
     get_order(trade::GetOrderRequest) -> trade::GetOrderResponse = orders.get_order;
     /// Lists orders.
     list_orders(trade::ListOrdersRequest) -> trade::ListOrdersResponse = orders.list_orders;
-    /// Confirms an order.
-    confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse = orders.confirm_order;
-    /// Closes out an order.
-    close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse = orders.close_out_order;
-    /// Reopens an order.
-    reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = orders.reopen_order;
     /// Reads the trade record of a customer.
     get_trade_record(trade::GetCustomerRequest) -> trade::GetCustomerResponse = trade_records.get_customer;
     /// Lists what happened to a trade record.
     list_trade_events(trade::ListCustomerEventsRequest) -> trade::ListCustomerEventsResponse
         = trade_records.list_customer_events;
-    /// Makes an order task.
-    create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse = order_tasks.create_task;
     /// Reads an order task.
     get_order_task(trade::GetTaskRequest) -> trade::GetTaskResponse = order_tasks.get_task;
     /// Lists order tasks.
@@ -157,6 +162,34 @@ calls! {
     /// Lists close-outs of the order service.
     list_trade_close_outs(trade::ListCloseOutsRequest) -> trade::ListCloseOutsResponse
         = trade_close_outs.list_close_outs;
+}
+
+mutations! {
+    /// Makes an opportunity.
+    create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
+        = opportunities.create_opportunity, "CreateOpportunity", opportunity;
+    /// Marks an opportunity as won.
+    win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse = opportunities.win_opportunity, "WinOpportunity", opportunity;
+    /// Closes out an opportunity.
+    close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse
+        = opportunities.close_out_opportunity, "CloseOutOpportunity", opportunity;
+    /// Reopens an opportunity.
+    reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse
+        = opportunities.reopen_opportunity, "ReopenOpportunity", opportunity;
+    /// Makes a customer.
+    create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse = relationships.create_customer, "CreateCustomer", customer;
+    /// Makes a selling task.
+    create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse = selling_tasks.create_task, "CreateTask", task;
+    /// Makes an order.
+    create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = orders.create_order, "CreateOrder", order;
+    /// Confirms an order.
+    confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse = orders.confirm_order, "ConfirmOrder", order;
+    /// Closes out an order.
+    close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse = orders.close_out_order, "CloseOutOrder", order;
+    /// Reopens an order.
+    reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = orders.reopen_order, "ReopenOrder", order;
+    /// Makes an order task.
+    create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse = order_tasks.create_task, "CreateTask", task;
 }
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {

@@ -4,6 +4,7 @@ use crate::args::{Databases, Global};
 use crate::failure::Usage;
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use crm_outbox::db::Db;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub(crate) struct Embedded {
     pub(crate) opportunity_url: String,
     /// Public API of the order service.
     pub(crate) order_url: String,
+    /// Database of the opportunity service, to be looked at.
+    pub(crate) opportunity_db: Db,
+    /// Database of the order service, to be looked at.
+    pub(crate) order_db: Db,
     services: JoinSet<(&'static str, anyhow::Result<()>)>,
     stop_opportunity: CancellationToken,
     stop_order: CancellationToken,
@@ -97,6 +102,7 @@ impl Embedded {
 
         let (stop_opportunity, stop_order) = (CancellationToken::new(), CancellationToken::new());
         let (opportunity_url, order_url) = (url(opportunity.public_addr()), url(order.public_addr()));
+        let (opportunity_db, order_db) = (opportunity.db(), order.db());
         let (opportunity_peer, order_peer) = (url(opportunity.peer_addr()), url(order.peer_addr()));
         let mut services = JoinSet::new();
         let stop = stop_opportunity.clone();
@@ -107,7 +113,7 @@ impl Embedded {
         services.spawn(async move {
             ("order service", order.serve(&opportunity_peer, stop).await.map_err(anyhow::Error::from))
         });
-        Ok(Self { opportunity_url, order_url, services, stop_opportunity, stop_order })
+        Ok(Self { opportunity_url, order_url, opportunity_db, order_db, services, stop_opportunity, stop_order })
     }
 
     /// Waits until a service ends by itself and answers why; while both run it waits for ever.

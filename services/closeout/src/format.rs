@@ -23,6 +23,13 @@ pub(crate) fn money(money: &Money) -> String {
     format!("{sign}{}.{cents:02} {}", count(units), money.currency_code)
 }
 
+/// `4821.00`.
+pub(crate) fn decimal(money: &Money) -> String {
+    let minor = to_minor(money);
+    let (sign, minor) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+    format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
 /// An amount that may be absent.
 pub(crate) fn money_or_none(amount: Option<&Money>) -> String {
     amount.map_or_else(|| "-".to_owned(), money)
@@ -44,6 +51,11 @@ pub(crate) fn count(number: u64) -> String {
 /// `1 row`, `1,376 rows`.
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// Seconds with three decimals.
+pub(crate) fn seconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 /// Midnight (UTC) of a day as the API writes times.

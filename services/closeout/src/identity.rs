@@ -16,6 +16,7 @@ pub(crate) struct Identity {
     tenant: Uuid,
     tenant_value: MetadataValue<Ascii>,
     principal: MetadataValue<Ascii>,
+    name: String,
 }
 
 impl Identity {
@@ -28,12 +29,17 @@ impl Identity {
             return Err(Usage(format!("--principal {principal:?}: 1 to 128 visible ASCII characters, please")).into());
         }
         let tenant_value = tenant.to_string().parse()?;
-        Ok(Self { tenant, tenant_value, principal: principal.parse()? })
+        Ok(Self { tenant, tenant_value, principal: principal.parse()?, name: principal })
     }
 
     /// The tenant.
     pub(crate) fn tenant(&self) -> Uuid {
         self.tenant
+    }
+
+    /// Who calls.
+    pub(crate) fn principal(&self) -> &str {
+        &self.name
     }
 }
 

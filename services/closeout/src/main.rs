@@ -2,7 +2,8 @@
 //!
 //! Reading order: `args` says what a person can ask for, `commands` and `demo` do it, `api` talks to the two services
 //! (through their public gRPC API only), `view` shows what came back. `data` reads or makes the rows of an import,
-//! `import` sends them. Nothing here knows a table or a domain rule of a service.
+//! `import` sends them. Nothing here knows a table or a domain rule of a service; `demo` alone has the databases it made
+//! looked at by `crm-checker` in the end.
 
 mod api;
 mod args;
@@ -12,9 +13,9 @@ mod demo;
 mod embedded;
 mod failure;
 mod format;
+mod history;
 mod identity;
 mod import;
-mod invariants;
 mod json;
 mod request_id;
 mod retry;

@@ -3,6 +3,7 @@
 //! With `--json` everything meant for people is left out, so that standard output holds the object and nothing else.
 
 use crate::args::ColorWhen;
+use crate::json;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, modifiers, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -52,9 +53,7 @@ impl Screen {
 
     /// The one JSON object of a command.
     pub(crate) fn emit(&self, value: &Value) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
-        Ok(writeln!(out)?)
+        Ok(writeln!(io::stdout().lock(), "{}", json::readable(value))?)
     }
 
     /// A line for people.

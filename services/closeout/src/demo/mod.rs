@@ -1,5 +1,6 @@
 //! `closeout demo`: both services in this process, data in, close-outs on either side, and what changed on both.
 
+mod end;
 mod opportunity;
 mod order;
 mod outcome;
@@ -11,14 +12,15 @@ use crate::args::{DemoArgs, Global};
 use crate::data::{self, DataSet, DealRow};
 use crate::embedded::{Embedded, Places};
 use crate::failure::{Ending, Usage};
+use crate::history::Recorder;
 use crate::identity::Identity;
 use crate::import::{self, Imported};
-use crate::invariants::{self, Verdict};
 use crate::request_id;
 use crate::retry::PATIENT;
 use crate::screen::{Paint, Screen};
 use anyhow::{Context, anyhow, bail};
 use crm_proto::{opportunity as sales, order as trade};
+use end::End;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -62,14 +64,17 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, screen: &Screen) -> an
     let identity = Identity::new(global, own_database.then(Uuid::now_v7))?;
     let started = Instant::now();
     let mut pair = Embedded::start(&Places::on_free_ports(&home.folder, &args.databases)).await?;
-    let api = Api::new(&pair.opportunity_url, &pair.order_url, identity, PATIENT)?;
+    let recorder = Recorder::default();
+    let api = Api::new(&pair.opportunity_url, &pair.order_url, identity, PATIENT)?.recorded_by(recorder.clone());
     ready(&api).await?;
     greet(&pair, &home, &api, started.elapsed(), screen)?;
+    let end = End { opportunity: pair.opportunity_db.clone(), order: pair.order_db.clone(), recorder };
     let result = tokio::select! {
-        result = Box::pin(tell(&api, &data, args.in_flight, screen)) => result,
+        result = Box::pin(tell(&api, &data, &end, args.in_flight, screen)) => result,
         error = pair.failed() => Err(error),
         interrupt = tokio::signal::ctrl_c() => Err(interrupt.map_or_else(Into::into, |()| anyhow!("interrupted"))),
     };
+    drop(end);
     drop(api); // its connections would keep the services from draining
     let stopped = pair.stop().await;
     let ending = result?;
@@ -93,7 +98,7 @@ fn greet(pair: &Embedded, home: &Home, api: &Api, elapsed: Duration, screen: &Sc
     screen.note(&format!("  data in {}, tenant {}", home.folder.display(), api.tenant()))
 }
 
-async fn tell(api: &Api, data: &DataSet, in_flight: usize, screen: &Screen) -> anyhow::Result<Ending> {
+async fn tell(api: &Api, data: &DataSet, end: &End, in_flight: usize, screen: &Screen) -> anyhow::Result<Ending> {
     screen.heading("1  Data in")?;
     let imported = import::run(api, data, in_flight, screen).await?;
     import::show(data, &imported, screen)?;
@@ -102,10 +107,8 @@ async fn tell(api: &Api, data: &DataSet, in_flight: usize, screen: &Screen) -> a
     let closed = Box::pin(opportunity::run(&story)).await?;
     let ordered = Box::pin(order::run(&story, &closed)).await?;
     let sweep = Box::pin(sweep::run(&story)).await?;
-    let claims: Vec<_> = closed.claims().chain(ordered.claims()).chain(sweep.claims()).collect();
-    let mut verdict = invariants::check(api, &claims, in_flight).await?;
-    let reopened = Box::pin(reopening::run(&story, &closed, &mut verdict)).await?;
-    show_verdict(&verdict, screen)?;
+    let reopened = Box::pin(reopening::run(&story, &closed)).await?;
+    let report = Box::pin(end.check(screen)).await?;
 
     if screen.json() {
         screen.emit(&json!({
@@ -116,27 +119,17 @@ async fn tell(api: &Api, data: &DataSet, in_flight: usize, screen: &Screen) -> a
             "sweep": sweep.json(),
             "reopen": reopened,
             "invariants": {
-                "checked": verdict.checked,
-                "violated": verdict.violated.len(),
-                "violations": verdict.violated,
+                "checked": report.checked,
+                "violated": report.violations.len(),
+                "violations": report.violations.iter().map(end::told).collect::<Vec<_>>(),
             },
         }))?;
     }
-    if !verdict.violated.is_empty() {
-        bail!("{} of {} invariants are violated", verdict.violated.len(), verdict.checked);
+    if !report.violations.is_empty() {
+        bail!("{} of {} checks found something that must not be", report.violations.len(), report.checked);
     }
     let refused = imported.all_refused(data).next().is_some();
     Ok(if refused { Ending::RowsRefused } else { Ending::Done })
-}
-
-fn show_verdict(verdict: &Verdict, screen: &Screen) -> anyhow::Result<()> {
-    screen.heading("6  Invariants")?;
-    for violation in &verdict.violated {
-        screen.line(&screen.paint(Paint::Bad, &format!("violated: {violation}")))?;
-    }
-    let paint = if verdict.violated.is_empty() { Paint::Good } else { Paint::Bad };
-    let text = format!("{} checked, {} violated", verdict.checked, verdict.violated.len());
-    screen.line(&screen.paint(paint, &text))
 }
 
 /// Where the databases of a demo live.

@@ -2,7 +2,6 @@
 
 use crate::api::Api;
 use crate::format::counted;
-use crate::invariants::Claim;
 use crate::json;
 use crate::screen::{Paint, Screen};
 use crate::settle::{self, Cascade};
@@ -78,11 +77,6 @@ impl Outcome {
         Ok(Self { subject, scene, before, after, cascade, settled, all_settled })
     }
 
-    /// What must hold now that this is closed out.
-    pub(super) fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.cascade.members.iter().map(Claim::from_settled)
-    }
-
     /// For programs.
     pub(super) fn json(&self) -> anyhow::Result<Value> {
         let effects = self.cascade.effects();
@@ -92,9 +86,9 @@ impl Outcome {
             "close_out": name,
             "opportunity_tasks_closed": settle::tasks_cancelled(&effects, Side::Opportunity),
             "order_tasks_closed": settle::tasks_cancelled(&effects, Side::Order),
-            "customer_before": self.before.customer.json()?,
-            "customer_after": self.after.customer.json()?,
-            "effects": json::list("crm.common.v1.Effect", &effects)?,
+            "customer_before": self.before.customer.brief(),
+            "customer_after": self.after.customer.brief(),
+            "effects": json::brief("crm.common.v1.Effect", &effects)?,
             "settled_ms": milliseconds(self.settled),
             "all_settled_ms": milliseconds(self.all_settled),
         }))

@@ -1,8 +1,7 @@
 //! The demo's sweep: every opportunity that has been engaging for too long is closed out, many calls in flight.
 
 use super::{STALE_DAYS, Story};
-use crate::format::{count, counted, to_timestamp};
-use crate::invariants::Claim;
+use crate::format::{count, counted, seconds, to_timestamp};
 use crate::screen::Paint;
 use crate::settle;
 use anyhow::Context;
@@ -99,20 +98,11 @@ impl Sweep {
         self.closed.len() as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
 
-    /// What must hold now that these are closed out.
-    pub(super) fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.closed.iter().map(|(subject, close_out)| Claim {
-            side: Side::Opportunity,
-            subject: subject.clone(),
-            close_out: close_out.name.clone(),
-        })
-    }
-
     /// For programs.
     pub(super) fn json(&self) -> Value {
         json!({
             "closed": self.closed.len(),
-            "seconds": self.elapsed.as_secs_f64(),
+            "seconds": seconds(self.elapsed),
             "per_second": (self.rate() * 10.0).round() / 10.0,
         })
     }

@@ -3,7 +3,7 @@
 
 use super::Imported;
 use crate::data::{DataSet, FileReport, Refusal};
-use crate::format::{count, counted, money, to_money};
+use crate::format::{count, counted, money, seconds, to_money};
 use crate::screen::{Paint, Screen};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) fn json(data: &DataSet, imported: &Imported) -> Value {
         "tasks": counts.tasks,
         "refused": refused.len(),
         "mended": data.files.iter().map(FileReport::mended_cells).sum::<u64>(),
-        "seconds": imported.elapsed.as_secs_f64(),
+        "seconds": seconds(imported.elapsed),
         "files": data.files.iter().map(file_json).collect::<Vec<_>>(),
         "refused_rows": refused,
     })

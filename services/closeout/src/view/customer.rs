@@ -2,13 +2,14 @@
 
 use super::{change_cells, side_name};
 use crate::api::Api;
-use crate::format::{count, label, money_or_none, or_dash, time};
+use crate::format::{count, decimal, label, money_or_none, or_dash, time};
 use crate::json;
 use crate::screen::{Paint, Screen};
 use anyhow::Context;
 use crm_proto::common::Side;
 use crm_proto::{Money, opportunity as sales, order as trade};
-use serde_json::{Value, json};
+use prost_types::Timestamp;
+use serde_json::{Map, Value, json};
 use tonic::Code;
 
 /// What decides how a customer is treated.
@@ -43,12 +44,50 @@ impl Customer {
         Ok(json!({ "opportunity": relationship, "order": trade }))
     }
 
+    /// Both sides in few words: counters, amounts by currency, lifecycle, newest dates.
+    pub(crate) fn brief(&self) -> Value {
+        let record = &self.relationship;
+        let amounts = record.amounts.iter().map(|of| [("open", &of.open), ("won", &of.won), ("lost", &of.lost)]);
+        let relationship = json!({
+            "lifecycle": lifecycle(record), "open_count": record.open_count, "won_count": record.won_count,
+            "lost_count": record.lost_count, "live_order_count": record.live_order_count,
+            "amounts": amounts_json(amounts), "last_loss_time": time_json(record.last_loss_time.as_ref()),
+        });
+        let trade = self.trade.as_ref().map(|record| {
+            let amounts = record.amounts.iter().map(|of| {
+                [("draft", &of.draft), ("live", &of.live), ("processed", &of.processed), ("cancelled", &of.cancelled)]
+            });
+            json!({
+                "draft_count": record.draft_count, "live_count": record.live_count,
+                "processed_count": record.processed_count, "cancelled_count": record.cancelled_count,
+                "deals_lost": record.deals_lost, "amounts": amounts_json(amounts),
+                "last_close_out_time": time_json(record.last_close_out_time.as_ref()),
+            })
+        });
+        json!({ "name": record.name, "display_name": record.display_name, "opportunity": relationship, "order": trade })
+    }
+
     /// What stands on both sides: side, field, value.
     fn fields(&self) -> Vec<(Side, String, String)> {
         let mut fields = relationship_fields(&self.relationship);
         fields.extend(self.trade.iter().flat_map(trade_fields));
         fields
     }
+}
+
+/// `{"USD": {"open": "4821.00"}}`.
+fn amounts_json<'a, const N: usize>(all: impl Iterator<Item = [(&'static str, &'a Option<Money>); N]>) -> Value {
+    let mut currencies = Map::new();
+    for (name, money) in all.flatten() {
+        let Some(money) = money else { continue };
+        let amounts = currencies.entry(money.currency_code.clone()).or_insert_with(|| json!({}));
+        amounts[name] = json!(decimal(money));
+    }
+    Value::Object(currencies)
+}
+
+fn time_json(timestamp: Option<&Timestamp>) -> Value {
+    timestamp.map_or(Value::Null, |timestamp| json!(timestamp.to_string()))
 }
 
 /// How a lifecycle reads.
