@@ -55,6 +55,6 @@ impl App {
     }
 }
 
-fn migrations() -> Migrations {
+pub(crate) fn migrations() -> Migrations {
     Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") }
 }

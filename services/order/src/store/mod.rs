@@ -5,3 +5,6 @@ pub(crate) mod lists;
 mod rows;
 
 pub(crate) use batch::{load, save};
+
+#[cfg(test)]
+mod tests;
