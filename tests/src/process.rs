@@ -1,0 +1,139 @@
+//! One service as a process of its own: started, awaited until it is ready, killed, started again in the same place.
+
+use crate::until;
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+const READY: Duration = Duration::from_secs(30);
+
+/// A service: how it is started, and its process while it runs.
+#[derive(Debug)]
+pub struct Service {
+    program: PathBuf,
+    database_url: String,
+    ports: [u16; 2],
+    peer_port: u16,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    log: watch::Receiver<Vec<String>>,
+}
+
+/// A port on which nothing listens, below those that the system gives to clients.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = std::process::id().wrapping_mul(53).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).into());
+        let port = 20_000 + (offset % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Service {
+    /// The service with this program name; not started yet. Its ports: public and peer listener.
+    pub fn new(program: &str, database_url: &str, ports: [u16; 2], peer_port: u16) -> Self {
+        let (program, database_url) = (locate(program), database_url.to_owned());
+        Self { program, database_url, ports, peer_port, running: None }
+    }
+
+    /// URL of its public API.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["--database-url", &self.database_url]);
+        command.env_remove("CLOSEOUT_FAILPOINT").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Brings its database up to date.
+    pub fn migrate(&self) {
+        let output = self.command().arg("migrate").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts it with more in its environment, and waits until it serves.
+    pub async fn start(&mut self, environment: &[(&str, &str)]) {
+        assert!(self.running.is_none(), "{} runs already", self.program.display());
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let mut command = self.command();
+        command.args(["--listen", &address(self.ports[0]), "--peer-listen", &address(self.ports[1])]);
+        command.args(["--peer-url", &format!("http://{}", address(self.peer_port))]);
+        command.envs(environment.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let (lines, log) = watch::channel(Vec::new());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                lines.send_modify(|all: &mut Vec<String>| all.push(line));
+            }
+        });
+        self.running = Some(Running { child, log });
+        let channel = Channel::from_shared(self.url()).unwrap().connect_lazy();
+        let what = format!("{} is ready", self.program.display());
+        let running = self.running.as_mut().unwrap();
+        until(&what, READY, || {
+            if let Some(status) = running.child.try_wait().unwrap() {
+                panic!("it ended with {status}: {}", running.log.borrow().join("\n"));
+            }
+            let mut health = HealthClient::new(channel.clone());
+            async move {
+                let answer = health.check(HealthCheckRequest::default()).await.ok()?.into_inner();
+                (answer.status() == ServingStatus::Serving).then_some(())
+            }
+        })
+        .await;
+    }
+
+    /// Waits until it has written a line with this text.
+    pub async fn says(&self, text: &str) {
+        let mut log = self.running.as_ref().unwrap().log.clone();
+        let said = log.wait_for(|lines| lines.iter().any(|line| line.contains(text)));
+        let said = tokio::time::timeout(READY, said).await;
+        assert!(said.is_ok_and(|said| said.is_ok()), "it never said {text:?}");
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut running = self.running.take().unwrap();
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        if std::thread::panicking() {
+            eprintln!("log of {}:\n{}", self.program.display(), running.log.borrow().join("\n"));
+        }
+        // It may have ended by itself.
+        let _ = running.child.kill();
+        let _ = running.child.wait();
+    }
+}
+
+/// The program beside the test that runs: `target/PROFILE/deps/TEST` and `target/PROFILE/PROGRAM`.
+fn locate(program: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().find(|folder| folder.ends_with("deps")).and_then(|deps| deps.parent()).unwrap();
+    let path = folder.join(program);
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
