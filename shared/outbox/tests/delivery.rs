@@ -1,0 +1,375 @@
+//! Writer and relay together on both databases, with the smallest service there can be and a peer that the check plays itself.
+
+#[path = "../../../tests/support/fresh.rs"]
+mod fresh;
+
+use crm_closeout::{
+    codes::{Record, RecordKind},
+    fact::{Applied, Event, Fact, MirrorState, PeerOutcome},
+    ids::TenantId,
+    records::{AuditEntry, Lane},
+    refusal::Refusal,
+    time::Time,
+    working_set::{Cause, Common, Keyed},
+};
+use crm_outbox::{
+    batch::{self, Call, Decided, Domain, Item},
+    db::{Db, Error, Migrations, Tx},
+    relay::{self, PeerState},
+    sql::{Args, Sql},
+    table,
+    tables::OutboxRow,
+    wire::{self, Received, Reject},
+    writer::{self, Answer, Failure, Writer},
+};
+use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    future::{Future, ready},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use uuid::Uuid;
+
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
+fresh::on_both!(super::none();
+    the_culprit_of_a_batch_fails_alone,
+    a_caller_hears_what_the_peer_made_of_it,
+    a_lane_is_in_one_call_at_a_time_and_in_order,
+    a_lost_reply_is_asked_for_again,
+    a_gap_is_sent_again_until_its_turn_comes,
+    a_refused_message_parks_its_lane_and_no_other,
+    what_another_process_left_is_delivered,
+    nobody_waits_for_a_peer_that_is_down,
+    what_is_held_is_sent_before_the_end,
+);
+
+fn none() -> Migrations {
+    let empty = || sqlx::migrate::Migrator { migrations: Cow::Borrowed(&[]), ..sqlx::migrate::Migrator::DEFAULT };
+    Migrations { postgres: empty(), sqlite: empty() }
+}
+
+/// Sends a fact, or writes an audit entry under a given id.
+#[derive(Clone, Debug)]
+enum Command {
+    Tell { record: u128, number: i64 },
+    Audit(u128),
+}
+
+#[derive(Debug)]
+struct Notes;
+
+impl Domain for Notes {
+    type Command = Command;
+    type World = Common;
+
+    fn mirrors(_: RecordKind) -> bool {
+        true
+    }
+
+    fn load(_: &mut Tx, common: Common, _: &[Item<Command>]) -> impl Future<Output = Result<Common, Error>> + Send {
+        ready(Ok(common))
+    }
+
+    fn common(world: &mut Common) -> &mut Common {
+        world
+    }
+
+    fn begin(world: &mut Common) {
+        world.begin();
+    }
+
+    fn rollback(world: &mut Common) {
+        world.rollback();
+    }
+
+    fn decide(world: &mut Common, cause: &Cause, command: &Command) -> Result<Decided, Refusal> {
+        match command {
+            Command::Tell { record, number } => world.send(cause, lane(*record), *number, fact(), None),
+            Command::Audit(id) => world.audit.push(entry(cause, *id)),
+        }
+        Ok(Decided::default())
+    }
+
+    fn apply(_: &mut Common, _: &Cause, _: &Lane, _: &Fact) -> Applied {
+        applied()
+    }
+
+    fn save(_: &mut Tx, _: &Common) -> impl Future<Output = Result<(), Error>> + Send {
+        ready(Ok(()))
+    }
+}
+
+fn lane(n: u128) -> Record {
+    Record::new(RecordKind::Order, Uuid::from_u128(n))
+}
+
+fn fact() -> Fact {
+    Fact {
+        event: Event::Changed,
+        customer_id: None,
+        customer_name: String::new(),
+        parent: None,
+        state: MirrorState::Live,
+        epoch: 0,
+        owner: "ann".into(),
+        actor: "ann".into(),
+        at: Time(1),
+        close_out: None,
+    }
+}
+
+fn entry(cause: &Cause, id: u128) -> AuditEntry {
+    AuditEntry {
+        tenant_id: cause.tenant_id,
+        audit_id: Uuid::from_u128(id),
+        audited_at: Time(1),
+        actor: cause.actor.clone(),
+        method: cause.method.into(),
+        request_id: cause.request_id,
+        message_id: None,
+        resource: "x".into(),
+        version_before: 0,
+        version_after: 1,
+        state_before: String::new(),
+        state_after: String::new(),
+        close_out_id: None,
+    }
+}
+
+fn applied() -> Applied {
+    Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
+}
+
+fn item(command: Command) -> Call<Command> {
+    let request_id = Uuid::now_v7();
+    let cause = Cause {
+        tenant_id: TENANT,
+        actor: "ann".into(),
+        method: "Note",
+        request_id: Some(request_id),
+        message_id: None,
+    };
+    Call { cause, request_id, fingerprint: vec![1], validate_only: false, command }
+}
+
+/// What the check's peer does with a call.
+type Peer = Arc<dyn Fn(Vec<Envelope>) -> Result<Vec<Received>, Status> + Send + Sync>;
+
+struct Running {
+    writer: Writer<Notes>,
+    peer: PeerState,
+    stop: CancellationToken,
+    relay: JoinHandle<()>,
+    desk: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(db: &Db, peer: Peer) -> Self {
+        let (committed, handover) = mpsc::channel(relay::HANDOVER);
+        let (writer, courier, desk) = writer::writer::<Notes>(db.clone(), committed);
+        let (state, stop) = (PeerState::default(), CancellationToken::new());
+        let deliver = move |request: ApplyRequest| {
+            let answer = peer(request.envelopes);
+            ready(answer.map(|all| ApplyResponse { outcomes: all.into_iter().map(wire::outcome).collect() }))
+        };
+        let relay = relay::relay(db.clone(), courier, handover, deliver, state.clone(), stop.clone());
+        Self { writer, peer: state, stop, relay: tokio::spawn(relay), desk: tokio::spawn(desk.work()) }
+    }
+
+    async fn tell(&self, record: u128, number: i64) -> Answer {
+        self.writer.call(item(Command::Tell { record, number }), true).await.unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.relay.await.unwrap();
+        drop(self.writer);
+        self.desk.await.unwrap();
+    }
+}
+
+/// A peer that keeps lanes as the contract says, and records what it was sent.
+#[derive(Default)]
+struct Lanes {
+    last: HashMap<Vec<u8>, i64>,
+    sent: Vec<(u128, i64)>,
+    calls: u32,
+}
+
+impl Lanes {
+    fn take(&mut self, envelopes: &[Envelope]) -> Vec<Received> {
+        self.calls += 1;
+        envelopes.iter().map(|envelope| self.one(envelope)).collect()
+    }
+
+    fn one(&mut self, envelope: &Envelope) -> Received {
+        self.sent.push((Uuid::from_slice(&envelope.id).unwrap().as_u128(), envelope.number));
+        let last = self.last.entry(envelope.id.clone()).or_default();
+        match envelope.number - *last {
+            ..=0 => Received::Duplicate(applied()),
+            1 => {
+                *last = envelope.number;
+                Received::Applied(applied())
+            }
+            _ => Received::Gap(*last + 1),
+        }
+    }
+}
+
+fn orderly() -> (Peer, Arc<Mutex<Lanes>>) {
+    let lanes = Arc::new(Mutex::new(Lanes::default()));
+    let peer = lanes.clone();
+    (Arc::new(move |envelopes| Ok(peer.lock().unwrap().take(&envelopes))), lanes)
+}
+
+/// Waits until something is so.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        while !holds().await {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+async fn outbox(db: &Db) -> i64 {
+    db.read(&Sql::plain("SELECT count(*) FROM outbox"), Args::none()).await.unwrap()[0].get(0).unwrap()
+}
+
+async fn the_culprit_of_a_batch_fails_alone(db: &Db) {
+    let (peer, _) = orderly();
+    let running = Running::start(db, peer);
+    // The same id twice: whichever comes second is refused by the database, wherever it stands in its batch.
+    let ids = [1, 2, 3, 2, 4, 5];
+    let calls = ids.map(|id| running.writer.call(item(Command::Audit(id)), false));
+    let results = futures::future::join_all(calls).await;
+    let failed = results
+        .iter()
+        .filter(|result| matches!(result, Err(Failure::Database(e)) if matches!(**e, Error::Data { .. })));
+    assert_eq!((failed.count(), results.iter().filter(|result| result.is_ok()).count()), (1, 5));
+    let written = db.read(&Sql::plain("SELECT count(*) FROM audit"), Args::none()).await.unwrap();
+    assert_eq!(written[0].get::<i64>(0).unwrap(), 5);
+    running.end().await;
+}
+
+async fn a_caller_hears_what_the_peer_made_of_it(db: &Db) {
+    let (peer, _) = orderly();
+    let running = Running::start(db, peer);
+    let answer = running.tell(7, 1).await;
+    assert_eq!(answer.done.message, Some((lane(7), 1)));
+    assert_eq!(answer.delivery.unwrap().await.unwrap(), applied());
+    until("the outbox is empty", async || outbox(db).await == 0).await;
+    running.end().await;
+}
+
+async fn a_lane_is_in_one_call_at_a_time_and_in_order(db: &Db) {
+    let (peer, lanes) = orderly();
+    let running = Running::start(db, peer);
+    let tells = (0..40).map(|n| running.tell(n % 4, (n / 4) as i64 + 1));
+    futures::future::join_all(tells).await;
+    until("the outbox is empty", async || outbox(db).await == 0).await;
+    running.end().await;
+    let lanes = lanes.lock().unwrap();
+    for record in 0..4 {
+        let numbers: Vec<_> =
+            lanes.sent.iter().filter(|(lane, _)| *lane == record).map(|(_, number)| *number).collect();
+        assert_eq!(numbers, (1..=10).collect::<Vec<_>>(), "nothing was too early or came twice");
+    }
+}
+
+async fn a_lost_reply_is_asked_for_again(db: &Db) {
+    let lanes = Arc::new(Mutex::new(Lanes::default()));
+    let peer = lanes.clone();
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            let mut lanes = peer.lock().unwrap();
+            let outcomes = lanes.take(&envelopes);
+            if lanes.calls == 1 { Err(Status::unavailable("the reply was lost")) } else { Ok(outcomes) }
+        }),
+    );
+    let answer = running.tell(7, 1).await;
+    assert_eq!(answer.delivery.unwrap().await.unwrap(), applied());
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().sent, [(7, 1), (7, 1)]);
+    assert_eq!(outbox(db).await, 0);
+}
+
+async fn a_gap_is_sent_again_until_its_turn_comes(db: &Db) {
+    let (peer, lanes) = orderly();
+    let running = Running::start(db, peer);
+    let second = running.tell(7, 2).await;
+    until("the peer said GAP", async || !lanes.lock().unwrap().sent.is_empty()).await;
+    let first = running.tell(7, 1).await;
+    assert_eq!(first.delivery.unwrap().await.unwrap(), applied());
+    assert_eq!(second.delivery.unwrap().await.unwrap(), applied());
+    running.end().await;
+}
+
+async fn a_refused_message_parks_its_lane_and_no_other(db: &Db) {
+    let (peer, lanes) = orderly();
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            let outcomes = peer(envelopes.clone())?;
+            let bad = Uuid::from_u128(7).as_bytes().to_vec();
+            let refuse = |(envelope, outcome): (&Envelope, Received)| {
+                if envelope.id == bad { Received::Rejected(Reject::Malformed("no".into())) } else { outcome }
+            };
+            Ok(envelopes.iter().zip(outcomes).map(refuse).collect())
+        }),
+    );
+    let bad = running.tell(7, 1).await;
+    assert!(bad.delivery.unwrap().await.is_err(), "nobody is told that it arrived");
+    let good = running.tell(8, 1).await;
+    assert_eq!(good.delivery.unwrap().await.unwrap(), applied());
+    let key = (TENANT, lane(7), 1);
+    until("it is parked", async || db.get::<OutboxRow>(&key).await.unwrap().is_some_and(|row| row.parked)).await;
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().sent.iter().filter(|(lane, _)| *lane == 7).count(), 1);
+}
+
+async fn what_another_process_left_is_delivered(db: &Db) {
+    let tell = |record, number| Item::Call(item(Command::Tell { record, number }));
+    let left = batch::run::<Notes>(db, &[], &[tell(7, 1), tell(7, 2), tell(8, 1)]).await.unwrap();
+    assert_eq!(left.outbox.iter().map(Keyed::key).count(), 3);
+    let mut tx = db.begin().await.unwrap();
+    let mut over = left.outbox.clone();
+    over.iter_mut().for_each(|row| row.lease_until = Time(0));
+    table::update(&mut tx, &over).await.unwrap();
+    tx.commit().await.unwrap();
+    let (peer, lanes) = orderly();
+    let running = Running::start(db, peer);
+    until("the outbox is empty", async || outbox(db).await == 0).await;
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().sent, [(7, 1), (7, 2), (8, 1)]);
+}
+
+async fn nobody_waits_for_a_peer_that_is_down(db: &Db) {
+    let running = Running::start(db, Arc::new(|_| Err(Status::unavailable("no route"))));
+    let answer = running.tell(7, 1).await;
+    assert!(answer.delivery.unwrap().await.is_err(), "whoever waited is let go");
+    assert!(running.peer.is_down());
+    let later = running.tell(8, 1).await;
+    assert!(later.delivery.unwrap().await.is_err());
+    running.end().await;
+    assert_eq!(outbox(db).await, 2);
+}
+
+async fn what_is_held_is_sent_before_the_end(db: &Db) {
+    let (peer, lanes) = orderly();
+    let running = Running::start(db, peer);
+    for n in 0..20 {
+        running.tell(n, 1).await;
+    }
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().last.len(), 20);
+    assert_eq!(outbox(db).await, 0);
+}
