@@ -70,6 +70,20 @@ impl Api {
         Self { recorder: Some(recorder), ..self }
     }
 
+    /// The same with more or less patience.
+    pub(crate) fn with(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Waits until both services answer.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
+        let sales = self.list_competitors(sales::ListCompetitorsRequest { page_size: 1, ..Default::default() });
+        let trade = self.list_orders(trade::ListOrdersRequest { page_size: 1, ..Default::default() });
+        sales.await.context("reaching the opportunity service")?;
+        trade.await.context("reaching the order service")?;
+        Ok(())
+    }
+
     /// The tenant that all calls are for.
     pub(crate) fn tenant(&self) -> Uuid {
         self.identity.tenant()

@@ -7,6 +7,11 @@ use uuid::Uuid;
 /// Tenant for local use, taken when none is given.
 pub(crate) const LOCAL_TENANT: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 
+/// Where the opportunity service is, unless something else is said.
+pub(crate) const OPPORTUNITY_URL: &str = "http://127.0.0.1:50051";
+/// Where the order service is, unless something else is said.
+pub(crate) const ORDER_URL: &str = "http://127.0.0.1:50052";
+
 const AFTER: &str = "\
 Exit codes:
   0  done
@@ -40,11 +45,11 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// Public API of the opportunity service.
     #[arg(long, global = true, value_name = "URL", env = "CLOSEOUT_OPPORTUNITY_URL")]
-    #[arg(default_value = "http://127.0.0.1:50051")]
+    #[arg(default_value = OPPORTUNITY_URL)]
     pub(crate) opportunity_url: String,
     /// Public API of the order service.
     #[arg(long, global = true, value_name = "URL", env = "CLOSEOUT_ORDER_URL")]
-    #[arg(default_value = "http://127.0.0.1:50052")]
+    #[arg(default_value = ORDER_URL)]
     pub(crate) order_url: String,
     /// Tenant [default: 01900000-0000-7000-8000-000000000001; `demo` on an own database: a new one].
     #[arg(long, global = true, value_name = "UUID", env = "CLOSEOUT_TENANT")]
@@ -81,7 +86,7 @@ Examples:
   closeout demo --seed 7 --keep ./demo-data
   closeout demo --data ./crm-sales-opportunities --json | jq .sweep")]
     Demo(DemoArgs),
-    /// Keeps both services running until Ctrl-C.
+    /// Keeps both services running until Ctrl-C, at the ports of --opportunity-url and --order-url (0: free ones).
     #[command(after_help = "\
 Examples:
   closeout up
@@ -137,11 +142,18 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Databases {
     /// Database of the opportunity service, such as `postgres://USER@HOST/DATABASE` [default: SQLite in the folder].
-    #[arg(long, value_name = "URL", env = "OPPORTUNITY_DATABASE_URL")]
+    #[arg(long, value_name = "URL", env = "OPPORTUNITY_DATABASE_URL", value_parser = database_url)]
     pub(crate) opportunity_database_url: Option<String>,
     /// Database of the order service [default: SQLite in the folder].
-    #[arg(long, value_name = "URL", env = "ORDER_DATABASE_URL")]
+    #[arg(long, value_name = "URL", env = "ORDER_DATABASE_URL", value_parser = database_url)]
     pub(crate) order_database_url: Option<String>,
+}
+
+impl Databases {
+    /// True if the data is kept in a database that the person named.
+    pub(crate) fn are_named(&self) -> bool {
+        self.opportunity_database_url.is_some() || self.order_database_url.is_some()
+    }
 }
 
 /// Flags of `demo`.
@@ -318,6 +330,11 @@ pub(crate) enum Scope {
     OrderProcessed,
 }
 
+fn database_url(text: &str) -> Result<String, String> {
+    let known = ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
+    if known { Ok(text.to_owned()) } else { Err("postgres://USER@HOST/DATABASE or sqlite://FILE, please".to_owned()) }
+}
+
 fn in_flight(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=1024) => Ok(number),
@@ -340,6 +357,13 @@ mod tests {
         let cli = Cli::try_parse_from(["closeout", "demo", "--json", "--color", "never"]).unwrap();
         assert!(cli.global.json);
         assert_eq!(cli.global.color, ColorWhen::Never);
+    }
+
+    #[test]
+    fn a_database_of_another_kind_is_refused() {
+        let parse = |url| Cli::try_parse_from(["closeout", "up", "--order-database-url", url]);
+        assert!(parse("postgres://crm@localhost/orders").is_ok());
+        assert!(parse("mysql://crm@localhost/orders").is_err());
     }
 
     #[test]

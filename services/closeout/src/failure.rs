@@ -67,9 +67,9 @@ fn tell(error: &anyhow::Error) -> Told {
     Told {
         code: if usage { "USAGE" } else { "FAILED" }.to_owned(),
         reason: String::new(),
-        message: format!("{error:#}"),
+        message: every_cause(error),
         violations: Vec::new(),
-        next: None,
+        next: next_step_here(error),
         exit: if usage { 2 } else { 1 },
     }
 }
@@ -160,7 +160,22 @@ pub(crate) fn is_refusal(code: Code) -> bool {
     )
 }
 
-/// Every cause, from the outside in: a bare "transport error" helps nobody.
+/// Every cause, from the outside in, each once: some tell their own cause, too.
+fn every_cause(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// Every cause of a status, from the outside in: a bare "transport error" helps nobody.
 fn words(status: &Status) -> String {
     let mut text = if status.message().is_empty() { status.code().description() } else { status.message() }.to_owned();
     let mut cause = std::error::Error::source(status);
@@ -182,6 +197,13 @@ fn violations(status: &Status) -> Vec<(String, String)> {
         .map(|violation| (violation.field.clone(), violation.description.clone()))
         .chain(rules.map(|rule| (format!("{} {}", rule.r#type, rule.subject), rule.description.clone())))
         .collect()
+}
+
+fn next_step_here(error: &anyhow::Error) -> Option<&'static str> {
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    let taken = error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_taken));
+    let other = "stop that one, or take other ports: --opportunity-url http://127.0.0.1:PORT --order-url ...";
+    taken.then_some(other)
 }
 
 fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
@@ -278,6 +300,12 @@ mod tests {
         let lost = tell(&anyhow::Error::from(Status::unavailable("refused")));
         assert_eq!(lost.exit, 1);
         assert!(lost.next.is_some_and(|next| next.contains("closeout up")));
+    }
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_twice() {
+        let error = anyhow::anyhow!("no such file").context("a.csv: no such file").context("reading");
+        assert_eq!(tell(&error).message, "reading: a.csv: no such file");
     }
 
     #[test]

@@ -39,7 +39,9 @@ fn connect(global: &Global, patience: Patience) -> anyhow::Result<Api> {
 
 async fn import(args: &ImportArgs, global: &Global, screen: &Screen) -> anyhow::Result<Ending> {
     let data = data::read(&args.data)?;
-    let api = connect(global, PATIENT)?;
+    let api = connect(global, BRIEF)?;
+    api.ready().await?; // a service that does not run at all is told at once; one that is busy is waited for
+    let api = api.with(PATIENT);
     let imported = import::run(&api, &data, args.in_flight, screen).await?;
     import::show(&data, &imported, screen)?;
     if screen.json() {

@@ -1,6 +1,6 @@
 //! `closeout up`: keeps both services running until Ctrl-C.
 
-use crate::args::{Global, UpArgs};
+use crate::args::{Global, OPPORTUNITY_URL, ORDER_URL, UpArgs};
 use crate::embedded::{Embedded, Places};
 use crate::failure::Ending;
 use crate::identity::Identity;
@@ -25,6 +25,10 @@ pub(super) async fn run(args: &UpArgs, global: &Global, screen: &Screen) -> anyh
     screen.line(&format!("  order service        {}", pair.order_url))?;
     screen.note(&format!("  data in {}, tenant {tenant}", args.folder.display()))?;
     screen.line("\nIn another terminal:")?;
+    if (pair.opportunity_url.as_str(), pair.order_url.as_str()) != (OPPORTUNITY_URL, ORDER_URL) {
+        screen.line(&format!("  export CLOSEOUT_OPPORTUNITY_URL={}", pair.opportunity_url))?;
+        screen.line(&format!("  export CLOSEOUT_ORDER_URL={}", pair.order_url))?;
+    }
     screen.line("  closeout reasons")?;
     screen.line("  closeout import --data FOLDER")?;
     screen.line("  closeout list opportunities --state open")?;

@@ -1,16 +1,17 @@
 //! The end of a demo: both databases are compared with each other and with everything that the services answered.
 
+use crate::failure::Usage;
 use crate::format::counted;
 use crate::history::Recorder;
 use crate::screen::{Paint, Screen};
-use crm_checker::{Report, Violation};
+use crm_checker::{History, Report, Violation};
 use crm_outbox::db::Db;
 use std::time::Duration;
 
 /// How long the last messages may take.
 const QUIET: Duration = Duration::from_secs(60);
-/// Violations that are shown to people; a program gets them all.
-const SHOWN: usize = 20;
+/// Violations that are told one by one.
+pub(super) const SHOWN: usize = 20;
 
 /// What is compared.
 #[derive(Debug)]
@@ -24,6 +25,20 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Databases that hold something already must belong together: one side of a pair tells nothing about another one.
+    pub(super) async fn check_pair(&self) -> anyhow::Result<()> {
+        crm_checker::quiet(&self.opportunity, &self.order, QUIET).await?;
+        let report = crm_checker::check(&self.opportunity, &self.order, &History::default()).await?;
+        match report.violations.first() {
+            None => Ok(()),
+            Some(first) => Err(Usage(format!(
+                "the two databases do not belong together; name two empty ones, or a pair that was used together ({})",
+                told(first)
+            ))
+            .into()),
+        }
+    }
+
     /// Waits until nothing is on its way any more, then checks and shows what was found.
     pub(super) async fn check(&self, screen: &Screen) -> anyhow::Result<Report> {
         screen.heading("6  Invariants")?;
@@ -34,7 +49,7 @@ impl End {
             screen.line(&screen.paint(Paint::Bad, &told(violation)))?;
         }
         if report.violations.len() > SHOWN {
-            screen.line(&format!("and {} more (--json lists them all)", report.violations.len() - SHOWN))?;
+            screen.line(&format!("and {} more", report.violations.len() - SHOWN))?;
         }
         let paint = if report.violations.is_empty() { Paint::Good } else { Paint::Bad };
         let checks = counted(report.checked, "check", "checks");
