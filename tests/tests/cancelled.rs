@@ -11,36 +11,53 @@ use crm_tests::{
 };
 use futures::{StreamExt, future::join_all, stream};
 use std::time::Duration;
+use tonic::Status;
+use uuid::Uuid;
 
 stories!(cancelled_at_random_instants);
 
 const SUBJECTS: usize = 60;
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 24;
 
 fn calls() -> usize {
     if std::env::var_os("CLOSEOUT_TESTS_LONG").is_some() { 10_000 } else { 2_000 }
 }
 
-/// One call about a random subject; true if it was done.
-async fn call(client: &Client, opportunities: &[String], orders: &[String]) -> bool {
-    let pick = |names: &[String]| names[fastrand::usize(..names.len())].clone();
-    let wait = if fastrand::bool() { Wait::Peer } else { Wait::None }.into();
-    match fastrand::u8(..6) {
-        0 | 1 => {
-            let request = sales::CloseOutOpportunityRequest { wait, ..closing(&pick(opportunities)) };
-            client.close_out_opportunity(request).await.is_ok()
+/// One call about a random subject.
+#[derive(Clone)]
+enum Call {
+    Close(sales::CloseOutOpportunityRequest),
+    Reopen(sales::ReopenOpportunityRequest),
+    CloseOrder(trade::CloseOutOrderRequest),
+    ReopenOrder(trade::ReopenOrderRequest),
+}
+
+impl Call {
+    fn random(opportunities: &[String], orders: &[String]) -> Self {
+        let pick = |names: &[String]| names[fastrand::usize(..names.len())].clone();
+        let wait = if fastrand::bool() { Wait::Peer } else { Wait::None }.into();
+        match fastrand::u8(..6) {
+            0 | 1 => Self::Close(sales::CloseOutOpportunityRequest { wait, ..closing(&pick(opportunities)) }),
+            2 | 3 => Self::Reopen(sales::ReopenOpportunityRequest { wait, ..reopening(&pick(opportunities)) }),
+            4 => Self::CloseOrder(trade::CloseOutOrderRequest { wait, ..cancelling(&pick(orders)) }),
+            _ => {
+                let request_id = Uuid::now_v7().to_string();
+                Self::ReopenOrder(trade::ReopenOrderRequest {
+                    name: pick(orders),
+                    request_id,
+                    wait,
+                    ..Default::default()
+                })
+            }
         }
-        2 | 3 => {
-            let request = sales::ReopenOpportunityRequest { wait, ..reopening(&pick(opportunities)) };
-            client.reopen_opportunity(request).await.is_ok()
-        }
-        4 => {
-            let request = trade::CloseOutOrderRequest { wait, ..cancelling(&pick(orders)) };
-            client.close_out_order(request).await.is_ok()
-        }
-        _ => {
-            let request = trade::ReopenOrderRequest { name: pick(orders), wait, ..Default::default() };
-            client.reopen_order(request).await.is_ok()
+    }
+
+    async fn make(self, client: &Client) -> Result<(), Status> {
+        match self {
+            Self::Close(request) => client.close_out_opportunity(request).await.map(drop),
+            Self::Reopen(request) => client.reopen_opportunity(request).await.map(drop),
+            Self::CloseOrder(request) => client.close_out_order(request).await.map(drop),
+            Self::ReopenOrder(request) => client.reopen_order(request).await.map(drop),
         }
     }
 }
@@ -64,19 +81,19 @@ async fn cancelled_at_random_instants(kind: Kind) {
     let orders = join_all((0..SUBJECTS).map(|n| client.order(&customers[n % 2], &opportunities[n]))).await;
     let clients: Vec<_> = (0..8).map(|_| pair.client()).collect();
     let outcomes = stream::iter(0..calls()).map(|n| {
-        let (client, opportunities, orders) = (clients[n % clients.len()].clone(), &opportunities, &orders);
+        let (client, call) = (clients[n % clients.len()].clone(), Call::random(&opportunities, &orders));
         async move {
             tokio::select! {
-                done = call(&client, opportunities, orders) => Some(done),
-                () = moment() => None,
+                answer = call.clone().make(&client) => Ok(answer),
+                () = moment() => Err(call),
             }
         }
     });
     let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
-    let cancelled = outcomes.iter().filter(|outcome| outcome.is_none()).count();
-    let done = outcomes.iter().filter(|outcome| **outcome == Some(true)).count();
-    println!("of {} calls {cancelled} were cancelled and {done} done", outcomes.len());
-    assert!(cancelled * 5 > outcomes.len(), "too few were cancelled to show anything");
+    let (answered, cancelled): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let done = answered.iter().filter(|answer| matches!(answer, Ok(Ok(())))).count();
+    println!("{} calls were cancelled, {done} done, {} refused", cancelled.len(), answered.len() - done);
+    assert!(cancelled.len() * 5 > calls(), "too few were cancelled to show anything");
     assert!(done > 0, "none was done");
 
     pair.quiet().await;
@@ -84,6 +101,14 @@ async fn cancelled_at_random_instants(kind: Kind) {
         (pair.place.idle_in_transaction().await == 0).then_some(())
     })
     .await;
+    // Whoever was cut off calls again with the same request_id: what was done then is answered now, the rest is judged afresh.
+    let again = cancelled.into_iter().filter_map(Result::err);
+    let again = stream::iter(again).map(|call| call.make(&client)).buffer_unordered(AT_ONCE);
+    let again: Vec<_> = again.collect().await;
+    for status in again.iter().filter_map(|answer| answer.as_ref().err()) {
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status}");
+    }
+    println!("of those cancelled {} are answered when repeated", again.iter().filter(|answer| answer.is_ok()).count());
     // Whoever comes next finds everything in order.
     let opportunity = client.opportunity(&customers[0]).await;
     client.close_out_opportunity(closing(&opportunity)).await.unwrap();
