@@ -421,15 +421,21 @@ pub async fn lock_lanes(
     table::lock::<Lane>(tx, &keys).await
 }
 
-/// Reads the tasks of these records, all that are open or that `closed_by` names.
+/// Most tasks that a batch of several items loads: those of 50 draft orders and their opportunity, the most that one item
+/// can name, and some more.
+pub const MAX_TASKS: usize = 10_240;
+
+/// Reads the tasks of these records, all that are open or that `closed_by` names. Too many for one transaction are refused
+/// where the batch has several `items` and can be halved.
 pub async fn tasks_of_roots(
     tx: &mut Tx,
     roots: &BTreeSet<(TenantId, Record)>,
+    items: usize,
 ) -> Result<Vec<crm_closeout::task::Task>, Error> {
     static TASKS: LazyLock<Sql> = LazyLock::new(|| {
         let text = format!(
             "SELECT {} FROM {{rows}} CROSS JOIN task AS t WHERE t.tenant_id = r.tenant_id AND t.root_kind = r.root_kind \
-             AND t.root_id = r.root_id AND (t.state IN (1, 2) OR t.closed_by IS NOT NULL)",
+             AND t.root_id = r.root_id AND (t.state IN (1, 2) OR t.closed_by IS NOT NULL) LIMIT {{1}}",
             crm_closeout::task::Task::statements().list
         );
         Sql::new(&text, &root_columns())
@@ -438,7 +444,9 @@ pub async fn tasks_of_roots(
         return Ok(Vec::new());
     }
     let args = Args::rows(&root_columns(), roots.iter().map(|(tenant, root)| cells![*tenant, *root]).collect());
-    tx.table_rows(&TASKS, args).await
+    let limit = if items > 1 { MAX_TASKS as i64 + 1 } else { i64::MAX };
+    let tasks = tx.table_rows(&TASKS, args.with(&limit)).await?;
+    if items > 1 && tasks.len() > MAX_TASKS { Err(Error::Oversize) } else { Ok(tasks) }
 }
 
 /// Counts the open tasks of these records.

@@ -46,6 +46,9 @@ pub enum Error {
     /// A row that this program cannot have written, or a statement that the schema does not know.
     #[error("the stored data is corrupt: {0}")]
     Corrupt(String),
+    /// The batch would load more rows than one transaction should hold; nothing was done, its halves can be run.
+    #[error("the batch names too many rows")]
+    Oversize,
     /// The connection broke while the commit was under way: it may have happened or not.
     #[error("it is unknown whether the commit happened: {0}")]
     CommitUnknown(String),

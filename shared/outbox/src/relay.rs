@@ -263,7 +263,6 @@ impl Relay {
                 }
             }
             Err(error) => {
-                self.fails(&error);
                 let mut kept: BTreeMap<Lane, Vec<Held>> = BTreeMap::new();
                 for (lane, held) in batch {
                     kept.entry(lane).or_default().push(held);
@@ -271,6 +270,7 @@ impl Relay {
                 for (lane, held) in kept {
                     self.put_back(lane, held, false);
                 }
+                self.fails(&error);
             }
         }
     }

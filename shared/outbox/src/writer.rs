@@ -27,7 +27,8 @@ const MESSAGES: usize = BATCH * 2 / 3;
 const SETTLEMENTS: usize = 1_024;
 const CALLS_WAITING: usize = 4_096;
 const MESSAGES_WAITING: usize = 1_024;
-const RERUNS: usize = 3;
+const RERUNS: u32 = 3;
+const RECONNECT: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_millis(10);
 
 /// Why a call was not done.
@@ -258,7 +259,8 @@ impl<D: Domain> Desk<D> {
                 }
                 Err(error) => error,
             };
-            let splits = matches!(error, Error::Data { .. } | Error::Contention(_) | Error::Corrupt(_));
+            let splits =
+                matches!(error, Error::Data { .. } | Error::Contention(_) | Error::Corrupt(_) | Error::Oversize);
             if splits && items.len() > 1 {
                 let middle = items.len() / 2;
                 work.push((&[], items.split_off(middle), replies.split_off(middle)));
@@ -273,21 +275,29 @@ impl<D: Domain> Desk<D> {
     }
 
     async fn attempt(&self, settlements: &[Settlement], items: &[Item<D::Command>]) -> Result<Committed, Error> {
-        let mut reruns = 0;
+        let (mut reruns, mut unknown) = (0, false);
         loop {
-            let result = batch::run::<D>(&self.db, settlements, items).await;
-            let again = match &result {
-                Err(Error::Contention(_)) => true,
-                // It may have been committed: the keys and lane numbers tell, and they are read first.
-                Err(Error::CommitUnknown(_)) => true,
+            let error = match batch::run::<D>(&self.db, settlements, items).await {
+                Ok(committed) => return Ok(committed),
+                Err(error) => error,
+            };
+            // It may have been committed: the keys and lane numbers tell, and they are read before anything is done again.
+            unknown |= matches!(error, Error::CommitUnknown(_));
+            let again = match &error {
+                Error::Contention(_) | Error::CommitUnknown(_) => true,
+                Error::Unavailable(_) => unknown,
                 // The same request was committed elsewhere in the meantime: its key is found now.
-                Err(Error::Data { constraint, .. }) => constraint == "idempotency_key",
-                Err(Error::Unavailable(_) | Error::Corrupt(_)) | Ok(_) => false,
+                Error::Data { constraint, .. } => constraint == "idempotency_key",
+                Error::Corrupt(_) | Error::Oversize => false,
             };
             if !again || reruns == RERUNS {
-                return result;
+                return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
             }
             reruns += 1;
+            if unknown {
+                // The database is coming back, or it is not: nothing else can be done meanwhile.
+                tokio::time::sleep(RECONNECT * reruns).await;
+            }
         }
     }
 
@@ -324,7 +334,11 @@ fn fail(error: Error, replies: Vec<Reply>) {
     let error = Arc::new(error);
     match &*error {
         Error::Corrupt(_) => tracing::error!(%error, "a batch failed for a fault of this program or of stored data"),
-        Error::Unavailable(_) | Error::Contention(_) | Error::Data { .. } | Error::CommitUnknown(_) => {
+        Error::Unavailable(_)
+        | Error::Contention(_)
+        | Error::Data { .. }
+        | Error::CommitUnknown(_)
+        | Error::Oversize => {
             tracing::warn!(%error, calls = replies.len(), "a batch failed; its callers are told");
         }
     }

@@ -1,6 +1,8 @@
 //! The shared tables on both databases: one list of checks, each run on SQLite and on PostgreSQL. What a check says is the
 //! contract of the function it names.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a check that can not go on has failed")]
+
 #[path = "../../../tests/support/fresh.rs"]
 mod fresh;
 

@@ -1,5 +1,7 @@
 //! Writer and relay together on both databases, with the smallest service there can be and a peer that the check plays itself.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a check that can not go on has failed")]
+
 #[path = "../../../tests/support/fresh.rs"]
 mod fresh;
 

@@ -132,7 +132,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         common.lanes.add_loaded(lane);
     }
     let roots = named.roots.union(&named.cascades).copied().collect();
-    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots).await?);
+    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots, items.len()).await?);
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         common.tasks.add_loaded(task.clone());
     }

@@ -61,17 +61,13 @@ async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
 }
 
 fn done(verdict: Verdict) -> Done {
-    match verdict {
-        Verdict::Done(done) => *done,
-        other => panic!("{other:?}"),
-    }
+    let Verdict::Done(done) = verdict else { panic!("{verdict:?}") };
+    *done
 }
 
 fn refused(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Refused(refusal) => refusal.reason,
-        other => panic!("{other:?}"),
-    }
+    let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
+    refusal.reason
 }
 
 async fn customer(db: &Db) -> CustomerId {
@@ -308,10 +304,8 @@ fn message(order: u128, number: i64, fact: Fact) -> Item<Command> {
 }
 
 fn received(verdict: Verdict) -> Received {
-    match verdict {
-        Verdict::Message(received) => received,
-        other => panic!("{other:?}"),
-    }
+    let Verdict::Message(received) = verdict else { panic!("{verdict:?}") };
+    received
 }
 
 async fn messages_are_applied_once_and_in_order(db: &Db) {

@@ -137,7 +137,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let customers = customers(tx, &named, &common).await?;
 
     let roots = roots(&named, &orders, &common);
-    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots).await?);
+    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots, items.len()).await?);
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         common.tasks.add_loaded(task.clone());
     }

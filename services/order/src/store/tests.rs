@@ -58,17 +58,13 @@ async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
 }
 
 fn done(verdict: Verdict) -> Done {
-    match verdict {
-        Verdict::Done(done) => *done,
-        other => panic!("{other:?}"),
-    }
+    let Verdict::Done(done) = verdict else { panic!("{verdict:?}") };
+    *done
 }
 
 fn applied(verdict: Verdict) -> Applied {
-    match verdict {
-        Verdict::Message(Received::Applied(applied)) => applied,
-        other => panic!("{other:?}"),
-    }
+    let Verdict::Message(Received::Applied(applied)) = verdict else { panic!("{verdict:?}") };
+    applied
 }
 
 fn opportunity(n: u128) -> Record {
