@@ -2,20 +2,18 @@
 //! begins one: no call of a client can be cancelled in the middle of a transaction, so none can be left open on a pooled
 //! connection (a defect of sqlx 0.9.0, see its issue 4385).
 
+pub use crate::bind::Row;
 use crate::{
-    cell::{Cell, Kind, Part},
+    bind::{pg_query, sqlite_query, wrap_pg, wrap_sqlite},
+    cell::{Cell, Column},
     sql::{Args, Sql},
     table::Table,
 };
 use sqlx::{
-    AssertSqlSafe, Postgres, Row as _, SqlSafeStr, Sqlite, Transaction,
+    Postgres, Sqlite, Transaction,
     migrate::Migrator,
-    postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow},
-    query::Query,
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
-    },
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
     str::FromStr,
@@ -276,6 +274,14 @@ impl Tx {
         })
     }
 
+    /// Runs a query over a set of keys; for no keys there is nothing to run.
+    pub async fn look_up(&mut self, sql: &Sql, columns: &[Column], keys: Vec<Vec<Cell>>) -> Result<Vec<Row>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rows(sql, Args::rows(columns, keys)).await
+    }
+
     /// Runs a query that lists the columns of a table.
     pub async fn table_rows<R: Table>(&mut self, sql: &Sql, args: Args) -> Result<Vec<R>, Error> {
         self.rows(sql, args).await?.iter().map(R::read).collect()
@@ -300,110 +306,5 @@ impl Tx {
             Inner::Sqlite(tx) => tx.rollback().await?,
         }
         Ok(())
-    }
-}
-
-// The texts are templates of this program filled with names of this program (see `Sql`); values are always bound.
-fn text(sql: &Arc<str>) -> impl SqlSafeStr + use<> {
-    AssertSqlSafe(sql.clone())
-}
-
-fn pg_query(sql: &Sql, args: Args) -> Query<'static, Postgres, PgArguments> {
-    let mut query = sqlx::query(text(&sql.postgres));
-    let mut columns: Vec<Vec<Cell>> = args.kinds.iter().map(|_| Vec::with_capacity(args.rows.len())).collect();
-    for row in args.rows {
-        for (column, cell) in columns.iter_mut().zip(row) {
-            column.push(cell);
-        }
-    }
-    for (kind, cells) in args.kinds.iter().zip(columns) {
-        query = bind_array(query, *kind, cells);
-    }
-    for cell in args.values {
-        query = match cell {
-            Cell::Uuid(value) => query.bind(value),
-            Cell::Int(value) => query.bind(value),
-            Cell::Small(value) => query.bind(value),
-            Cell::Bool(value) => query.bind(value),
-            Cell::Text(value) => query.bind(value),
-            Cell::Bytes(value) => query.bind(value),
-        };
-    }
-    query
-}
-
-macro_rules! pick {
-    ($cells:expr, $variant:ident) => {
-        $cells.into_iter().map(|cell| if let Cell::$variant(value) = cell { value } else { None }).collect::<Vec<_>>()
-    };
-}
-
-fn bind_array(
-    query: Query<'static, Postgres, PgArguments>,
-    kind: Kind,
-    cells: Vec<Cell>,
-) -> Query<'static, Postgres, PgArguments> {
-    match kind {
-        Kind::Uuid => query.bind(pick!(cells, Uuid)),
-        Kind::Int => query.bind(pick!(cells, Int)),
-        Kind::Small => query.bind(pick!(cells, Small)),
-        Kind::Bool => query.bind(pick!(cells, Bool)),
-        Kind::Text => query.bind(pick!(cells, Text)),
-        Kind::Bytes => query.bind(pick!(cells, Bytes)),
-    }
-}
-
-fn sqlite_query(sql: &Sql, args: Args) -> Query<'static, Sqlite, SqliteArguments> {
-    let mut query = sqlx::query(text(&sql.sqlite));
-    if !args.kinds.is_empty() {
-        query = query.bind(args.json());
-    }
-    for cell in args.values {
-        query = match cell {
-            Cell::Uuid(value) => query.bind(value),
-            Cell::Int(value) => query.bind(value),
-            Cell::Small(value) => query.bind(value),
-            Cell::Bool(value) => query.bind(value),
-            Cell::Text(value) => query.bind(value),
-            Cell::Bytes(value) => query.bind(value),
-        };
-    }
-    query
-}
-
-/// A row that a query returned.
-#[derive(Debug)]
-pub enum Row {
-    /// From PostgreSQL.
-    Postgres(PgRow),
-    /// From SQLite.
-    Sqlite(SqliteRow),
-}
-
-fn wrap_pg(rows: Vec<PgRow>) -> Vec<Row> {
-    rows.into_iter().map(Row::Postgres).collect()
-}
-
-fn wrap_sqlite(rows: Vec<SqliteRow>) -> Vec<Row> {
-    rows.into_iter().map(Row::Sqlite).collect()
-}
-
-impl Row {
-    /// The value of one column, by index; none: NULL.
-    pub(crate) fn cell<T>(&self, index: usize) -> Result<Option<T>, Error>
-    where
-        T: for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
-        T: for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-    {
-        Ok(match self {
-            Self::Postgres(row) => row.try_get(index)?,
-            Self::Sqlite(row) => row.try_get(index)?,
-        })
-    }
-
-    /// The value that begins at this column.
-    pub fn get<T: Part>(&self, index: usize) -> Result<T, Error> {
-        let mut at = index;
-        T::read(self, &mut at)?.ok_or_else(|| Error::Corrupt(format!("column {index} of a query is NULL")))
     }
 }

@@ -6,12 +6,14 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], [`cell`], [`sql`], [`table`], [`tables`], [`wire`], [`batch`], [`writer`], [`relay`], [`settle`], [`select`].
+//! Reading order: [`db`], [`cell`], [`sql`], [`table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`], [`settle`], [`select`].
 
 pub mod batch;
+mod bind;
 pub mod cell;
 pub mod db;
 mod failpoint;
+pub mod load;
 pub mod relay;
 pub mod select;
 pub mod settle;

@@ -2,7 +2,6 @@
 //! with whatever else is committed, without fencing: a delivered fact is true whoever reports it.
 
 use crate::{
-    batch::LEASE,
     cell::{Column, Kind},
     cells,
     db::{Db, Error, Tx},
@@ -17,6 +16,9 @@ use crm_closeout::{
     ids::{CloseOutId, TenantId},
 };
 use std::sync::LazyLock;
+
+/// How long a message belongs to the process that wrote it, or that claimed it, in microseconds.
+pub const LEASE: i64 = 15_000_000;
 
 /// Names one message: tenant, lane, number.
 pub type MessageKey = (TenantId, Record, i64);

@@ -13,10 +13,11 @@ use crm_closeout::{
     working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
-    batch::{self, Item},
+    batch::Item,
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
+    load,
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
@@ -121,7 +122,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         named.root(task.tenant_id, task.root);
     }
-    common.lanes = batch::lock_lanes(tx, batch::message_lanes(items), named.lanes.clone()).await?;
+    common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
     let keys: Vec<_> = named.opportunities.iter().copied().collect();
     let opportunities: Rows<Opportunity> = table::lock(tx, &keys).await?;
     named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));
@@ -132,11 +133,11 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         common.lanes.add_loaded(lane);
     }
     let roots = named.roots.union(&named.cascades).copied().collect();
-    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots, items.len()).await?);
+    common.tasks = Rows::loaded(load::tasks_of_roots(tx, &roots, items.len()).await?);
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         common.tasks.add_loaded(task.clone());
     }
-    common.open_tasks = batch::open_tasks(tx, &named.gain_task).await?;
+    common.open_tasks = load::open_tasks(tx, &named.gain_task).await?;
     let closed =
         opportunities.iter().filter(|o| named.cascades.contains(&(o.tenant_id, opportunity_record(o.opportunity_id))));
     let closed: Vec<_> = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).collect();

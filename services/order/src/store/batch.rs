@@ -15,10 +15,11 @@ use crm_closeout::{
     working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
-    batch::{self, Item},
+    batch::Item,
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
+    load,
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
@@ -129,7 +130,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let caused = caused(tx, &named.reversed).await?;
     named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));
     named.lanes.extend(parents(tx, &named.orders).await?);
-    common.lanes = batch::lock_lanes(tx, batch::message_lanes(items), named.lanes.clone()).await?;
+    common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
     named.orders.extend(unfinished_orders(tx, &named.closed).await?);
     let keys: Vec<_> = named.orders.iter().copied().collect();
     let orders: Rows<Order> = table::lock(tx, &keys).await?;
@@ -137,11 +138,11 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let customers = customers(tx, &named, &common).await?;
 
     let roots = roots(&named, &orders, &common);
-    common.tasks = Rows::loaded(batch::tasks_of_roots(tx, &roots, items.len()).await?);
+    common.tasks = Rows::loaded(load::tasks_of_roots(tx, &roots, items.len()).await?);
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         common.tasks.add_loaded(task.clone());
     }
-    common.open_tasks = batch::open_tasks(tx, &named.gain_task).await?;
+    common.open_tasks = load::open_tasks(tx, &named.gain_task).await?;
     let mut close_outs: BTreeSet<_> = caused.iter().map(Keyed::key).collect();
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
@@ -189,11 +190,8 @@ async fn parents(tx: &mut Tx, orders: &BTreeSet<(TenantId, OrderId)>) -> Result<
             &ORDER_KEYS,
         )
     });
-    if orders.is_empty() {
-        return Ok(Vec::new());
-    }
-    let args = Args::rows(&ORDER_KEYS, orders.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
-    let rows = tx.rows(&PARENTS, args).await?;
+    let keys = orders.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
+    let rows = tx.look_up(&PARENTS, &ORDER_KEYS, keys).await?;
     rows.iter().map(|row| Ok((row.get(0)?, lane_of(row.get(1)?)))).collect()
 }
 
@@ -210,11 +208,8 @@ async fn unfinished_orders(
             &OPPORTUNITY_KEYS,
         )
     });
-    if opportunities.is_empty() {
-        return Ok(Vec::new());
-    }
-    let args = Args::rows(&OPPORTUNITY_KEYS, opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
-    let rows = tx.rows(&UNFINISHED, args).await?;
+    let keys = opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
+    let rows = tx.look_up(&UNFINISHED, &OPPORTUNITY_KEYS, keys).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
@@ -231,11 +226,8 @@ async fn drafts(
             &OPPORTUNITY_KEYS,
         )
     });
-    if opportunities.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let args = Args::rows(&OPPORTUNITY_KEYS, opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
-    let rows = tx.rows(&DRAFTS, args).await?;
+    let keys = opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
+    let rows = tx.look_up(&DRAFTS, &OPPORTUNITY_KEYS, keys).await?;
     rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
 }
 
@@ -271,10 +263,7 @@ async fn taken_numbers(
             &COLUMNS,
         )
     });
-    if asked.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let args = Args::rows(&COLUMNS, asked.iter().map(|(tenant, number)| cells![*tenant, *number]).collect());
-    let rows = tx.rows(&NUMBERS, args).await?;
+    let keys = asked.iter().map(|(tenant, number)| cells![*tenant, *number]).collect();
+    let rows = tx.look_up(&NUMBERS, &COLUMNS, keys).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }

@@ -1,0 +1,288 @@
+//! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `closing` the
+//! close-out and its reversal with every guard of them.
+
+mod closing;
+mod working;
+
+use super::{World, opportunity_record};
+use crm_closeout::{
+    cascade::Change,
+    codes,
+    codes::Code,
+    episode::{CloseOut, Snapshot},
+    fact::{Event, Fact, MirrorState},
+    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
+    money::Money,
+    reason::Reason,
+    refusal::{Refusal, Violation, check_etag},
+    time::Time,
+    working_set::{Cause, Keyed},
+};
+
+codes! {
+    /// Where an opportunity stands.
+    pub enum State {
+        /// Being worked on.
+        Open = 1 "OPEN",
+        /// Won.
+        Won = 4 "WON",
+        /// Closed out: it will not be won.
+        ClosedOut = 5 "CLOSED_OUT",
+    }
+}
+
+/// What a salesperson pursues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opportunity {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub opportunity_id: OpportunityId,
+    /// The caller's own number.
+    pub number: String,
+    /// The customer, if there is one yet.
+    pub customer_id: Option<CustomerId>,
+    /// What it is about.
+    pub title: String,
+    /// Who owns it.
+    pub owner: String,
+    /// Which team.
+    pub team: String,
+    /// Id of its stage.
+    pub stage: String,
+    /// Where it stands.
+    pub state: State,
+    /// What it is worth.
+    pub amount: Money,
+    /// When it is expected to close.
+    pub expected_close_at: Option<Time>,
+    /// Where it came from.
+    pub source: String,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it entered its stage.
+    pub stage_entered_at: Time,
+    /// When somebody last worked on it.
+    pub activity_at: Time,
+    /// When it was won; none unless WON.
+    pub won_at: Option<Time>,
+    /// The close-out in force; none unless CLOSED_OUT.
+    pub close_out_id: Option<CloseOutId>,
+    /// When that closed it.
+    pub closed_at: Option<Time>,
+    /// When the customer was lost with it; none if it does not count as a loss.
+    pub loss_at: Option<Time>,
+    /// It was entered with dates of the past.
+    pub historical: bool,
+    /// When the record last changed.
+    pub updated_at: Time,
+    /// Raised by one at each change.
+    pub version: i64,
+    /// How many times it has been closed out.
+    pub epoch: i64,
+    /// Number of the last message in its lane.
+    pub sent: i64,
+}
+
+impl Keyed for Opportunity {
+    type Key = (TenantId, OpportunityId);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.opportunity_id)
+    }
+}
+
+/// Real dates of an opportunity that began in the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// Created.
+    pub created_at: Time,
+    /// Entered its stage.
+    pub stage_entered_at: Time,
+    /// Last worked on.
+    pub activity_at: Time,
+}
+
+/// An opportunity to be made.
+#[derive(Clone, Debug)]
+pub struct NewOpportunity {
+    /// The caller's own number; empty: derived from the id.
+    pub number: String,
+    /// The customer.
+    pub customer_id: Option<CustomerId>,
+    /// What it is about.
+    pub title: String,
+    /// Who owns it.
+    pub owner: String,
+    /// Which team.
+    pub team: String,
+    /// Id of its stage.
+    pub stage: &'static str,
+    /// What it is worth.
+    pub amount: Money,
+    /// When it is expected to close.
+    pub expected_close_at: Option<Time>,
+    /// Where it came from.
+    pub source: String,
+    /// Dates of the past.
+    pub historical: Option<Since>,
+}
+
+/// What to change of an opportunity.
+#[derive(Clone, Debug, Default)]
+pub struct OpportunityEdit {
+    /// New number.
+    pub number: Option<String>,
+    /// The customer, where there was none.
+    pub customer_id: Option<CustomerId>,
+    /// New title.
+    pub title: Option<String>,
+    /// New owner.
+    pub owner: Option<String>,
+    /// New team.
+    pub team: Option<String>,
+    /// New amount.
+    pub amount: Option<Money>,
+    /// New expected close, or none.
+    pub expected_close_at: Option<Option<Time>>,
+    /// New source.
+    pub source: Option<String>,
+}
+
+/// What a caller says to close an opportunity out.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// Which.
+    pub id: OpportunityId,
+    /// Only this version.
+    pub etag: String,
+    /// Why; what it requires has been checked.
+    pub reason: &'static Reason,
+    /// The person's words.
+    pub detail: String,
+    /// The competitor.
+    pub competitor: Option<CompetitorId>,
+    /// When, if in the past.
+    pub closed_at: Option<Time>,
+}
+
+impl Opportunity {
+    fn mirror_state(&self) -> MirrorState {
+        match self.state {
+            State::Open => MirrorState::Live,
+            State::Won => MirrorState::Won,
+            State::ClosedOut => MirrorState::Closed,
+        }
+    }
+
+    pub(super) fn fact(&self, cause: &Cause, event: Event, now: Time, close_out: Option<&CloseOut>) -> Fact {
+        Fact {
+            event,
+            customer_id: self.customer_id,
+            customer_name: String::new(),
+            parent: None,
+            state: self.mirror_state(),
+            epoch: self.epoch,
+            owner: self.owner.clone(),
+            actor: cause.actor.clone(),
+            at: now,
+            close_out: close_out.map(|close_out| close_out.fact(None)),
+        }
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), Refusal> {
+        match (self.state, self.close_out_id) {
+            (State::Open, _) => Ok(()),
+            (State::ClosedOut, Some(close_out)) => Err(Refusal::subject_closed(self.opportunity_id, close_out)),
+            (State::Won | State::ClosedOut, _) => {
+                let message = format!("{} is {}; reopen it first", self.opportunity_id, self.state.word());
+                let refusal = Refusal::precondition("SUBJECT_CLOSED", self.opportunity_id, message);
+                Err(refusal.with("state", self.state.word()))
+            }
+        }
+    }
+
+    pub(super) fn snapshot(&self, at: Time) -> Snapshot {
+        Snapshot {
+            state: self.state.code(),
+            state_word: self.state.word().to_owned(),
+            stage: self.stage.clone(),
+            days_in_stage: at.days_since(self.stage_entered_at),
+            days_open: at.days_since(self.created_at),
+            amount: self.amount,
+            owner: self.owner.clone(),
+            team: self.team.clone(),
+            won_at: self.won_at,
+            cancelled: Vec::new(),
+        }
+    }
+}
+
+impl World {
+    pub(super) fn opportunity(&self, cause: &Cause, id: OpportunityId, etag: &str) -> Result<Opportunity, Refusal> {
+        let row = self.opportunities.get(&(cause.tenant_id, id)).ok_or_else(|| Refusal::not_found(id))?;
+        check_etag(etag, row.version, id)?;
+        Ok(row.clone())
+    }
+
+    pub(super) fn change_opportunity(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        close_out: Option<CloseOutId>,
+        change: impl FnOnce(&mut Opportunity),
+    ) -> Result<Opportunity, Refusal> {
+        let now = self.common.now;
+        let row = self.opportunities.edit(&before.key()).ok_or_else(|| Refusal::not_found(before.opportunity_id))?;
+        row.updated_at = now;
+        row.version += 1;
+        change(row);
+        let after = row.clone();
+        self.audit_opportunity(cause, Some(before), &after, close_out);
+        Ok(after)
+    }
+
+    pub(super) fn audit_opportunity(
+        &mut self,
+        cause: &Cause,
+        before: Option<&Opportunity>,
+        after: &Opportunity,
+        close_out: Option<CloseOutId>,
+    ) {
+        let change = Change {
+            from: before.map_or(0, |before| before.version),
+            to: after.version,
+            state_before: before.map_or("", |before| before.state.word()),
+            state_after: after.state.word(),
+            close_out,
+        };
+        self.common.audit(cause, after.opportunity_id, change);
+    }
+
+    /// Tells the order service what has become of the opportunity.
+    pub(super) fn report(
+        &mut self,
+        cause: &Cause,
+        after: &Opportunity,
+        event: Event,
+        close_out: Option<&CloseOut>,
+    ) -> Result<Opportunity, Refusal> {
+        let now = self.common.now;
+        let row = self.opportunities.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.opportunity_id))?;
+        row.sent += 1;
+        let after = row.clone();
+        let delivery = close_out.map(|close_out| (close_out.close_out_id, event == Event::Reopened));
+        let fact = after.fact(cause, event, now, close_out);
+        self.common.send(cause, opportunity_record(after.opportunity_id), after.sent, fact, delivery);
+        Ok(after)
+    }
+
+    pub(super) fn when(&self, opportunity: &Opportunity, given: Option<Time>) -> Result<Time, Refusal> {
+        let at = given.unwrap_or(self.common.now);
+        if given.is_none() || at >= opportunity.created_at {
+            return Ok(at);
+        }
+        let text = "must not be before the opportunity's create_time";
+        Err(Refusal::invalid(vec![Violation::new("historical.close_time", "OUT_OF_RANGE", text)]))
+    }
+}

@@ -1,0 +1,202 @@
+//! The close-out of an order and its reversal. Every guard of `close_out` and `reopen` stands here.
+
+use super::{Closing, Order, State};
+use crate::domain::{World, order_record};
+use crm_closeout::{
+    codes::{Code, Side},
+    episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
+    fact::{Event, WonPolicy},
+    ids::{CloseOutId, OrderId},
+    money::Money,
+    refusal::{Refusal, Violation},
+    task::TaskKind,
+    time::Time,
+    working_set::Cause,
+};
+
+/// Why and by whose cause an order is closed out, whoever asks for it.
+pub(in crate::domain) struct Grounds {
+    pub(in crate::domain) outcome: Outcome,
+    pub(in crate::domain) reason_code: String,
+    pub(in crate::domain) reason_version: i64,
+    pub(in crate::domain) class: Option<OutcomeClass>,
+    pub(in crate::domain) detail: String,
+    pub(in crate::domain) closed_at: Time,
+    pub(in crate::domain) historical: bool,
+    pub(in crate::domain) cause: Option<CloseOutId>,
+    pub(in crate::domain) hop: i32,
+    pub(in crate::domain) won_policy: WonPolicy,
+    pub(in crate::domain) refund_reference: String,
+}
+
+impl World {
+    /// Closes an order out as CANCELLED or PROCESSED.
+    pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
+        let before = self.order(cause, closing.id, &closing.etag)?;
+        if let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) {
+            let message = format!("{} is closed out already, by {close_out}", closing.id);
+            return Err(Refusal::precondition("ALREADY_CLOSED", closing.id, message).with("close_out", close_out));
+        }
+        let closed_at = closing.closed_at.unwrap_or(self.common.now);
+        if closing.closed_at.is_some() && closed_at < before.created_at {
+            let text = "must not be before the order's create_time";
+            return Err(Refusal::invalid(vec![Violation::new("historical.close_time", "OUT_OF_RANGE", text)]));
+        }
+        match closing.outcome {
+            Outcome::Processed => check_processed(&before)?,
+            Outcome::Cancelled | Outcome::Lost => check_cancelled(&before, &closing.refund_reference)?,
+        }
+        let grounds = Grounds {
+            outcome: closing.outcome,
+            reason_code: closing.reason.code.to_owned(),
+            reason_version: closing.reason.version,
+            class: closing.reason.class,
+            detail: closing.detail.clone(),
+            closed_at,
+            historical: closing.closed_at.is_some(),
+            cause: None,
+            hop: 0,
+            won_policy: closing.won_policy,
+            refund_reference: closing.refund_reference.clone(),
+        };
+        self.carry_out(cause, &before, grounds)
+    }
+
+    /// Closes the order out, on a caller's or another close-out's grounds.
+    pub(in crate::domain) fn carry_out(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        grounds: Grounds,
+    ) -> Result<(Order, CloseOutId), Refusal> {
+        let id = CloseOutId(self.common.new_id());
+        let record = order_record(before.order_id);
+        let mut close_out = CloseOut {
+            tenant_id: cause.tenant_id,
+            close_out_id: id,
+            subject: record,
+            customer_id: Some(before.customer_id),
+            episode: before.epoch + 1,
+            outcome: grounds.outcome,
+            reason_code: grounds.reason_code,
+            reason_version: grounds.reason_version,
+            class: grounds.class,
+            detail: grounds.detail,
+            competitor_id: None,
+            snapshot: before.snapshot(grounds.closed_at),
+            actor: cause.actor.clone(),
+            closed_at: grounds.closed_at,
+            historical: grounds.historical,
+            state: CloseOutState::Effective,
+            cause: grounds.cause,
+            hop: grounds.hop,
+            request_id: cause.request_id,
+            effects: Vec::new(),
+            delivery: Delivery::PENDING,
+            reversal: None,
+            reversal_delivery: None,
+        };
+        let state = before.ends_as(grounds.outcome);
+        let after = self.change_order(cause, before, Some(id), |order| {
+            order.state = state;
+            if grounds.outcome == Outcome::Cancelled {
+                order.lines.cancel_rest();
+            }
+            order.refund_reference.clone_from(&grounds.refund_reference);
+            order.close_out_id = Some(id);
+            order.closed_at = Some(grounds.closed_at);
+            order.epoch += 1;
+        })?;
+        let after = self.report(cause, &after, Event::Closed, Some((&close_out, Some(grounds.won_policy))))?;
+        close_out.effects = self.common.cancel_tasks(cause, Side::Order, record, id, kept_tasks(&after));
+        close_out.effects.extend(self.recount(cause, before, &after, Some(&close_out)));
+        let kind = if grounds.outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
+        let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
+        self.common.tell(cause, after.customer_id, kind, record, Some(id), text);
+        self.common.close_outs.insert(close_out);
+        Ok((after, id))
+    }
+
+    /// Takes a close-out back.
+    pub fn reopen(
+        &mut self,
+        cause: &Cause,
+        id: OrderId,
+        etag: &str,
+        note: &str,
+    ) -> Result<(Order, CloseOutId), Refusal> {
+        let before = self.order(cause, id, etag)?;
+        let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) else {
+            let message = format!("{id} is {}; only a closed-out one can be reopened", before.state.word());
+            return Err(Refusal::precondition("NOT_CLOSED", id, message).with("state", before.state.word()));
+        };
+        if !before.refund_reference.is_empty() {
+            let message = format!("{id} was refunded ({}); make a new order", before.refund_reference);
+            return Err(Refusal::precondition("REFUNDED", id, message).with("refund", &before.refund_reference));
+        }
+        if let Some(opportunity) = before.opportunity_id {
+            self.check_parent(cause.tenant_id, opportunity)?;
+        }
+        self.reverse(cause, &before, close_out, note).map(|(after, _)| (after, close_out))
+    }
+
+    /// Reverses a close-out, for a caller or because the close-out that caused it was reversed.
+    pub(in crate::domain) fn reverse(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        id: CloseOutId,
+        note: &str,
+    ) -> Result<(Order, Vec<Effect>), Refusal> {
+        let close_out = self.common.close_outs.get(&(cause.tenant_id, id)).cloned();
+        let close_out = close_out.ok_or_else(|| Refusal::not_found(id))?;
+        let state = State::from_code(close_out.snapshot.state.into()).unwrap_or(State::Draft);
+        let after = self.change_order(cause, before, Some(id), |order| {
+            order.state = state;
+            order.lines.restore(&close_out.snapshot.cancelled);
+            order.close_out_id = None;
+            order.closed_at = None;
+        })?;
+        let after = self.report(cause, &after, Event::Reopened, Some((&close_out, None)))?;
+        let record = order_record(before.order_id);
+        let mut effects = self.common.restore_tasks(cause, Side::Order, record, id);
+        effects.extend(self.recount(cause, before, &after, Some(&close_out)));
+        self.common.tell(cause, after.customer_id, "order.reopened", record, Some(id), note.to_owned());
+        self.common.reverse(cause, id, note, effects.clone());
+        Ok((after, effects))
+    }
+}
+
+fn check_processed(order: &Order) -> Result<(), Refusal> {
+    if order.state == State::Draft {
+        return Err(order.wrong_state("confirm and fulfil it first, or close it out as CANCELLED"));
+    }
+    let unfinished = order.lines.unfinished();
+    let Some(first) = unfinished.first() else { return Ok(()) };
+    let message = format!(
+        "{} line(s) of {} are not fulfilled, the first is line {first}; record the fulfilment, or close it out as CANCELLED",
+        unfinished.len(),
+        order.order_id
+    );
+    let lines: Vec<_> = unfinished.iter().map(usize::to_string).collect();
+    Err(Refusal::precondition("NOT_FULFILLED", order.order_id, message).with("lines", lines.join(",")))
+}
+
+fn check_cancelled(order: &Order, refund_reference: &str) -> Result<(), Refusal> {
+    if order.lines.any_fulfilled() && order.lines.unfinished().is_empty() {
+        let message = format!("everything of {} is fulfilled; close it out as PROCESSED", order.order_id);
+        return Err(Refusal::precondition("NOTHING_TO_CANCEL", order.order_id, message));
+    }
+    if order.paid_minor > 0 && refund_reference.is_empty() {
+        let paid = Money { minor: order.paid_minor, currency: order.currency };
+        let message = format!("{} was paid for ({paid}); name the refund in refund_reference", order.order_id);
+        return Err(Refusal::precondition("REFUND_REFERENCE_REQUIRED", order.order_id, message).with("paid", paid));
+    }
+    Ok(())
+}
+
+/// Kinds of task that a close-out leaves open: those about money, while a processed order is not paid in full.
+fn kept_tasks(order: &Order) -> &'static [TaskKind] {
+    let unpaid = order.paid_minor < order.total().minor;
+    if order.state == State::Processed && unpaid { &[TaskKind::Collect, TaskKind::Invoice] } else { &[] }
+}

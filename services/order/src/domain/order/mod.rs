@@ -1,0 +1,304 @@
+//! Orders: what they are, and how a change of one is recorded and reported. `working` is the way to fulfilled, `closing` the
+//! close-out and its reversal with every guard of them.
+
+mod closing;
+mod working;
+
+pub(super) use closing::Grounds;
+
+use super::{Lines, World, order_record};
+use crm_closeout::{
+    cascade::Change,
+    codes,
+    codes::{Code, Record, RecordKind},
+    episode::{CloseOut, Effect, Outcome, Snapshot},
+    fact::{Event, Fact, MirrorState, WonPolicy},
+    ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
+    money::{Currency, Money},
+    reason::Reason,
+    refusal::{Refusal, check_etag},
+    time::Time,
+    working_set::{Cause, Keyed},
+};
+
+codes! {
+    /// Where an order stands.
+    pub enum State {
+        /// Being put together.
+        Draft = 1 "DRAFT",
+        /// Agreed.
+        Confirmed = 2 "CONFIRMED",
+        /// Something was fulfilled.
+        InFulfilment = 3 "IN_FULFILMENT",
+        /// Closed out: done.
+        Processed = 5 "PROCESSED",
+        /// Closed out: cancelled as a whole.
+        Cancelled = 6 "CANCELLED",
+    }
+}
+
+impl State {
+    pub(super) const fn is_closed(self) -> bool {
+        matches!(self, Self::Processed | Self::Cancelled)
+    }
+}
+
+/// What a customer buys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub order_id: OrderId,
+    /// The caller's own number.
+    pub number: String,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The opportunity it comes from.
+    pub opportunity_id: Option<OpportunityId>,
+    /// Who owns it.
+    pub owner: String,
+    /// Which team.
+    pub team: String,
+    /// Where it stands.
+    pub state: State,
+    /// Currency of its lines and payments.
+    pub currency: Currency,
+    /// Its lines.
+    pub lines: Lines,
+    /// What was paid, in minor units.
+    pub paid_minor: i64,
+    /// Reference of the refund; empty: none.
+    pub refund_reference: String,
+    /// The close-out in force; none unless PROCESSED or CANCELLED.
+    pub close_out_id: Option<CloseOutId>,
+    /// When that closed it.
+    pub closed_at: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// It was entered with dates of the past.
+    pub historical: bool,
+    /// When the record last changed.
+    pub updated_at: Time,
+    /// Raised by one at each change.
+    pub version: i64,
+    /// How many times it has been closed out.
+    pub epoch: i64,
+    /// Number of the last message in its lane.
+    pub sent: i64,
+}
+
+impl Keyed for Order {
+    type Key = (TenantId, OrderId);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.order_id)
+    }
+}
+
+/// An order to be made.
+#[derive(Clone, Debug)]
+pub struct NewOrder {
+    /// The caller's own number; empty: derived from the id.
+    pub number: String,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The opportunity it comes from.
+    pub opportunity_id: Option<OpportunityId>,
+    /// Who owns it.
+    pub owner: String,
+    /// Which team.
+    pub team: String,
+    /// Currency of its lines.
+    pub currency: Currency,
+    /// Its lines.
+    pub lines: Lines,
+    /// When it was created, if in the past.
+    pub created_at: Option<Time>,
+}
+
+/// What to change of an order.
+#[derive(Clone, Debug, Default)]
+pub struct OrderEdit {
+    /// New number.
+    pub number: Option<String>,
+    /// New owner.
+    pub owner: Option<String>,
+    /// New team.
+    pub team: Option<String>,
+    /// New lines with their currency; while DRAFT.
+    pub lines: Option<(Currency, Lines)>,
+}
+
+/// What a caller says to close an order out.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// Which.
+    pub id: OrderId,
+    /// Only this version.
+    pub etag: String,
+    /// CANCELLED or PROCESSED.
+    pub outcome: Outcome,
+    /// Why; what it requires has been checked.
+    pub reason: &'static Reason,
+    /// The person's words.
+    pub detail: String,
+    /// Reference of the refund; empty: none.
+    pub refund_reference: String,
+    /// What becomes of the won opportunity.
+    pub won_policy: WonPolicy,
+    /// When, if in the past.
+    pub closed_at: Option<Time>,
+}
+
+impl Order {
+    /// What was ordered and not cancelled.
+    pub fn total(&self) -> Money {
+        self.lines.total(self.currency)
+    }
+
+    fn mirror_state(&self) -> MirrorState {
+        match self.state {
+            State::Draft => MirrorState::Draft,
+            State::Confirmed | State::InFulfilment => MirrorState::Live,
+            State::Processed => MirrorState::Processed,
+            State::Cancelled => MirrorState::Closed,
+        }
+    }
+
+    pub(super) fn fact(&self, cause: &Cause, event: Event, now: Time) -> Fact {
+        Fact {
+            event,
+            customer_id: Some(self.customer_id),
+            customer_name: String::new(),
+            parent: self.opportunity_id.map(|id| id.0),
+            state: self.mirror_state(),
+            epoch: self.epoch,
+            owner: self.owner.clone(),
+            actor: cause.actor.clone(),
+            at: now,
+            close_out: None,
+        }
+    }
+
+    pub(super) fn check_not_closed(&self) -> Result<(), Refusal> {
+        match self.close_out_id {
+            Some(close_out) if self.state.is_closed() => Err(Refusal::subject_closed(self.order_id, close_out)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn wrong_state(&self, can: &str) -> Refusal {
+        let message = format!("{} is {}; {can}", self.order_id, self.state.word());
+        Refusal::precondition("WRONG_STATE", self.order_id, message).with("state", self.state.word())
+    }
+
+    pub(super) fn snapshot(&self, at: Time) -> Snapshot {
+        Snapshot {
+            state: self.state.code(),
+            state_word: self.state.word().to_owned(),
+            stage: String::new(),
+            days_in_stage: 0,
+            days_open: at.days_since(self.created_at),
+            amount: self.total(),
+            owner: self.owner.clone(),
+            team: self.team.clone(),
+            won_at: None,
+            cancelled: self.lines.cancelled_counts(),
+        }
+    }
+
+    /// The state in which this close-out ends the order.
+    pub(super) fn ends_as(&self, outcome: Outcome) -> State {
+        if outcome == Outcome::Cancelled && !self.lines.any_fulfilled() { State::Cancelled } else { State::Processed }
+    }
+}
+
+impl World {
+    /// Brings the customer's record up to an order that has changed, and answers what changed in it.
+    pub(super) fn recount(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        after: &Order,
+        close_out: Option<&CloseOut>,
+    ) -> Vec<Effect> {
+        let closed_at = after.closed_at;
+        self.touch(cause, after.customer_id, close_out.map(|close_out| close_out.close_out_id), |customer| {
+            customer.remove(before);
+            customer.add(after);
+            customer.last_close_out_at = customer.last_close_out_at.max(closed_at);
+        })
+    }
+
+    pub(super) fn order(&self, cause: &Cause, id: OrderId, etag: &str) -> Result<Order, Refusal> {
+        let row = self.orders.get(&(cause.tenant_id, id)).ok_or_else(|| Refusal::not_found(id))?;
+        check_etag(etag, row.version, id)?;
+        Ok(row.clone())
+    }
+
+    pub(super) fn change_order(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        close_out: Option<CloseOutId>,
+        change: impl FnOnce(&mut Order),
+    ) -> Result<Order, Refusal> {
+        let now = self.common.now;
+        let row = self.orders.edit(&before.key()).ok_or_else(|| Refusal::not_found(before.order_id))?;
+        row.updated_at = now;
+        row.version += 1;
+        change(row);
+        let after = row.clone();
+        self.audit_order(cause, Some(before), &after, close_out);
+        Ok(after)
+    }
+
+    pub(super) fn audit_order(
+        &mut self,
+        cause: &Cause,
+        before: Option<&Order>,
+        after: &Order,
+        close_out: Option<CloseOutId>,
+    ) {
+        let change = Change {
+            from: before.map_or(0, |before| before.version),
+            to: after.version,
+            state_before: before.map_or("", |before| before.state.word()),
+            state_after: after.state.word(),
+            close_out,
+        };
+        self.common.audit(cause, after.order_id, change);
+    }
+
+    /// Tells the opportunity service what has become of the order.
+    pub(super) fn report(
+        &mut self,
+        cause: &Cause,
+        after: &Order,
+        event: Event,
+        close_out: Option<(&CloseOut, Option<WonPolicy>)>,
+    ) -> Result<Order, Refusal> {
+        let now = self.common.now;
+        let row = self.orders.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.order_id))?;
+        row.sent += 1;
+        let after = row.clone();
+        let delivery = close_out.map(|(close_out, _)| (close_out.close_out_id, event == Event::Reopened));
+        let mut fact = after.fact(cause, event, now);
+        fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(won_policy));
+        self.common.send(cause, order_record(after.order_id), after.sent, fact, delivery);
+        Ok(after)
+    }
+
+    /// Refuses while the opportunity is unknown or closed out.
+    pub(super) fn check_parent(&self, tenant: TenantId, opportunity: OpportunityId) -> Result<(), Refusal> {
+        let lane = self.common.mirror(tenant, parent_record(opportunity))?;
+        let Some(close_out) = lane.close_out_id.filter(|_| lane.is_closed()) else { return Ok(()) };
+        let message = format!("{opportunity} is closed out by {close_out}; reopen it first");
+        Err(Refusal::precondition("PARENT_CLOSED", opportunity, message).with("close_out", close_out))
+    }
+}
+
+const fn parent_record(opportunity: OpportunityId) -> Record {
+    Record::new(RecordKind::Opportunity, opportunity.0)
+}

@@ -1,0 +1,89 @@
+//! What the batches of both services lock and load alike: lanes, and the tasks of the records that are closed or reopened.
+
+use crate::{
+    batch::Item,
+    cell::{Column, Kind},
+    cells,
+    db::{Error, Tx},
+    sql::{Args, Sql, columns},
+    table::{self, Table},
+};
+use crm_closeout::{codes::Record, ids::TenantId, records::Lane, task::Task, working_set::Rows};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+/// The lanes of the batch's messages.
+pub fn message_lanes<C>(items: &[Item<C>]) -> BTreeSet<(TenantId, Record)> {
+    let lane = |item: &Item<C>| match item {
+        Item::Call(_) => None,
+        Item::Message(message) => Some((message.tenant_id, message.record)),
+    };
+    items.iter().filter_map(lane).collect()
+}
+
+/// Puts in the lanes that are missing among `own`, then locks these and `others` in the order of their keys.
+pub async fn lock_lanes(
+    tx: &mut Tx,
+    own: BTreeSet<(TenantId, Record)>,
+    others: BTreeSet<(TenantId, Record)>,
+) -> Result<Rows<Lane>, Error> {
+    let missing: Vec<_> = own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect();
+    table::insert_missing(tx, &missing).await?;
+    let keys: Vec<_> = own.union(&others).copied().collect();
+    table::lock::<Lane>(tx, &keys).await
+}
+
+/// Most tasks that a batch of several items loads: those of 50 draft orders and their opportunity, the most that one item
+/// can name, and some more.
+pub const MAX_TASKS: usize = 10_240;
+
+/// Reads the tasks of these records, all that are open or that `closed_by` names. Too many for one transaction are refused
+/// where the batch has several `items` and can be halved.
+pub async fn tasks_of_roots(
+    tx: &mut Tx,
+    roots: &BTreeSet<(TenantId, Record)>,
+    items: usize,
+) -> Result<Vec<Task>, Error> {
+    static TASKS: LazyLock<Sql> = LazyLock::new(|| {
+        let text = format!(
+            "SELECT {} FROM {{rows}} CROSS JOIN task AS t WHERE t.tenant_id = r.tenant_id AND t.root_kind = r.root_kind \
+             AND t.root_id = r.root_id AND (t.state IN (1, 2) OR t.closed_by IS NOT NULL) LIMIT {{1}}",
+            Task::statements().list
+        );
+        Sql::new(&text, &root_columns())
+    });
+    if roots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = Args::rows(&root_columns(), roots.iter().map(|(tenant, root)| cells![*tenant, *root]).collect());
+    let limit = if items > 1 { MAX_TASKS as i64 + 1 } else { i64::MAX };
+    let tasks = tx.table_rows(&TASKS, args.with(&limit)).await?;
+    if items > 1 && tasks.len() > MAX_TASKS { Err(Error::Oversize) } else { Ok(tasks) }
+}
+
+/// Counts the open tasks of these records.
+pub async fn open_tasks(
+    tx: &mut Tx,
+    roots: &BTreeSet<(TenantId, Record)>,
+) -> Result<BTreeMap<(TenantId, Record), i64>, Error> {
+    static COUNT: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT r.tenant_id, r.root_kind, r.root_id, count(t.task_id) FROM {rows} LEFT JOIN task AS t \
+             ON t.tenant_id = r.tenant_id AND t.root_kind = r.root_kind AND t.root_id = r.root_id AND t.state IN (1, 2) \
+             GROUP BY r.tenant_id, r.root_kind, r.root_id",
+            &root_columns(),
+        )
+    });
+    if roots.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let args = Args::rows(&root_columns(), roots.iter().map(|(tenant, root)| cells![*tenant, *root]).collect());
+    let rows = tx.rows(&COUNT, args).await?;
+    rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(3)?))).collect()
+}
+
+fn root_columns() -> Vec<Column> {
+    columns([("tenant_id", Kind::Uuid), ("root_kind", Kind::Small), ("root_id", Kind::Uuid)])
+}
