@@ -96,8 +96,9 @@ Examples:
     Up(UpArgs),
     /// Imports customers, opportunities, orders and tasks from four CSV files. Twice the same import makes nothing twice.
     #[command(after_help = "\
-The folder holds accounts.csv, products.csv, sales_teams.csv and sales_pipeline.csv. A missing file or column stops the
-import before anything is written; a broken row is refused with its line and reason (exit code 3), the rest is taken.
+The folder holds accounts.csv, products.csv, sales_teams.csv and sales_pipeline.csv. A file or column that is missing, or
+a file that is not UTF-8, stops the import before anything is written (exit code 1); a broken row is refused with its
+line and reason and the rest is taken (exit code 3).
 
 Examples:
   closeout import --data ./crm-sales-opportunities

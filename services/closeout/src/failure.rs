@@ -99,6 +99,7 @@ impl Told {
             .collect();
         json!({ "error": {
             "code": self.code, "reason": self.reason, "message": self.message, "violations": violations,
+            "next": self.next,
         }})
     }
 

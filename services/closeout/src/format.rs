@@ -17,10 +17,15 @@ pub(crate) fn to_minor(money: &Money) -> i64 {
 
 /// `4,821.00 USD`.
 pub(crate) fn money(money: &Money) -> String {
+    format!("{} {}", amount(money), money.currency_code)
+}
+
+/// `4,821.00`.
+pub(crate) fn amount(money: &Money) -> String {
     let minor = to_minor(money);
     let sign = if minor < 0 { "-" } else { "" };
     let (units, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    format!("{sign}{}.{cents:02} {}", count(units), money.currency_code)
+    format!("{sign}{}.{cents:02}", count(units))
 }
 
 /// `4821.00`.

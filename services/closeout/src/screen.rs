@@ -12,6 +12,9 @@ use std::io::{self, IsTerminal, Write};
 /// How wide a table may be where no terminal says it.
 const WIDTH: u16 = 120;
 
+/// How long a line of a text may be.
+const LINE: usize = 100;
+
 /// The two streams of the process and how to write on them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
@@ -69,9 +72,14 @@ impl Screen {
         self.line(&format!("\n{}", self.paint(Paint::Strong, text)))
     }
 
-    /// A line about what the next table shows.
+    /// Sentences for people, broken between words.
+    pub(crate) fn text(&self, text: &str) -> anyhow::Result<()> {
+        wrap(text).iter().try_for_each(|line| self.line(line))
+    }
+
+    /// A remark, such as what the next table shows.
     pub(crate) fn note(&self, text: &str) -> anyhow::Result<()> {
-        self.line(&self.paint(Paint::Dim, text))
+        wrap(text).iter().try_for_each(|line| self.line(&self.paint(Paint::Dim, line)))
     }
 
     /// A line on standard error, whoever reads.
@@ -155,6 +163,22 @@ impl Screen {
     }
 }
 
+/// Breaks a text between words, so that it fits any terminal in which the tables do.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + word.chars().count() < LINE => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn escape(paint: Paint, text: &str) -> String {
     let code = match paint {
         Paint::Strong => "1",
@@ -185,6 +209,14 @@ mod tests {
         table.set_width(100).add_row([name.to_owned(), "word ".repeat(40)]);
         assert!(table.to_string().contains(name));
         assert!(table.lines().all(|line| line.chars().count() <= 100));
+    }
+
+    #[test]
+    fn a_long_text_is_broken_between_words() {
+        let text = "close-out ".repeat(30);
+        let lines = wrap(&text);
+        assert_eq!(lines.join(" "), text);
+        assert!(lines.len() == 3 && lines.iter().all(|line| line.chars().count() <= LINE));
     }
 
     #[test]

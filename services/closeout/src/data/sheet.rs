@@ -42,11 +42,15 @@ impl Sheet {
         if !reader.read_byte_record(&mut record).with_context(|| format!("{file}: cannot be read"))? {
             bail!("{file}: is empty; a header line with the columns {} is missing", wanted.join(", "));
         }
+        if record.as_slice().contains(&0) {
+            bail!("{file}: is UTF-16 or no text at all; save it as UTF-8");
+        }
         let columns = Columns::of(file, &record, wanted)?;
         let report = FileReport { file, not_taken: columns.not_taken(), ..FileReport::default() };
         let mut sheet = Self { rows: Vec::new(), refused: Vec::new(), report };
         while reader.read_byte_record(&mut record).with_context(|| format!("{file}: cannot be read"))? {
             let line = record.position().map_or(0, csv::Position::line);
+            columns.check_text(file, line, &record)?;
             sheet.take(line, &record, &columns);
         }
         Ok(sheet)
@@ -91,6 +95,17 @@ impl Columns {
         Ok(Self { wanted: found, all })
     }
 
+    /// An encoding is one of the whole file: where one cell is not UTF-8, the others cannot be trusted either.
+    fn check_text(&self, file: &str, line: u64, record: &ByteRecord) -> anyhow::Result<()> {
+        match record.iter().position(|cell| std::str::from_utf8(cell).is_err()) {
+            None => Ok(()),
+            Some(place) => {
+                let column = self.all.get(place).map_or("?", String::as_str);
+                bail!("{file}: line {line}, column `{column}` is not UTF-8 text; save the file as UTF-8")
+            }
+        }
+    }
+
     fn not_taken(&self) -> Vec<String> {
         self.all.iter().filter(|name| !self.wanted.iter().any(|(wanted, _)| wanted == name)).cloned().collect()
     }
@@ -108,8 +123,8 @@ impl Columns {
         let mut cells = Vec::with_capacity(self.wanted.len());
         for &(column, place) in &self.wanted {
             let bytes = record.get(place).unwrap_or_default();
-            let text = std::str::from_utf8(bytes).map_err(|_| Problem::new(column, "is not UTF-8 text"))?;
-            if text.trim() != text {
+            let text = String::from_utf8_lossy(bytes); // checked before: nothing is lost
+            if text.trim() != &*text {
                 report.mend(column, "blanks around the value", "none");
             }
             cells.push(text.trim().to_owned());
@@ -160,9 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused_with_their_column() {
-        let sheet = read(b"product,sales_price\nGT\xff,550\n").unwrap();
-        assert_eq!(sheet.refused[0].column, Some("product"));
+    fn a_file_in_another_encoding_is_an_error() {
+        let error = read(b"product,sales_price\nMG,1\nGT\xe9,550\n").unwrap_err().to_string();
+        assert_eq!(error, "products.csv: line 3, column `product` is not UTF-8 text; save the file as UTF-8");
+        let utf_16: Vec<u8> = "\u{feff}product,sales_price\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(read(&utf_16).unwrap_err().to_string().starts_with("products.csv: is UTF-16"));
     }
 
     #[test]

@@ -101,8 +101,8 @@ async fn tell(api: &Api, data: &DataSet, end: &End, in_flight: usize, screen: &S
 
     let closed = Box::pin(opportunity::run(&story)).await?;
     let ordered = Box::pin(order::run(&story, &closed)).await?;
-    let sweep = Box::pin(sweep::run(&story)).await?;
     let reopened = Box::pin(reopening::run(&story, &closed)).await?;
+    let sweep = Box::pin(sweep::run(&story)).await?;
     let report = Box::pin(end.check(screen)).await?;
 
     if screen.json() {

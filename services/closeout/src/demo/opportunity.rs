@@ -27,7 +27,7 @@ pub(super) async fn run(story: &Story<'_>) -> anyhow::Result<Outcome> {
     screen.line(&view::opportunity_line(&opportunity))?;
     let order = draft_order(story, row, &name, &opportunity.customer).await?;
     let competitor = competitor(api, COMPETITOR).await?;
-    screen.line(&format!("It has a draft order and four open tasks. Closed out as {REASON}: {DETAIL}"))?;
+    screen.text(&format!("It has a draft order and four open tasks. Closed out as {REASON}: {DETAIL}"))?;
 
     let scene = Scene { customer: opportunity.customer, records: vec![name.clone(), order] };
     let request = CloseOutOpportunityRequest {

@@ -26,7 +26,7 @@ pub(super) async fn run(story: &Story<'_>, other: &Outcome) -> anyhow::Result<Ou
     order_task(story, &name, TaskKind::Deliver, format!("Deliver {}", row.product), &row.owner).await?;
     order_task(story, &name, TaskKind::Collect, "Collect the payment".to_owned(), &row.owner).await?;
     selling_task(story, &name, row).await?;
-    screen.line(&format!("It has two order tasks and a selling task. Cancelled as {REASON}: {DETAIL}"))?;
+    screen.text(&format!("It has two order tasks and a selling task. Cancelled as {REASON}: {DETAIL}"))?;
 
     let scene = Scene { customer: order.customer, records: vec![order.opportunity, name.clone()] };
     let request = CloseOutOrderRequest {

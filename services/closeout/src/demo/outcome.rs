@@ -97,6 +97,9 @@ impl Outcome {
     /// For people.
     pub(super) fn show(&self, screen: &Screen) -> anyhow::Result<()> {
         let effects = self.cascade.effects();
+        if let Some(close_out) = self.cascade.first() {
+            screen.line(&format!("{}: {}", close_out.name, view::outcome(close_out)))?;
+        }
         screen.note("Tasks on both sides")?;
         view::show_task_changes(&self.before.tasks, &self.after.tasks, screen)?;
         screen.note("The customer on both sides")?;

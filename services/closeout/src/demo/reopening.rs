@@ -1,4 +1,4 @@
-//! The demo's last part: the first close-out is taken back, and everything it did on both sides with it.
+//! The demo's third part: the first close-out is taken back, and everything it did on both sides with it.
 
 use super::Story;
 use super::outcome::{Outcome, milliseconds};
@@ -17,7 +17,7 @@ const NOTE: &str = "The other offer fell through; the customer is back.";
 /// Reopens what `closed` closed out and shows it. Anything that is not as it was before is an error.
 pub(super) async fn run(story: &Story<'_>, closed: &Outcome) -> anyhow::Result<Value> {
     let (api, screen) = (story.api, story.screen);
-    screen.heading("5  The opportunity is reopened")?;
+    screen.heading("4  The opportunity is reopened")?;
     let request = ReopenOpportunityRequest {
         name: closed.subject.clone(),
         note: NOTE.to_owned(),
@@ -40,6 +40,8 @@ pub(super) async fn run(story: &Story<'_>, closed: &Outcome) -> anyhow::Result<V
     let took = format!("Everything was taken back on both sides within {:.1} ms.", milliseconds(elapsed));
     screen.line(&screen.paint(Paint::Good, &took))?;
 
+    let (before, now) = (closed.before.customer.brief(), after.customer.brief());
+    ensure!(before["opportunity"] == now["opportunity"], "the customer is not as it was before the close-out");
     ensure!(opportunity.state() == State::Open, "{} is not OPEN after reopening", closed.subject);
     for (_, task) in &after.tasks.all {
         let same = closed.before.tasks.all.iter().any(|(_, old)| old.name == task.name && old.state == task.state);

@@ -24,10 +24,10 @@ pub(super) struct Sweep {
 /// Closes out all that is stale, and shows how fast.
 pub(super) async fn run(story: &Story<'_>) -> anyhow::Result<Sweep> {
     let screen = story.screen;
-    screen.heading("4  The stale ones are swept")?;
+    screen.heading("5  The stale ones are swept")?;
     let stale = list(story).await?;
     let newest = story.data.newest;
-    screen.line(&format!(
+    screen.text(&format!(
         "{} still engaging after more than {STALE_DAYS} days on {newest}. Closed out as {REASON}, {} in flight.",
         counted(stale.len() as u64, "opportunity is", "opportunities are"),
         counted(story.in_flight as u64, "call", "calls"),

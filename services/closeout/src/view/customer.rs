@@ -2,7 +2,7 @@
 
 use super::{change_cells, side_name};
 use crate::api::Api;
-use crate::format::{count, decimal, label, money_or_none, or_dash, time};
+use crate::format::{amount, count, decimal, label, or_dash, time};
 use crate::json;
 use crate::screen::{Paint, Screen};
 use anyhow::Context;
@@ -133,12 +133,12 @@ fn trade_fields(record: &trade::Customer) -> Vec<(Side, String, String)> {
     fields
 }
 
-/// One field for each amount; the currency is part of the name where it tells two apart.
+/// One field for each amount, the currency as part of its name: that is what tells two apart.
 fn amount_fields<const N: usize>(side: Side, parts: [(&str, &Option<Money>); N]) -> Vec<(Side, String, String)> {
     parts
         .into_iter()
         .filter_map(|(name, money)| money.as_ref().map(|money| (name, money)))
-        .map(|(name, money)| (side, format!("{name} {}", money.currency_code), money_or_none(Some(money))))
+        .map(|(name, money)| (side, format!("{name} {}", money.currency_code), amount(money)))
         .collect()
 }
 
@@ -166,14 +166,17 @@ pub(crate) fn show_change(before: &Customer, after: &Customer, screen: &Screen) 
     let mut unchanged = Vec::new();
     for (side, field, old, new) in compare(&before.fields(), &after.fields()) {
         if old == new && field != LIFECYCLE {
-            unchanged.push(format!("{field} {new}"));
+            let is_none = matches!(new.split(' ').next(), None | Some("-" | "0" | "0.00"));
+            if !is_none {
+                unchanged.push(format!("{field} {new} ({})", side_name(side)));
+            }
             continue;
         }
         let [old, new] = change_cells(old, new, screen);
         table.add_row([screen.cell(Paint::Dim, side_name(side)), field.into(), old, new]);
     }
     screen.table(&table)?;
-    screen.note(&format!("As before: {}.", unchanged.join(", ")))
+    if unchanged.is_empty() { Ok(()) } else { screen.note(&format!("As before: {}.", unchanged.join(", "))) }
 }
 
 type Change = (Side, String, String, String);
@@ -219,7 +222,7 @@ mod tests {
             [
                 "open opportunities: 1 -> 0",
                 "lost: 0 -> 1",
-                "lost amount USD: - -> 4,821.00 USD",
+                "lost amount USD: - -> 4,821.00",
                 "draft orders: 1 -> 0",
                 "cancelled: 0 -> 1"
             ]
