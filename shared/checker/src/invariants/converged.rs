@@ -62,8 +62,27 @@ fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut F
         ..Lane::unknown(key.0, key.1)
     };
     found.expect(*lane == expected, || {
-        format!("{}: its mirror of {} is {lane:?}; the record says {expected:?}", other.name, named(key))
+        let differ: Vec<_> = fields(lane).into_iter().zip(fields(&expected)).filter(|(is, said)| is != said).collect();
+        let differ: Vec<_> = differ.iter().map(|(is, said)| format!("{} is {}, not {}", is.0, is.1, said.1)).collect();
+        format!("{}: its mirror of {} differs: {}", other.name, named(key), differ.join("; "))
     });
+}
+
+fn fields(lane: &Lane) -> [(&'static str, String); 11] {
+    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    [
+        ("customer", text(&lane.customer_id)),
+        ("parent", text(&lane.parent_id)),
+        ("state", text(&lane.state)),
+        ("epoch", text(&lane.epoch)),
+        ("owner", text(&lane.owner)),
+        ("close-out", text(&lane.close_out_id)),
+        ("closed_at", text(&lane.closed_at)),
+        ("outcome", text(&lane.outcome)),
+        ("class", text(&lane.class)),
+        ("loss_at", text(&lane.loss_at)),
+        ("success_at", text(&lane.success_at)),
+    ]
 }
 
 fn settled(close_out: &Episode, found: &mut Found, name: impl Fn() -> String) {

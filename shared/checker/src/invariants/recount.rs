@@ -80,10 +80,11 @@ fn compare(side: &Side, id: CustomerId, customer: &Customer, counted: &Counted, 
         let again = if index == last { counted.mirrored } else { counted.subjects[index] };
         found.expect(*value == again, || format!("{}: {name} of {id} is {value}, counted {again}", side.name));
     }
-    let kept = customer.amounts.iter().map(|(currency, sums)| (currency, sums.clone()));
+    let kept = customer.amounts.iter().map(|(currency, sums)| (currency.to_string(), sums.clone()));
     let again = counted.amounts.iter().filter(|(_, sums)| sums.iter().any(|sum| *sum != 0));
     // One sum for each counter of subjects: three on the opportunity side, four on the order side.
-    let again = again.map(|(currency, sums)| (currency, sums.iter().copied().take(last).collect::<Vec<_>>()));
+    let again =
+        again.map(|(currency, sums)| (currency.to_string(), sums.iter().copied().take(last).collect::<Vec<_>>()));
     let (kept, again): (Vec<_>, Vec<_>) = (kept.collect(), again.collect());
     found.expect(kept == again, || format!("{}: the amounts of {id} are {kept:?}, counted {again:?}", side.name));
     if let Some(relationship) = &customer.relationship {
