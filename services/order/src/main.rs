@@ -3,13 +3,23 @@
 use clap::Parser;
 use crm_order::{Action, App, Config};
 use crm_runtime::telemetry;
+use std::{error::Error, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
-    telemetry::init(config.log_format, "info")?;
+async fn main() -> ExitCode {
+    match run(Config::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("order-service: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    telemetry::init(config.log_format, "info,sqlx=warn")?;
     if let Some(Action::Migrate) = config.action {
         return Ok(App::migrate(&config.database_url).await?);
     }

@@ -60,7 +60,7 @@ pub fn database(error: &Error) -> Status {
             let text = "a value that must be unique is taken; give it another one";
             answer::refusal(Code::AlreadyExists, "VALUE_TAKEN", text, &[("constraint", constraint.clone())])
         }
-        Error::Data { .. } | Error::Corrupt(_) | Error::Oversize => {
+        Error::Data { .. } | Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => {
             tracing::error!(%error, "a call failed for a fault of this program or of stored data");
             answer::refusal(Code::Internal, "INTERNAL", "an internal error; its details are in the log", &[])
         }

@@ -135,11 +135,13 @@ impl Host {
         let inbox = PeerServiceServer::new(Inbox::new(writer.clone()))
             .max_decoding_message_size(Limits::PEER.decode)
             .max_encoding_message_size(Limits::PEER.encode);
-        let front = Front { writer, db: self.db.clone(), peer };
+        let db = self.db.clone();
+        let front = Front { writer, db: db.clone(), peer };
         let served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)).await;
         stop_relay.cancel();
         relay.await?;
         desk.await?;
+        db.close().await;
         served
     }
 

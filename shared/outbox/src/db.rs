@@ -10,7 +10,7 @@ use crate::{
     table::Table,
 };
 use sqlx::{
-    Postgres, Sqlite, Transaction,
+    Connection, PgConnection, Postgres, Sqlite, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
@@ -44,6 +44,9 @@ pub enum Error {
     /// A row that this program cannot have written, or a statement that the schema does not know.
     #[error("the stored data is corrupt: {0}")]
     Corrupt(String),
+    /// The address or the schema of the database is not what this program needs.
+    #[error("{0}")]
+    Setup(String),
     /// The batch would load more rows than one transaction should hold; nothing was done, its halves can be run.
     #[error("the batch names too many rows")]
     Oversize,
@@ -117,7 +120,8 @@ impl Db {
     pub async fn open(url: &str) -> Result<Self, Error> {
         let pools = match url.strip_prefix("sqlite://") {
             Some(file) => open_sqlite(file).await?,
-            None => open_postgres(url).await?,
+            None if url.starts_with("postgres://") || url.starts_with("postgresql://") => open_postgres(url).await?,
+            None => return Err(Error::Setup("the address must begin with sqlite:// or postgres://".into())),
         };
         Ok(Self { pools, statements: Arc::default() })
     }
@@ -133,10 +137,17 @@ impl Db {
             Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") };
         for mut migrations in [shared, own] {
             let result = match &self.pools {
-                Pools::Postgres { writer, .. } => migrations.postgres.set_ignore_missing(true).run(writer).await,
+                Pools::Postgres { writer, .. } => {
+                    // An index on a large table takes longer than any statement of a batch may.
+                    let mut connection = writer.acquire().await?.detach();
+                    sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = '60s'")
+                        .execute(&mut connection)
+                        .await?;
+                    migrations.postgres.set_ignore_missing(true).run(&mut connection).await
+                }
                 Pools::Sqlite { writer, .. } => migrations.sqlite.set_ignore_missing(true).run(writer).await,
             };
-            result.map_err(|error| Error::Corrupt(error.to_string()))?;
+            result.map_err(|error| Error::Setup(format!("the schema can not be brought up to date: {error}")))?;
         }
         Ok(())
     }
@@ -146,7 +157,7 @@ impl Db {
         let there = Sql::plain("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
         let applied = Sql::plain("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
         let missing =
-            || Error::Corrupt("its schema is not up to date; run this program's subcommand `migrate` first".into());
+            || Error::Setup("its schema is not up to date; run the service's subcommand `migrate` first".into());
         if !self.read(&there, Args::none()).await?.first().is_some_and(|row| matches!(row.get::<bool>(0), Ok(true))) {
             return Err(missing());
         }
@@ -219,6 +230,8 @@ async fn open_postgres(url: &str) -> Result<Pools, Error> {
         ("enable_mergejoin", "off"),
         ("enable_seqscan", "off"),
     ]);
+    // A pool only says that it waited in vain; one connection says why.
+    PgConnection::connect_with(&for_writer).await?.close().await?;
     let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(CONNECT);
     let writer = pool(2).min_connections(1).connect_with(for_writer).await?;
     let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(options.application_name("closeout-reads"));

@@ -288,7 +288,7 @@ impl<D: Domain> Desk<D> {
                 Error::Unavailable(_) => unknown,
                 // The same request was committed elsewhere in the meantime: its key is found now.
                 Error::Data { constraint, .. } => constraint == "idempotency_key",
-                Error::Corrupt(_) | Error::Oversize => false,
+                Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
             };
             if !again || reruns == RERUNS {
                 return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
@@ -333,7 +333,9 @@ impl<D: Domain> Desk<D> {
 fn fail(error: Error, replies: Vec<Reply>) {
     let error = Arc::new(error);
     match &*error {
-        Error::Corrupt(_) => tracing::error!(%error, "a batch failed for a fault of this program or of stored data"),
+        Error::Corrupt(_) | Error::Setup(_) => {
+            tracing::error!(%error, "a batch failed for a fault of this program or of stored data")
+        }
         Error::Unavailable(_)
         | Error::Contention(_)
         | Error::Data { .. }
