@@ -5,7 +5,7 @@
 use crate::args::ColorWhen;
 use crate::json;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, modifiers, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
@@ -156,11 +156,16 @@ impl Screen {
         let target =
             if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_owned());
-        match ProgressStyle::with_template("{msg:<14} {bar:36} {human_pos}/{human_len}  {per_sec}  {eta}") {
-            Ok(style) => bar.with_style(style),
+        match ProgressStyle::with_template("{msg:<14} {bar:36} {human_pos}/{human_len}  {rate}  {eta} left") {
+            Ok(style) => bar.with_style(style.with_key("rate", rate)),
             Err(_) => bar, // the default style shows the same, less neatly
         }
     }
+}
+
+/// `148/s`. Where it cannot be written there is nobody to read it.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let _ = write!(out, "{:.0}/s", state.per_sec());
 }
 
 /// Breaks a text between words, so that it fits any terminal in which the tables do.

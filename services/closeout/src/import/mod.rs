@@ -12,7 +12,7 @@ use crate::request_id;
 use crate::screen::Screen;
 use anyhow::Context;
 use crm_proto::common::Wait;
-use crm_proto::opportunity::{CreateCustomerRequest, Customer};
+use crm_proto::opportunity::{CreateCustomerRequest, Customer, ListCustomersRequest};
 use futures::stream::{self, StreamExt};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -199,7 +199,28 @@ async fn import_customer(api: &Api, source: &str, row: &CustomerRow) -> Result<S
         max_wait: Some(MAX_WAIT),
         ..CreateCustomerRequest::default()
     };
-    let doing = "making the customer";
-    let reply = api.create_customer(request).await.map_err(|status| Stop::from_status(doing, status))?;
-    reply.customer.map(|customer| customer.name).context("a reply without a customer").map_err(Stop::Failed)
+    let customer = match api.create_customer(request).await {
+        Ok(reply) => reply.customer.map(|customer| customer.name),
+        // An earlier import made it, with what the data said then: it stays as it is.
+        Err(status) if was_made_before(&status) => find_customer(api, &row.name).await.map_err(Stop::Failed)?,
+        Err(status) => return Err(Stop::from_status("making the customer", status)),
+    };
+    customer.context("a reply without a customer").map_err(Stop::Failed)
+}
+
+/// True if the call was made before, with other content.
+fn was_made_before(status: &Status) -> bool {
+    failure::reason(status).as_deref() == Some("IDEMPOTENCY_KEY_REUSED")
+}
+
+async fn find_customer(api: &Api, called: &str) -> anyhow::Result<Option<String>> {
+    let mut request = ListCustomersRequest { page_size: 1_000, ..ListCustomersRequest::default() };
+    loop {
+        let reply = api.list_relationships(request.clone()).await?;
+        let found = reply.customers.into_iter().find(|customer| customer.display_name == called);
+        if found.is_some() || reply.next_page_token.is_empty() {
+            return Ok(found.map(|customer| customer.name));
+        }
+        request.page_token = reply.next_page_token;
+    }
 }

@@ -24,6 +24,33 @@ fn a_second_import_changes_nothing() {
     assert_eq!(up.everything(TENANT), stands);
 }
 
+/// The new rows change who has most to do with a customer, and the newest day.
+#[test]
+fn data_that_has_grown_is_imported_on_top() {
+    let (up, folder) = (Up::start(), sound_folder());
+    let args = |folder| ["import", "--data", folder, "--tenant", TENANT, "--json"];
+    up.run(&args(path(&folder))).ended_with(0);
+    let old = up.everything(TENANT);
+    let mut grown = FILES[3].1.to_owned();
+    for (number, day) in [("E3", "01"), ("E4", "02")] {
+        grown.push_str(&format!("{number},Moses Frase,MG Special,Betasoloin,Engaging,2017-05-{day},,\n"));
+    }
+    std::fs::write(folder.path().join("sales_pipeline.csv"), grown).unwrap();
+    let team = format!("{}Moses Frase,Dustin Brinkmann,Central\n", FILES[2].1);
+    std::fs::write(folder.path().join("sales_teams.csv"), team).unwrap();
+
+    let second = up.run(&args(path(&folder))).ended_with(0).json();
+    let import = &second["import"];
+    for (name, count) in [("customers", 2), ("opportunities", 7), ("tasks", 10), ("refused", 0)] {
+        assert_eq!(import[name], count, "{name}");
+    }
+    let now = up.everything(TENANT);
+    let count = |of: &serde_json::Value, what: &str| of[what].as_array().unwrap().len();
+    assert_eq!([count(&now[0], "customers"), count(&now[1], "opportunities")], [2, 7]);
+    let selling = |of: &[serde_json::Value]| of[3]["tasks"]["opportunity"].as_array().unwrap().len();
+    assert_eq!(selling(&now), selling(&old) + 4);
+}
+
 #[test]
 fn a_broken_row_is_refused_with_its_line_and_the_rest_is_taken() {
     let (_, sound) = FILES[3];
