@@ -108,7 +108,8 @@ macro_rules! calls {
 
 /// The same for mutations: the answer's record is noted as what the call was about.
 macro_rules! mutations {
-    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty = $client:ident.$method:ident, $call:literal, $record:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty
+        = $client:ident.$method:ident, $call:literal, $record:ident;)*) => {
         impl Api {$(
             $(#[$doc])*
             pub(crate) async fn $name(&self, request: $request) -> Result<$reply, Status> {
@@ -183,7 +184,8 @@ mutations! {
     create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
         = opportunities.create_opportunity, "CreateOpportunity", opportunity;
     /// Marks an opportunity as won.
-    win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse = opportunities.win_opportunity, "WinOpportunity", opportunity;
+    win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse
+        = opportunities.win_opportunity, "WinOpportunity", opportunity;
     /// Closes out an opportunity.
     close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse
         = opportunities.close_out_opportunity, "CloseOutOpportunity", opportunity;
@@ -191,19 +193,24 @@ mutations! {
     reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse
         = opportunities.reopen_opportunity, "ReopenOpportunity", opportunity;
     /// Makes a customer.
-    create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse = relationships.create_customer, "CreateCustomer", customer;
+    create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse
+        = relationships.create_customer, "CreateCustomer", customer;
     /// Makes a selling task.
-    create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse = selling_tasks.create_task, "CreateTask", task;
+    create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse
+        = selling_tasks.create_task, "CreateTask", task;
     /// Makes an order.
     create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = orders.create_order, "CreateOrder", order;
     /// Confirms an order.
-    confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse = orders.confirm_order, "ConfirmOrder", order;
+    confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse
+        = orders.confirm_order, "ConfirmOrder", order;
     /// Closes out an order.
-    close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse = orders.close_out_order, "CloseOutOrder", order;
+    close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse
+        = orders.close_out_order, "CloseOutOrder", order;
     /// Reopens an order.
     reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = orders.reopen_order, "ReopenOrder", order;
     /// Makes an order task.
-    create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse = order_tasks.create_task, "CreateTask", task;
+    create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse
+        = order_tasks.create_task, "CreateTask", task;
 }
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {
