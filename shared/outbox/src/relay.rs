@@ -235,13 +235,19 @@ impl Relay {
             }
         }
         self.ready.extend(later);
-        if batch.is_empty() { None } else { Some(batch) }
+        // While the peer is down an empty call asks whether it is back, so that nobody has to be the first to find out.
+        if batch.is_empty() && self.failures == 0 { None } else { Some(batch) }
     }
 
     async fn heard(&mut self, delivered: Result<Delivered, tokio::task::JoinError>) {
         let (batch, answer) = match delivered {
             Ok(delivered) => delivered,
-            Err(error) => return tracing::error!(%error, "a delivery broke off; the table delivers its messages again"),
+            Err(error) => {
+                tracing::error!(%error, "a delivery broke off; the table delivers all messages that are held, again");
+                self.lanes.clear();
+                self.ready.clear();
+                return;
+            }
         };
         let answer = answer.and_then(|response| {
             if response.outcomes.len() == batch.len() {
@@ -355,14 +361,13 @@ impl Relay {
         }
     }
 
-    /// Fetches messages whose lease is over; one as a probe while the peer is down.
+    /// Fetches messages whose lease is over; none while the peer is down.
     async fn poll(&mut self, db: &Db) {
         let now = Instant::now();
         self.lanes.values_mut().for_each(|queue| queue.messages.retain(|held| held.expires > now));
         let held: usize = self.lanes.values().map(|queue| queue.messages.len()).sum();
-        let limit =
-            if self.failures > 0 { usize::from(held == 0) } else { (4 * BATCH).saturating_sub(held).min(BATCH) };
-        if limit == 0 {
+        let limit = (4 * BATCH).saturating_sub(held).min(BATCH);
+        if limit == 0 || self.failures > 0 {
             return;
         }
         match settle::any_due(db).await {

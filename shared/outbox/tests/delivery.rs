@@ -48,6 +48,7 @@ fresh::on_both!(super::none();
     a_refused_message_parks_its_lane_and_no_other,
     what_another_process_left_is_delivered,
     nobody_waits_for_a_peer_that_is_down,
+    a_peer_that_is_back_is_noticed_although_nothing_is_sent,
     what_is_held_is_sent_before_the_end,
 );
 
@@ -363,6 +364,29 @@ async fn nobody_waits_for_a_peer_that_is_down(db: &Db) {
     assert!(later.delivery.unwrap().await.is_err());
     running.end().await;
     assert_eq!(outbox(db).await, 2);
+}
+
+async fn a_peer_that_is_back_is_noticed_although_nothing_is_sent(db: &Db) {
+    let (peer, lanes) = orderly();
+    let back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let answers = back.clone();
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            if answers.load(std::sync::atomic::Ordering::Relaxed) {
+                peer(envelopes)
+            } else {
+                Err(Status::unavailable("no"))
+            }
+        }),
+    );
+    running.tell(7, 1).await;
+    until("the peer counts as down", async || running.peer.is_down()).await;
+    back.store(true, std::sync::atomic::Ordering::Relaxed);
+    until("the peer counts as up", async || !running.peer.is_down()).await;
+    until("the outbox is empty", async || outbox(db).await == 0).await;
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().sent, [(7, 1)]);
 }
 
 async fn what_is_held_is_sent_before_the_end(db: &Db) {
