@@ -80,7 +80,7 @@ impl<D: Domain> Front<D> {
         let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
         let Answer { mut done, delivery } = self.writer.call(call, until.is_some()).await.map_err(failure::failure)?;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
-        let Some((lane, number)) = done.message else {
+        let Some(message) = done.message else {
             let close_out = done.close_out.as_ref().map(convert::close_out);
             return Ok(Outcome { resource, close_out, propagation: common::Propagation::NotNeeded });
         };
@@ -91,7 +91,7 @@ impl<D: Domain> Front<D> {
         let propagation = if applied.is_some() {
             Propagation::Settled
         } else if done.repeated || until.is_some() {
-            self.poll((tenant, lane, number), until).await.map_err(|e| failure::database(&e))?
+            self.poll(message, until).await.map_err(|e| failure::database(&e))?
         } else {
             Propagation::Pending
         };

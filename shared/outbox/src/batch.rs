@@ -7,7 +7,7 @@ use crate::{
     cells,
     db::{Db, Error, Tx},
     failpoint, settle,
-    settle::{LEASE, Settlement},
+    settle::{LEASE, MessageKey, Settlement},
     sql::{Args, Sql, columns},
     table,
     tables::OutboxRow,
@@ -105,8 +105,8 @@ pub struct Done {
     pub close_out: Option<CloseOut>,
     /// The close-out's id.
     pub close_out_id: Option<CloseOutId>,
-    /// The message it sent: lane and number.
-    pub message: Option<(Record, i64)>,
+    /// The message it sent.
+    pub message: Option<MessageKey>,
     /// The call had been done before.
     pub repeated: bool,
 }
@@ -303,7 +303,7 @@ fn judge_call<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, ca
             reply: before.reply.clone(),
             close_out: None,
             close_out_id: before.close_out_id,
-            message: before.lane.zip(before.number),
+            message: before.lane.zip(before.number).map(|(lane, number)| (before.tenant_id, lane, number)),
             repeated: true,
         }));
     }
@@ -315,7 +315,7 @@ fn judge_call<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, ca
         }
     };
     let common = D::common(world);
-    let message = common.outgoing.recent().first().map(|(_, outgoing)| (outgoing.lane, outgoing.number));
+    let message = common.outgoing.recent().first().map(|(tenant, outgoing)| (*tenant, outgoing.lane, outgoing.number));
     let close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
     let now = common.now;
     if call.validate_only {
@@ -329,8 +329,8 @@ fn judge_call<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, ca
             fingerprint: call.fingerprint.clone(),
             reply: decided.reply.clone(),
             close_out_id: decided.close_out_id,
-            lane: message.map(|(lane, _)| lane),
-            number: message.map(|(_, number)| number),
+            lane: message.map(|(_, lane, _)| lane),
+            number: message.map(|(_, _, number)| number),
             answered_at: now,
         });
     }

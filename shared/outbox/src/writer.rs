@@ -10,11 +10,11 @@ use crate::{
     db::{Db, Error},
     relay::{Handover, Waiter},
     settle,
-    settle::Settlement,
+    settle::{MessageKey, Settlement},
     tables::OutboxRow,
     wire::{Incoming, Received, Reject},
 };
-use crm_closeout::refusal::Refusal;
+use crm_closeout::{refusal::Refusal, working_set::Keyed};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -302,15 +302,25 @@ impl<D: Domain> Desk<D> {
     }
 
     fn answer(&self, committed: Committed, replies: Vec<Reply>) {
-        let mut waiters = HashMap::new();
-        for (verdict, reply) in committed.verdicts.into_iter().zip(replies) {
+        let mut waiters: HashMap<MessageKey, Waiter> = HashMap::new();
+        let mut listen = |verdict: &Verdict, reply: &Reply| match (verdict, reply) {
+            (Verdict::Done(done), Reply::Call { waits: true, .. }) if !done.repeated => done.message.map(|message| {
+                let (waiter, delivery) = oneshot::channel();
+                waiters.insert(message, waiter);
+                delivery
+            }),
+            _ => None,
+        };
+        let deliveries: Vec<_> = committed.verdicts.iter().zip(&replies).map(|(v, r)| listen(v, r)).collect();
+        // Before anybody is answered, so that what a caller has heard of is with the relay.
+        for row in committed.outbox {
+            let waiter = waiters.remove(&row.key());
+            // What does not fit is delivered from the table when its lease ends.
+            let _ = self.relay.try_send(Handover { row, waiter });
+        }
+        for ((verdict, reply), delivery) in committed.verdicts.into_iter().zip(replies).zip(deliveries) {
             match (verdict, reply) {
-                (Verdict::Done(done), Reply::Call { to, waits }) => {
-                    let delivery = done.message.filter(|_| waits && !done.repeated).map(|message| {
-                        let (waiter, delivery) = oneshot::channel();
-                        waiters.insert(message, waiter);
-                        delivery
-                    });
+                (Verdict::Done(done), Reply::Call { to, .. }) => {
                     // A caller that has gone away is not told; what was committed stands.
                     let _ = to.send(Ok(Answer { done: *done, delivery }));
                 }
@@ -321,11 +331,6 @@ impl<D: Domain> Desk<D> {
                     tracing::error!("an item of a batch got the answer of another kind; its caller hears nothing");
                 }
             }
-        }
-        for row in committed.outbox {
-            let waiter: Option<Waiter> = waiters.remove(&(row.record, row.number));
-            // What does not fit is delivered from the table when its lease ends.
-            let _ = self.relay.try_send(Handover { row, waiter });
         }
     }
 }

@@ -266,7 +266,7 @@ async fn a_caller_hears_what_the_peer_made_of_it(db: &Db) {
     let (peer, _) = orderly();
     let running = Running::start(db, peer);
     let answer = running.tell(7, 1).await;
-    assert_eq!(answer.done.message, Some((lane(7), 1)));
+    assert_eq!(answer.done.message, Some((TENANT, lane(7), 1)));
     assert_eq!(answer.delivery.unwrap().await.unwrap(), applied());
     until("the outbox is empty", async || outbox(db).await == 0).await;
     running.end().await;
