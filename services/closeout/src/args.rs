@@ -151,6 +151,11 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
+    /// True if no data is kept in a folder.
+    pub(crate) fn are_both_named(&self) -> bool {
+        self.opportunity_database_url.is_some() && self.order_database_url.is_some()
+    }
+
     /// True if the data is kept in a database that the person named.
     pub(crate) fn are_named(&self) -> bool {
         self.opportunity_database_url.is_some() || self.order_database_url.is_some()
@@ -173,7 +178,7 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) databases: Databases,
     /// Calls under way at the same time.
-    #[arg(long, default_value_t = 128, value_parser = in_flight)]
+    #[arg(long, default_value_t = 256, value_parser = in_flight)]
     pub(crate) in_flight: usize,
 }
 
@@ -195,7 +200,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
     /// Rows under way at the same time.
-    #[arg(long, default_value_t = 128, value_parser = in_flight)]
+    #[arg(long, default_value_t = 256, value_parser = in_flight)]
     pub(crate) in_flight: usize,
 }
 

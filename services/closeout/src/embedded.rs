@@ -64,6 +64,19 @@ impl Places {
         Ok(Self::on_ports([sales, peer(sales), trade, peer(trade)], folder, databases))
     }
 
+    /// Where the data is kept, without users and passwords.
+    pub(crate) fn data(&self) -> String {
+        let shown = |url: &str| match (url.strip_prefix("sqlite://"), url.split_once("://")) {
+            (Some(file), _) => file.to_owned(),
+            (None, Some((scheme, rest))) => {
+                let place = rest.split('?').next().unwrap_or_default();
+                format!("{scheme}://{}", place.rsplit('@').next().unwrap_or_default())
+            }
+            (None, None) => url.to_owned(),
+        };
+        format!("{} and {}", shown(&self.opportunity.database_url), shown(&self.order.database_url))
+    }
+
     fn on_ports(ports: [u16; 4], folder: &Path, databases: &Databases) -> Self {
         let [listen, peer_listen, order_listen, order_peer] =
             ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
@@ -175,11 +188,15 @@ mod tests {
 
     #[test]
     fn data_is_kept_in_the_folder_unless_a_database_is_named() {
-        let databases = Databases { opportunity_database_url: None, order_database_url: Some("postgres://h/o".into()) };
+        let databases = Databases {
+            opportunity_database_url: None,
+            order_database_url: Some("postgres://crm:secret@h/o?sslmode=require".into()),
+        };
         let cli = Cli::try_parse_from(["closeout", "up"]).unwrap();
         let places = Places::on_ports_of(&cli.global, Path::new("./what? 100%"), &databases).unwrap();
         assert_eq!(places.opportunity.database_url, "sqlite://./what%3F 100%25/opportunity.db");
-        assert_eq!(places.order.database_url, "postgres://h/o");
+        assert_eq!(places.order.database_url, "postgres://crm:secret@h/o?sslmode=require");
+        assert_eq!(places.data(), "./what%3F 100%25/opportunity.db and postgres://h/o");
         assert_eq!(places.order.listen.to_string(), "127.0.0.1:50052");
         assert_eq!(places.opportunity.peer_listen.to_string(), "127.0.0.1:50061");
     }

@@ -12,18 +12,20 @@ use serde_json::json;
 pub(super) async fn run(args: &UpArgs, global: &Global, screen: &Screen) -> anyhow::Result<Ending> {
     let tenant = Identity::new(global, None)?.tenant();
     let places = Places::on_ports_of(global, &args.folder, &args.databases)?;
-    std::fs::create_dir_all(&args.folder).with_context(|| format!("--folder {}", args.folder.display()))?;
+    if !args.databases.are_both_named() {
+        std::fs::create_dir_all(&args.folder).with_context(|| format!("--folder {}", args.folder.display()))?;
+    }
     let mut pair = Embedded::start(&places).await?;
     if screen.json() {
         screen.emit(&json!({
             "opportunity_url": pair.opportunity_url, "order_url": pair.order_url,
-            "folder": args.folder.display().to_string(), "tenant": tenant.to_string(),
+            "data": places.data(), "tenant": tenant.to_string(),
         }))?;
     }
     screen.line(&screen.paint(Paint::Good, "Both services are up; Ctrl-C stops them."))?;
     screen.line(&format!("  opportunity service  {}", pair.opportunity_url))?;
     screen.line(&format!("  order service        {}", pair.order_url))?;
-    screen.note(&format!("  data in {}, tenant {tenant}", args.folder.display()))?;
+    screen.note(&format!("data in {}; tenant {tenant}", places.data()))?;
     screen.line("\nIn another terminal:")?;
     if (pair.opportunity_url.as_str(), pair.order_url.as_str()) != (OPPORTUNITY_URL, ORDER_URL) {
         screen.line(&format!("  export CLOSEOUT_OPPORTUNITY_URL={}", pair.opportunity_url))?;

@@ -62,7 +62,8 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, screen: &Screen) -> an
     // A database that outlives the demo may hold an earlier one: a new tenant starts from nothing.
     let identity = Identity::new(global, own_database.then(Uuid::now_v7))?;
     let started = Instant::now();
-    let mut pair = Embedded::start(&Places::on_free_ports(&home.folder, &args.databases)).await?;
+    let places = Places::on_free_ports(&home.folder, &args.databases);
+    let mut pair = Embedded::start(&places).await?;
     let recorder = Recorder::default();
     let end =
         End { opportunity: pair.opportunity_db.clone(), order: pair.order_db.clone(), recorder: recorder.clone() };
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, screen: &Screen) -> an
     }
     let api = Api::new(&pair.opportunity_url, &pair.order_url, identity, PATIENT)?.recorded_by(recorder);
     api.ready().await?;
-    greet(&pair, &home, &api, started.elapsed(), screen)?;
+    greet(&pair, &places, &api, started.elapsed(), screen)?;
     let result = tokio::select! {
         result = Box::pin(tell(&api, &data, &end, args.in_flight, screen)) => result,
         error = pair.failed() => Err(error),
@@ -85,12 +86,12 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, screen: &Screen) -> an
     Ok(ending)
 }
 
-fn greet(pair: &Embedded, home: &Home, api: &Api, elapsed: Duration, screen: &Screen) -> anyhow::Result<()> {
+fn greet(pair: &Embedded, places: &Places, api: &Api, elapsed: Duration, screen: &Screen) -> anyhow::Result<()> {
     screen.line(&screen.paint(Paint::Strong, "Close-out (消单) demo"))?;
     screen.line(&format!("Both services answer after {} ms:", elapsed.as_millis()))?;
     screen.line(&format!("  opportunity service  {}", pair.opportunity_url))?;
     screen.line(&format!("  order service        {}", pair.order_url))?;
-    screen.note(&format!("  data in {}, tenant {}", home.folder.display(), api.tenant()))
+    screen.note(&format!("data in {}; tenant {}", places.data(), api.tenant()))
 }
 
 async fn tell(api: &Api, data: &DataSet, end: &End, in_flight: usize, screen: &Screen) -> anyhow::Result<Ending> {
