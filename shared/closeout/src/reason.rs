@@ -107,12 +107,15 @@ pub fn check(scope: ReasonScope, given: &Given<'_>) -> Result<&'static Reason, V
         violations.push(Violation::new("reason", "REASON_HISTORICAL_ONLY", text));
     }
     if given.detail.trim().chars().count() < reason.min_detail {
-        let text =
-            format!("{} needs a detail of at least {} characters: say what happened", reason.code, reason.min_detail);
+        let length = match reason.min_detail {
+            1 => String::new(),
+            least => format!(" of at least {least} characters"),
+        };
+        let text = format!("{} needs a detail{length}: say what happened", reason.code);
         violations.push(Violation::new("detail", "DETAIL_TOO_SHORT", text));
     }
     if reason.needs_competitor && !given.competitor {
-        let text = format!("{} needs the competitor: name it as competitors/{{uuid}}", reason.code);
+        let text = format!("{} needs the competitor to whom it was lost (competitors/{{uuid}})", reason.code);
         violations.push(Violation::new("competitor", "COMPETITOR_REQUIRED", text));
     }
     if violations.is_empty() { Ok(reason) } else { Err(violations) }
