@@ -1,7 +1,7 @@
 //! A fresh, migrated database for one check, on either backend, and the macro that makes a test of each check for both.
 //! Included by path from the suites of several crates.
 
-use crm_outbox::db::{Db, Migrations};
+use crm_outbox::db::{Db, Migration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// A database that goes away with this value (SQLite) or stays with the private server of the test run (PostgreSQL).
@@ -11,7 +11,7 @@ pub(crate) struct Fresh {
 }
 
 /// A new SQLite file.
-pub(crate) async fn sqlite(migrations: Migrations) -> Fresh {
+pub(crate) async fn sqlite(migrations: &[Migration]) -> Fresh {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::open(&format!("sqlite://{}", folder.path().join("test.db").display())).await.unwrap();
     db.migrate(migrations).await.unwrap();
@@ -19,7 +19,7 @@ pub(crate) async fn sqlite(migrations: Migrations) -> Fresh {
 }
 
 /// A new database on the server of DATABASE_URL.
-pub(crate) async fn postgres(migrations: Migrations) -> Fresh {
+pub(crate) async fn postgres(migrations: &[Migration]) -> Fresh {
     let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL server");
     let name = format!("check_{}", uuid::Uuid::now_v7().simple());
     let mut admin = PgConnection::connect(&url).await.unwrap();

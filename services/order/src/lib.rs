@@ -12,7 +12,10 @@ mod service;
 mod store;
 
 use crm_api::host::{self, Host, HostError};
-use crm_outbox::db::{Db, Migrations};
+use crm_outbox::{
+    db::{Db, Migration},
+    migration,
+};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
@@ -25,12 +28,12 @@ pub struct App(Host);
 impl App {
     /// Opens everything and takes the ports, so that a bad setting fails at once.
     pub async fn bind(config: Config) -> Result<Self, HostError> {
-        Host::bind(&config.into(), migrations()).await.map(Self)
+        Host::bind(&config.into(), MIGRATIONS).await.map(Self)
     }
 
     /// Brings the schema of a database up to date.
     pub async fn migrate(database_url: &str) -> Result<(), HostError> {
-        host::migrate(database_url, migrations()).await
+        host::migrate(database_url, MIGRATIONS).await
     }
 
     /// Where the public API listens.
@@ -55,6 +58,5 @@ impl App {
     }
 }
 
-pub(crate) fn migrations() -> Migrations {
-    Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") }
-}
+/// The schema of the service's own tables.
+pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "order")];

@@ -3,7 +3,7 @@
 use crate::{front::Front, inbox::Inbox};
 use crm_outbox::{
     batch::Domain,
-    db::{Db, Error, Migrations},
+    db::{Db, Error, Migration},
     relay::{self, PeerState},
     writer,
 };
@@ -85,12 +85,12 @@ pub struct Host {
 impl Host {
     /// Opens everything, so that a bad setting fails at once. The embedded database is brought up to date here; any other by
     /// [`migrate`].
-    pub async fn bind(settings: &Settings, migrations: Migrations) -> Result<Self, HostError> {
+    pub async fn bind(settings: &Settings, migrations: &[Migration]) -> Result<Self, HostError> {
         let token = settings.peer_token_file.as_deref().map(PeerToken::read).transpose()?;
         auth::identity_allowed(settings.listen, settings.trust_metadata_identity).map_err(HostError::Setting)?;
         auth::peer_allowed(settings.peer_listen, token.as_ref()).map_err(HostError::Setting)?;
         let db = open(&settings.database_url).await?;
-        let ready = if db.is_embedded() { db.migrate(migrations).await } else { db.check_schema(&migrations).await };
+        let ready = if db.is_embedded() { db.migrate(migrations).await } else { db.check_schema(migrations).await };
         ready.map_err(|source| HostError::Database { url: without_password(&settings.database_url), source })?;
         let public = listen(settings.listen).await?;
         let peer = listen(settings.peer_listen).await?;
@@ -176,7 +176,7 @@ impl Host {
 }
 
 /// Brings the schema of a database up to date.
-pub async fn migrate(url: &str, migrations: Migrations) -> Result<(), HostError> {
+pub async fn migrate(url: &str, migrations: &[Migration]) -> Result<(), HostError> {
     let db = open(url).await?;
     let done = db.migrate(migrations).await;
     db.close().await;

@@ -1,7 +1,7 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: [`fields`], [`meta`], [`front`], [`page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`],
+//! Reading order: [`fields`], [`mod@meta`], [`front`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`],
 //! [`host`].
 
 pub mod close_outs;

@@ -3,7 +3,7 @@
 //!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
-//! Reading order: [`codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`].
+//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`].
 
 pub mod cascade;
 pub mod codes;

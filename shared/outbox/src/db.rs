@@ -10,8 +10,8 @@ use crate::{
     table::Table,
 };
 use sqlx::{
-    Connection, PgConnection, Postgres, Sqlite, Transaction,
-    migrate::Migrator,
+    Connection, PgConnection, Postgres, SqlSafeStr, Sqlite, Transaction,
+    migrate::{MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -89,13 +89,57 @@ fn sqlite_error(code: &str, text: String) -> Error {
     }
 }
 
-/// Migrations of one set of tables, for both databases: same numbers, names and tables.
-#[derive(Debug)]
-pub struct Migrations {
-    /// For PostgreSQL.
-    pub postgres: Migrator,
-    /// For SQLite.
-    pub sqlite: Migrator,
+/// One step of the schema, the same on both databases.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number; a service's own begin at 1001, after the shared ones.
+    pub version: i64,
+    /// What it is about.
+    pub name: &'static str,
+    /// Its text for PostgreSQL.
+    pub postgres: &'static str,
+    /// Its text for SQLite.
+    pub sqlite: &'static str,
+}
+
+/// The migration in `migrations/{postgres,sqlite}/NUMBER_NAME.sql` of the crate that names it.
+#[macro_export]
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        $crate::db::Migration {
+            version: $number,
+            name: $name,
+            postgres: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/migrations/postgres/",
+                $number,
+                "_",
+                $name,
+                ".sql"
+            )),
+            sqlite: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/migrations/sqlite/",
+                $number,
+                "_",
+                $name,
+                ".sql"
+            )),
+        }
+    };
+}
+
+/// Migrations of the tables that both services have.
+const SHARED: &[Migration] = &[migration!(1, "shared")];
+
+/// The shared migrations and a service's own, as sqlx runs them.
+fn migrator(own: &[Migration], text: impl Fn(&Migration) -> &'static str) -> Migrator {
+    let step = |migration: &Migration| {
+        let kind = MigrationType::Simple;
+        let text = text(migration).into_sql_str();
+        sqlx::migrate::Migration::new(migration.version, migration.name.into(), kind, text, false)
+    };
+    Migrator { migrations: SHARED.iter().chain(own).map(step).collect(), ..Migrator::DEFAULT }
 }
 
 /// An open database: a small pool for the writer, another for reads, so that neither can starve the other.
@@ -132,28 +176,21 @@ impl Db {
     }
 
     /// Brings the schema up to date: the shared tables first, then the service's own.
-    pub async fn migrate(&self, own: Migrations) -> Result<(), Error> {
-        let shared =
-            Migrations { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") };
-        for mut migrations in [shared, own] {
-            let result = match &self.pools {
-                Pools::Postgres { writer, .. } => {
-                    // An index on a large table takes longer than any statement of a batch may.
-                    let mut connection = writer.acquire().await?.detach();
-                    sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = '60s'")
-                        .execute(&mut connection)
-                        .await?;
-                    migrations.postgres.set_ignore_missing(true).run(&mut connection).await
-                }
-                Pools::Sqlite { writer, .. } => migrations.sqlite.set_ignore_missing(true).run(writer).await,
-            };
-            result.map_err(|error| Error::Setup(format!("the schema can not be brought up to date: {error}")))?;
-        }
-        Ok(())
+    pub async fn migrate(&self, own: &[Migration]) -> Result<(), Error> {
+        let result = match &self.pools {
+            Pools::Postgres { writer, .. } => {
+                // An index on a large table takes longer than any statement of a batch may.
+                let mut connection = writer.acquire().await?.detach();
+                sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = '60s'").execute(&mut connection).await?;
+                migrator(own, |migration| migration.postgres).run(&mut connection).await
+            }
+            Pools::Sqlite { writer, .. } => migrator(own, |migration| migration.sqlite).run(writer).await,
+        };
+        result.map_err(|error| Error::Setup(format!("the schema can not be brought up to date: {error}")))
     }
 
     /// Refuses a database whose schema lacks a migration that this program needs.
-    pub async fn check_schema(&self, own: &Migrations) -> Result<(), Error> {
+    pub async fn check_schema(&self, own: &[Migration]) -> Result<(), Error> {
         let there = Sql::plain("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
         let applied = Sql::plain("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
         let missing =
@@ -163,8 +200,7 @@ impl Db {
         }
         let rows = self.read(&applied, Args::none()).await?;
         let applied: Vec<i64> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-        let shared = sqlx::migrate!("migrations/postgres");
-        let complete = shared.iter().chain(own.postgres.iter()).all(|needed| applied.contains(&needed.version));
+        let complete = SHARED.iter().chain(own).all(|needed| applied.contains(&needed.version));
         if complete { Ok(()) } else { Err(missing()) }
     }
 

@@ -6,7 +6,7 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], [`cell`], [`sql`], [`table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`], [`settle`], [`select`].
+//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`], [`settle`], [`select`].
 
 pub mod batch;
 mod bind;

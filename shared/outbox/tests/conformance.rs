@@ -20,20 +20,19 @@ use crm_closeout::{
     working_set::{Keyed, Rows},
 };
 use crm_outbox::{
-    db::{Db, Error, Migrations},
+    db::{Db, Error},
     select::{Order, Select},
     settle::{self, Settled, Settlement},
     sql::{Args, Sql},
     table::{self, Table},
     tables::OutboxRow,
 };
-use std::borrow::Cow;
 use uuid::Uuid;
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 
-fresh::on_both!(super::none();
+fresh::on_both!(&[];
     every_row_reads_back_as_it_was_written,
     an_update_overwrites_what_is_there_and_nothing_else,
     an_update_of_a_missing_row_is_corrupt,
@@ -47,12 +46,6 @@ fresh::on_both!(super::none();
     pages_neither_miss_nor_repeat,
     rows_number_two_hundred_and_fifty_six_in_one_statement,
 );
-
-/// No tables but the shared ones.
-fn none() -> Migrations {
-    let empty = || sqlx::migrate::Migrator { migrations: Cow::Borrowed(&[]), ..sqlx::migrate::Migrator::DEFAULT };
-    Migrations { postgres: empty(), sqlite: empty() }
-}
 
 fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)

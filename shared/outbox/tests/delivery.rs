@@ -16,7 +16,7 @@ use crm_closeout::{
 };
 use crm_outbox::{
     batch::{self, Call, Decided, Domain, Item},
-    db::{Db, Error, Migrations, Tx},
+    db::{Db, Error, Tx},
     relay::{self, PeerState},
     sql::{Args, Sql},
     table,
@@ -26,7 +26,6 @@ use crm_outbox::{
 };
 use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
 use std::{
-    borrow::Cow,
     collections::HashMap,
     future::{Future, ready},
     sync::{Arc, Mutex},
@@ -39,7 +38,7 @@ use uuid::Uuid;
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 
-fresh::on_both!(super::none();
+fresh::on_both!(&[];
     the_culprit_of_a_batch_fails_alone,
     a_caller_hears_what_the_peer_made_of_it,
     a_lane_is_in_one_call_at_a_time_and_in_order,
@@ -51,11 +50,6 @@ fresh::on_both!(super::none();
     a_peer_that_is_back_is_noticed_although_nothing_is_sent,
     what_is_held_is_sent_before_the_end,
 );
-
-fn none() -> Migrations {
-    let empty = || sqlx::migrate::Migrator { migrations: Cow::Borrowed(&[]), ..sqlx::migrate::Migrator::DEFAULT };
-    Migrations { postgres: empty(), sqlite: empty() }
-}
 
 /// Sends a fact, or writes an audit entry under a given id.
 #[derive(Clone, Debug)]

@@ -9,14 +9,16 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
-/// The server is this much earlier than the caller, so that its answer arrives before the caller has given up.
-const LEAD: Duration = Duration::from_millis(2);
+/// The server is earlier than the caller by a tenth of what it was given, within these bounds, so that its answer arrives before
+/// the caller has given up, and before the timer that tonic started a moment earlier.
+const LEAD: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 impl Deadline {
     /// The earlier of what the caller asks for and `cap`, counted from now.
     pub(crate) fn of(headers: &HeaderMap, cap: Duration) -> Self {
         let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
-        let timeout = asked.map_or(cap, |asked| asked.saturating_sub(LEAD.min(asked / 2)).min(cap));
+        let lead = |asked: Duration| (asked / 10).clamp(LEAD.0, LEAD.1).min(asked / 2);
+        let timeout = asked.map_or(cap, |asked| asked.saturating_sub(lead(asked)).min(cap));
         Self(Instant::now() + timeout)
     }
 
@@ -79,7 +81,8 @@ mod tests {
             Deadline::of(&headers, Duration::from_secs(10)).0 - Instant::now()
         };
         assert_eq!(of(None), Duration::from_secs(10));
-        assert_eq!(of(Some("1S")), Duration::from_millis(998));
+        assert_eq!(of(Some("1S")), Duration::from_millis(950));
+        assert_eq!(of(Some("100m")), Duration::from_millis(90));
         assert_eq!(of(Some("1H")), Duration::from_secs(10));
         assert_eq!(of(Some("2m")), Duration::from_millis(1));
     }

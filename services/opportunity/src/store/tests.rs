@@ -34,7 +34,7 @@ use uuid::Uuid;
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 
-fresh::on_both!(crate::migrations();
+fresh::on_both!(crate::MIGRATIONS;
     what_is_made_is_read_back,
     statements_do_not_depend_on_the_size_of_a_batch,
     two_hundred_and_fifty_six_close_outs_of_one_customer_are_one_batch,

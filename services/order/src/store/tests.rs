@@ -34,7 +34,7 @@ const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(3));
 
-fresh::on_both!(crate::migrations();
+fresh::on_both!(crate::MIGRATIONS;
     what_is_made_is_read_back,
     statements_for_close_outs_do_not_depend_on_their_number,
     statements_for_messages_do_not_depend_on_their_number,
