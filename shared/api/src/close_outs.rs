@@ -51,9 +51,8 @@ pub async fn list(
         .text("actor", &filter.actor)
         .equal("cause", filter.cause.as_ref());
     let rows = select.page(db, "close_out_id", Order::Newest, page.after, page.size).await;
-    let mut rows = rows.map_err(|e| failure::database(&e))?;
-    let next = page.cut(&mut rows, |row| row.close_out_id.0);
-    Ok((rows.iter().map(convert::close_out).collect(), next))
+    let rows = rows.map_err(|e| failure::database(&e))?;
+    Ok(page.reply(&rows, |row| row.close_out_id.0, convert::close_out))
 }
 
 /// Lists the entries of a customer's timeline, newest first.
@@ -62,12 +61,10 @@ pub async fn timeline(
     tenant: TenantId,
     customer: CustomerId,
     page: &Page,
-) -> Result<(Vec<TimelineEntry>, String), Status> {
+) -> Result<Vec<TimelineEntry>, Status> {
     let select = Select::<TimelineEntry>::of(tenant).equal("customer_id", Some(&customer));
     let rows = select.page(db, "timeline_id", Order::Newest, page.after, page.size).await;
-    let mut rows = rows.map_err(|e| failure::database(&e))?;
-    let next = page.cut(&mut rows, |row| row.timeline_id);
-    Ok((rows, next))
+    rows.map_err(|e| failure::database(&e))
 }
 
 /// Implements a service's CloseOutService: `pb` is its package, `front` its [`crate::front::Front`].

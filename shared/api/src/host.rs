@@ -18,6 +18,9 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinError};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+/// Most bytes of the peer's answer to a full batch: 256 outcomes with 101 effects each, some 300 bytes an effect.
+const REPLY: usize = 8 * 1_024 * 1_024;
+
 /// What a service needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -134,7 +137,7 @@ impl Host {
         ));
         let inbox = PeerServiceServer::new(Inbox::new(writer.clone()))
             .max_decoding_message_size(Limits::PEER.decode)
-            .max_encoding_message_size(Limits::PEER.encode);
+            .max_encoding_message_size(REPLY);
         let db = self.db.clone();
         let front = Front { writer, db: db.clone(), peer };
         let served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)).await;
@@ -200,8 +203,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
 }
 
 async fn deliver(channel: PeerChannel, request: ApplyRequest) -> Result<crm_proto::peer::ApplyResponse, tonic::Status> {
-    let mut client = PeerServiceClient::new(channel)
-        .max_decoding_message_size(Limits::PEER.decode)
-        .max_encoding_message_size(Limits::PEER.encode);
+    let mut client =
+        PeerServiceClient::new(channel).max_decoding_message_size(REPLY).max_encoding_message_size(Limits::PEER.encode);
     client.apply(request).await.map(tonic::Response::into_inner)
 }

@@ -7,6 +7,10 @@ use uuid::Uuid;
 const DEFAULT: i32 = 50;
 const MOST: i32 = 1_000;
 const TAG: usize = 8;
+/// Bytes of rows in a page; a reply has at most 4 MiB.
+const BYTES: usize = 3 * 1_024 * 1_024;
+/// Bytes that a row adds to its own in a reply.
+const FRAME: usize = 8;
 
 /// Which part of a list is asked for.
 #[derive(Clone, Debug)]
@@ -43,13 +47,26 @@ impl Page {
         (given == hex(tag)).then(|| Uuid::try_parse(id).ok()).flatten()
     }
 
-    /// Cuts what was read (one more than the page holds) to the page, and says where the next one begins.
-    pub fn cut<R>(&self, rows: &mut Vec<R>, id: impl Fn(&R) -> Uuid) -> String {
-        if rows.len() <= self.size {
-            return String::new();
+    /// The page of what was read (one row more than it holds), and where the next one begins. A page whose rows are large
+    /// holds fewer of them, so that it always fits in a reply.
+    pub fn reply<R, M: prost::Message>(
+        &self,
+        rows: &[R],
+        id: impl Fn(&R) -> Uuid,
+        convert: impl Fn(&R) -> M,
+    ) -> (Vec<M>, String) {
+        let mut page = Vec::with_capacity(rows.len().min(self.size));
+        let (mut bytes, mut last) = (0, None);
+        for row in rows {
+            let message = convert(row);
+            bytes += message.encoded_len() + FRAME;
+            if let Some(last) = last.filter(|_| page.len() == self.size || bytes > BYTES) {
+                return (page, format!("{}{}", hex(&self.tag), Uuid::simple(last)));
+            }
+            last = Some(id(row));
+            page.push(message);
         }
-        rows.truncate(self.size);
-        rows.last().map_or_else(String::new, |last| format!("{}{}", hex(&self.tag), id(last).simple()))
+        (page, String::new())
     }
 }
 
@@ -71,13 +88,19 @@ mod tests {
     use super::*;
     use crm_proto::order::ListTasksRequest;
 
+    fn tasks(rows: &[Uuid], page: &Page, title: &str) -> (usize, String) {
+        let task = |_: &Uuid| crm_proto::common::Task { title: title.into(), ..Default::default() };
+        let (tasks, next) = page.reply(rows, |id| *id, task);
+        (tasks.len(), next)
+    }
+
     #[test]
     fn a_token_belongs_to_its_filters() {
         let mut filters = ListTasksRequest { assignee: "ann".into(), ..ListTasksRequest::default() };
         let page = Page::read(&mut Fields::new(), 2, "", &filters);
-        let mut rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
-        let token = page.cut(&mut rows, |id| *id);
-        assert_eq!(rows.len(), 2);
+        let rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
+        let (count, token) = tasks(&rows, &page, "x");
+        assert_eq!(count, 2);
         assert_eq!(Page::read(&mut Fields::new(), 2, &token, &filters).after, Some(Uuid::from_u128(2)));
         filters.assignee = "bob".into();
         let mut fields = Fields::new();
@@ -88,7 +111,17 @@ mod tests {
     #[test]
     fn the_last_page_has_no_token() {
         let page = Page::read(&mut Fields::new(), 3, "", &ListTasksRequest::default());
-        let mut rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
-        assert_eq!(page.cut(&mut rows, |id| *id), "");
+        let rows: Vec<_> = (1..=3).map(Uuid::from_u128).collect();
+        assert_eq!(tasks(&rows, &page, "x"), (3, String::new()));
+    }
+
+    #[test]
+    fn a_page_of_large_rows_holds_fewer() {
+        let filters = ListTasksRequest::default();
+        let page = Page::read(&mut Fields::new(), 1_000, "", &filters);
+        let rows: Vec<_> = (1..=10).map(Uuid::from_u128).collect();
+        let (count, next) = tasks(&rows, &page, &"x".repeat(1_000_000));
+        assert_eq!(count, 3);
+        assert_eq!(Page::read(&mut Fields::new(), 1_000, &next, &filters).after, Some(Uuid::from_u128(3)));
     }
 }

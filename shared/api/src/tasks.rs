@@ -98,9 +98,8 @@ pub async fn list(
         .equal("state", filter.state.as_ref())
         .text("assignee", &filter.assignee);
     let rows = select.page(db, "task_id", Order::Oldest, page.after, page.size).await;
-    let mut rows = rows.map_err(|e| failure::database(&e))?;
-    let next = page.cut(&mut rows, |task| task.task_id.0);
-    Ok((rows.iter().map(crate::convert::task).collect(), next))
+    let rows = rows.map_err(|e| failure::database(&e))?;
+    Ok(page.reply(&rows, |task| task.task_id.0, crate::convert::task))
 }
 
 /// Implements a service's TaskService: `pb` is its package, `front` its [`crate::front::Front`], `kinds` its kinds of task.

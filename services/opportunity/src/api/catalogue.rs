@@ -52,9 +52,8 @@ impl CompetitorService for Competitors {
         let page = page!(&mut fields, request);
         fields.done()?;
         let rows = lists::competitors(&self.0.db, caller.tenant, &page).await;
-        let mut rows = rows.map_err(|e| failure::database(&e))?;
-        let next_page_token = page.cut(&mut rows, |row| row.competitor_id.0);
-        let competitors = rows.iter().map(convert::competitor).collect();
+        let rows = rows.map_err(|e| failure::database(&e))?;
+        let (competitors, next_page_token) = page.reply(&rows, |row| row.competitor_id.0, convert::competitor);
         Ok(Response::new(pb::ListCompetitorsResponse { competitors, next_page_token }))
     }
 }

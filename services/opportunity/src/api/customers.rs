@@ -68,9 +68,8 @@ impl CustomerService for Customers {
         let owner = fields.principal("owner", &request.owner, "");
         fields.done()?;
         let rows = lists::customers(&self.0.db, caller.tenant, lifecycle, &owner, &page).await;
-        let mut rows = rows.map_err(|e| failure::database(&e))?;
-        let next_page_token = page.cut(&mut rows, |row| row.customer_id.0);
-        let customers = rows.iter().map(convert::customer).collect();
+        let rows = rows.map_err(|e| failure::database(&e))?;
+        let (customers, next_page_token) = page.reply(&rows, |row| row.customer_id.0, convert::customer);
         Ok(Response::new(pb::ListCustomersResponse { customers, next_page_token }))
     }
 
@@ -105,8 +104,8 @@ impl CustomerService for Customers {
         let page = page!(&mut fields, request);
         let id = fields.name("customer", &request.customer, CustomerId::parse, CustomerId);
         fields.done()?;
-        let (entries, next_page_token) = close_outs::timeline(&self.0.db, caller.tenant, id, &page).await?;
-        let events = entries.iter().map(convert::event).collect();
+        let rows = close_outs::timeline(&self.0.db, caller.tenant, id, &page).await?;
+        let (events, next_page_token) = page.reply(&rows, |row| row.timeline_id, convert::event);
         Ok(Response::new(pb::ListCustomerEventsResponse { events, next_page_token }))
     }
 }

@@ -76,9 +76,8 @@ impl OpportunityService for Opportunities {
         };
         fields.done()?;
         let rows = lists::opportunities(&self.0.db, caller.tenant, &filter, &page).await;
-        let mut rows = rows.map_err(|e| failure::database(&e))?;
-        let next_page_token = page.cut(&mut rows, |row| row.opportunity_id.0);
-        let opportunities = rows.iter().map(convert::opportunity).collect();
+        let rows = rows.map_err(|e| failure::database(&e))?;
+        let (opportunities, next_page_token) = page.reply(&rows, |row| row.opportunity_id.0, convert::opportunity);
         Ok(Response::new(pb::ListOpportunitiesResponse { opportunities, next_page_token }))
     }
 

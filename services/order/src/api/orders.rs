@@ -69,9 +69,8 @@ impl OrderService for Orders {
         };
         fields.done()?;
         let rows = lists::orders(&self.0.db, caller.tenant, &filter, &page).await;
-        let mut rows = rows.map_err(|e| failure::database(&e))?;
-        let next_page_token = page.cut(&mut rows, |row| row.order_id.0);
-        let orders = rows.iter().map(convert::order).collect();
+        let rows = rows.map_err(|e| failure::database(&e))?;
+        let (orders, next_page_token) = page.reply(&rows, |row| row.order_id.0, convert::order);
         Ok(Response::new(pb::ListOrdersResponse { orders, next_page_token }))
     }
 
