@@ -58,7 +58,7 @@ pub(crate) fn customer_edit(fields: &mut Fields, customer: &pb::Customer, mask: 
     CustomerEdit {
         display_name: line("display_name", &customer.display_name, 1, fields::TITLE),
         tier: line("tier", &customer.tier, 0, fields::LABEL),
-        owner: line("owner", &customer.owner, 1, fields::LABEL),
+        owner: chosen.contains("owner").then(|| fields.changed_principal("customer.owner", &customer.owner)),
         do_not_contact: chosen.contains("do_not_contact").then_some(customer.do_not_contact),
     }
 }
@@ -165,9 +165,9 @@ pub(crate) fn opportunity_edit(
     OpportunityEdit {
         number: line("number", &opportunity.number, 1, fields::NUMBER),
         title: line("title", &opportunity.title, 1, fields::TITLE),
-        owner: line("owner", &opportunity.owner, 1, fields::LABEL),
         team: line("team", &opportunity.team, 0, fields::LABEL),
         source: line("source", &opportunity.source, 0, fields::LABEL),
+        owner: has("owner").then(|| fields.changed_principal("opportunity.owner", &opportunity.owner)),
         customer_id: if has("customer") {
             fields.optional_name("opportunity.customer", &opportunity.customer, CustomerId::parse)
         } else {

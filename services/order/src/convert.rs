@@ -107,8 +107,8 @@ pub(crate) fn order_edit(fields: &mut Fields, order: &pb::Order, mask: Option<&F
     };
     OrderEdit {
         number: line("number", &order.number, 1, fields::NUMBER),
-        owner: line("owner", &order.owner, 1, fields::LABEL),
         team: line("team", &order.team, 0, fields::LABEL),
+        owner: chosen.contains("owner").then(|| fields.changed_principal("order.owner", &order.owner)),
         lines: chosen.contains("lines").then(|| lines(fields, &order.lines)),
     }
 }

@@ -120,6 +120,14 @@ impl Fields {
         self.line(field, text, 1..=128)
     }
 
+    /// A principal that replaces another; it must be given.
+    pub fn changed_principal(&mut self, field: &str, text: &str) -> String {
+        if text.is_empty() {
+            self.refuse(field, "REQUIRED", "must be given");
+        }
+        self.principal(field, text, "")
+    }
+
     /// One of the words of an enumeration, which must be given.
     pub fn code<C: Code>(&mut self, field: &str, code: i32) -> Option<C> {
         if code == 0 {

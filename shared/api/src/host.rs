@@ -126,8 +126,8 @@ impl Host {
         let (writer, courier, desk) = writer::writer::<D>(self.db.clone(), committed);
         let peer = PeerState::default();
         let stop_relay = CancellationToken::new();
-        let desk = tokio::spawn(desk.work());
-        let relay = tokio::spawn(relay::relay(
+        let mut desk = tokio::spawn(desk.work());
+        let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),
             courier,
             handover,
@@ -140,7 +140,12 @@ impl Host {
             .max_encoding_message_size(REPLY);
         let db = self.db.clone();
         let front = Front { writer, db: db.clone(), peer };
-        let served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)).await;
+        // A service whose writer or relay broke off must not go on answering.
+        let served = tokio::select! {
+            served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)) => served,
+            broken = &mut desk => return Err(ended(broken)),
+            broken = &mut relay => return Err(ended(broken)),
+        };
         stop_relay.cancel();
         relay.await?;
         desk.await?;
@@ -175,6 +180,13 @@ impl Host {
             }
         );
         public.and(peer).map_err(|error| HostError::Serve(error.to_string()))
+    }
+}
+
+fn ended(how: Result<(), JoinError>) -> HostError {
+    match how {
+        Ok(()) => HostError::Serve("writer or relay ended before their time".into()),
+        Err(error) => HostError::Broken(error),
     }
 }
 

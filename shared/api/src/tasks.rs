@@ -57,7 +57,7 @@ pub fn update(fields: &mut Fields, task: Option<&common::Task>, mask: Option<&Fi
     let output_only = ["name", "parent", "kind", "state", "closed_by", "create_time", "update_time", "etag"];
     let chosen = fields.mask(mask, &writable, &output_only);
     let title = chosen.contains("title").then(|| fields.line("task.title", &task.title, 1..=fields::TITLE));
-    let assignee = chosen.contains("assignee").then(|| fields.line("task.assignee", &task.assignee, 1..=fields::LABEL));
+    let assignee = chosen.contains("assignee").then(|| fields.changed_principal("task.assignee", &task.assignee));
     let due_at = chosen.contains("due_time").then(|| fields.time("task.due_time", task.due_time.as_ref()));
     let change = TaskChange::Edit { title, assignee, due_at };
     Some(change_of(fields, "task.name", &task.name, &task.etag, change))

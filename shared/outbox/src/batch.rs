@@ -199,8 +199,8 @@ async fn fill<D: Domain>(
     settlements: &[Settlement],
     items: &[Item<D::Command>],
 ) -> Result<Committed, Error> {
-    settle::write(tx, settlements).await?;
     if items.is_empty() {
+        settle::write(tx, settlements).await?;
         return Ok(Committed { verdicts: Vec::new(), outbox: Vec::new() });
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
@@ -215,6 +215,8 @@ async fn fill<D: Domain>(
     D::save(tx, &world).await?;
     let outbox = save_common(tx, D::common(&mut world)).await?;
     table::insert(tx, answered.inserted()).await?;
+    // Last, as close-outs come last in the order of locks.
+    settle::write(tx, settlements).await?;
     Ok(Committed { verdicts, outbox })
 }
 

@@ -35,8 +35,8 @@ pub async fn lock_lanes(
     table::lock::<Lane>(tx, &keys).await
 }
 
-/// Most tasks that a batch of several items loads: those of 50 draft orders and their opportunity, the most that one item
-/// can name, and some more.
+/// Most tasks that a batch of several items loads: those of 50 draft orders and their opportunity, about the most that one
+/// item names. An item alone is loaded whole.
 pub const MAX_TASKS: usize = 10_240;
 
 /// Reads the tasks of these records, all that are open or that `closed_by` names. Too many for one transaction are refused

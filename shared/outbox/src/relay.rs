@@ -48,12 +48,13 @@ pub struct Handover {
     pub waiter: Option<Waiter>,
 }
 
-/// Messages that may wait in memory; what does not fit is delivered from the table.
+/// Messages that may wait to be taken up, and lanes that are held in memory; what does not fit is delivered from the table.
 pub const HANDOVER: usize = 10_000;
 
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 768 * 1_024;
 const CALLS: usize = 4;
+const CLAIM_AT_LEAST: usize = 16;
 const HELD: Duration = Duration::from_micros(settle::LEASE as u64);
 const POLL: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -128,14 +129,20 @@ pub async fn relay<F, R>(
             biased;
             () = stop.cancelled() => break,
             Some(delivered) = calls.join_next() => relay.heard(delivered).await,
-            Some(handover) = committed.recv() => {
+            Some(handover) = committed.recv(), if relay.lanes.len() < HANDOVER => {
                 relay.hold(handover);
-                while let Ok(handover) = committed.try_recv() {
+                while relay.lanes.len() < HANDOVER
+                    && let Ok(handover) = committed.try_recv()
+                {
                     relay.hold(handover);
                 }
             }
             () = tokio::time::sleep_until(relay.resume), if relay.is_paused() => {}
-            _ = poll.tick() => relay.poll(&db).await,
+            _ = poll.tick() => {
+                if relay.poll(&db).await {
+                    poll.reset_immediately();
+                }
+            }
         }
     }
     while let Ok(handover) = committed.try_recv() {
@@ -198,8 +205,9 @@ impl Relay {
         let held = Held { row: handover.row, waiter, expires: Instant::now() + HELD, tries: 0 };
         let fresh = !self.lanes.contains_key(&lane);
         let queue = self.lanes.entry(lane).or_default();
-        if !queue.messages.iter().any(|other| other.row.number == held.row.number) {
-            queue.messages.push_back(held);
+        let place = queue.messages.partition_point(|other| other.row.number < held.row.number);
+        if queue.messages.get(place).is_none_or(|other| other.row.number != held.row.number) {
+            queue.messages.insert(place, held);
         }
         // A lane that is known is ready already, or in a call, or waits for its time.
         if fresh {
@@ -361,23 +369,30 @@ impl Relay {
         }
     }
 
-    /// Fetches messages whose lease is over; none while the peer is down.
-    async fn poll(&mut self, db: &Db) {
+    /// Fetches messages whose lease is over; none while the peer is down. Whether there may be more of them at once.
+    async fn poll(&mut self, db: &Db) -> bool {
         let now = Instant::now();
         self.lanes.values_mut().for_each(|queue| queue.messages.retain(|held| held.expires > now));
         let held: usize = self.lanes.values().map(|queue| queue.messages.len()).sum();
-        let limit = (4 * BATCH).saturating_sub(held).min(BATCH);
-        if limit == 0 || self.failures > 0 {
-            return;
+        // Some are always fetched: one of them may be what a lane that is held here waits for.
+        let limit = (4 * BATCH).saturating_sub(held).clamp(CLAIM_AT_LEAST, BATCH);
+        if self.failures > 0 {
+            return false;
         }
         match settle::any_due(db).await {
-            Ok(false) => {}
+            Ok(false) => false,
             Ok(true) => {
-                for row in self.courier.claim(limit as i64).await {
+                let rows = self.courier.claim(limit as i64).await;
+                let full = rows.len() == BATCH;
+                for row in rows {
                     self.hold(Handover { row, waiter: None });
                 }
+                full
             }
-            Err(error) => tracing::debug!(%error, "the outbox can not be read; it is tried again soon"),
+            Err(error) => {
+                tracing::debug!(%error, "the outbox can not be read; it is tried again soon");
+                false
+            }
         }
     }
 }

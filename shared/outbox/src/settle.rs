@@ -95,6 +95,8 @@ static PARKED: LazyLock<Sql> = LazyLock::new(|| {
 
 /// Writes settlements: at most four statements, however many there are.
 pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error> {
+    let mut settlements: Vec<_> = settlements.iter().collect();
+    settlements.sort_by_key(|settlement| (settlement.key.0, settlement.close_out, settlement.key));
     for (reversal, sql) in [(false, &*CLOSES), (true, &*REVERSALS)] {
         let rows: Vec<_> = settlements.iter().filter_map(|settlement| delivery(settlement, reversal)).collect();
         if !rows.is_empty() {
@@ -134,9 +136,9 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
         "UPDATE outbox SET lease_until = {{now}} + {LEASE}, attempts = attempts + 1 \
          WHERE (tenant_id, record_kind, record_id, number) IN ( \
              SELECT t.tenant_id, t.record_kind, t.record_id, t.number FROM outbox AS t \
-             WHERE t.parked = {{2}} AND t.lease_until <= {{now}} AND NOT EXISTS ( \
+             WHERE NOT t.parked AND t.lease_until <= {{now}} AND NOT EXISTS ( \
                  SELECT 1 FROM outbox AS p WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind \
-                 AND p.record_id = t.record_id AND p.number < t.number AND p.parked <> {{2}}) \
+                 AND p.record_id = t.record_id AND p.number < t.number AND p.parked) \
              ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {{1}} {{skip}}) \
          RETURNING {}",
         OutboxRow::statements().list.replace("t.", "")
@@ -146,7 +148,7 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
 
 /// Claims messages whose lease is over, none behind a parked one of its lane; they come in the order of their lanes.
 pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxRow>, Error> {
-    let mut rows: Vec<OutboxRow> = tx.table_rows(&CLAIM, Args::none().with(&limit).with(&false)).await?;
+    let mut rows: Vec<OutboxRow> = tx.table_rows(&CLAIM, Args::none().with(&limit)).await?;
     rows.sort_by_key(crm_closeout::working_set::Keyed::key);
     Ok(rows)
 }
@@ -161,9 +163,9 @@ pub async fn release(tx: &mut Tx) -> Result<(), Error> {
 /// Whether a message waits whose lease is over.
 pub async fn any_due(db: &Db) -> Result<bool, Error> {
     static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::plain("SELECT t.number FROM outbox AS t WHERE t.parked = {1} AND t.lease_until <= {now} LIMIT 1")
+        Sql::plain("SELECT t.number FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} LIMIT 1")
     });
-    Ok(!db.read(&DUE, Args::none().with(&false)).await?.is_empty())
+    Ok(!db.read(&DUE, Args::none()).await?.is_empty())
 }
 
 /// How far one message has come, by what is in the outbox.

@@ -25,7 +25,7 @@ impl Sql {
 
     /// Fills a template for each database, where one text does not serve both.
     pub fn each(postgres: &str, sqlite: &str, rows: &[Column]) -> Self {
-        let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let now = "(extract(epoch FROM now()) * 1000000)::bigint";
         let used = usize::from(postgres.contains("{rows}"));
         let postgres = postgres
             .replace("{rows}", &unnest(rows))

@@ -286,8 +286,8 @@ impl<D: Domain> Desk<D> {
             let again = match &error {
                 Error::Contention(_) | Error::CommitUnknown(_) => true,
                 Error::Unavailable(_) => unknown,
-                // The same request was committed elsewhere in the meantime: its key is found now.
-                Error::Data { constraint, .. } => constraint == "idempotency_key",
+                // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
+                Error::Data { .. } => reruns == 0,
                 Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
             };
             if !again || reruns == RERUNS {

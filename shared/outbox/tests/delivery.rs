@@ -40,6 +40,7 @@ const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 
 fresh::on_both!(&[];
     the_culprit_of_a_batch_fails_alone,
+    one_call_at_two_processes_is_done_once,
     a_caller_hears_what_the_peer_made_of_it,
     a_lane_is_in_one_call_at_a_time_and_in_order,
     a_lost_reply_is_asked_for_again,
@@ -254,6 +255,21 @@ async fn the_culprit_of_a_batch_fails_alone(db: &Db) {
     let written = db.read(&Sql::plain("SELECT count(*) FROM audit"), Args::none()).await.unwrap();
     assert_eq!(written[0].get::<i64>(0).unwrap(), 5);
     running.end().await;
+}
+
+async fn one_call_at_two_processes_is_done_once(db: &Db) {
+    let (first, second) = (Running::start(db, orderly().0), Running::start(db, orderly().0));
+    for id in 0..40 {
+        let (call, request_id) = (|| item(Command::Audit(id)), Uuid::now_v7());
+        let copy = || Call { request_id, ..call() };
+        let (one, other) = tokio::join!(first.writer.call(copy(), false), second.writer.call(copy(), false));
+        let repeated = [one.unwrap().done.repeated, other.unwrap().done.repeated];
+        assert_eq!(repeated.iter().filter(|repeated| **repeated).count(), 1, "call {id}");
+    }
+    first.end().await;
+    second.end().await;
+    let written = db.read(&Sql::plain("SELECT count(*) FROM audit"), Args::none()).await.unwrap();
+    assert_eq!(written[0].get::<i64>(0).unwrap(), 40);
 }
 
 async fn a_caller_hears_what_the_peer_made_of_it(db: &Db) {

@@ -79,8 +79,8 @@ impl Named {
                 self.customers.extend(edit.customer_id.map(|id| (tenant, id)));
                 self.number(tenant, edit.number.as_deref().unwrap_or_default());
             }
-            Command::MoveStage { id, .. } => drop(self.opportunities.insert((tenant, *id))),
-            Command::Win { id, .. } | Command::Reopen { id, .. } => self.cascade(tenant, *id),
+            Command::MoveStage { id, .. } | Command::Win { id, .. } => drop(self.opportunities.insert((tenant, *id))),
+            Command::Reopen { id, .. } => self.cascade(tenant, *id),
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
                 self.competitors.extend(closing.competitor.map(|id| (tenant, id)));
@@ -141,7 +141,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let closed =
         opportunities.iter().filter(|o| named.cascades.contains(&(o.tenant_id, opportunity_record(o.opportunity_id))));
     let closed: Vec<_> = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).collect();
-    common.close_outs = table::load::<CloseOut>(tx, &closed).await?;
+    common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     let keys: Vec<_> = named.competitors.iter().copied().collect();
     let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
     let numbers = taken(tx, &NUMBERS, &named.numbers).await?;

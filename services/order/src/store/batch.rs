@@ -39,8 +39,8 @@ struct Named {
     tasks: BTreeSet<(TenantId, TaskId)>,
     /// Orders that are closed out or reopened.
     cascades: BTreeSet<(TenantId, OrderId)>,
-    /// Opportunities that a fact closes: their draft and live orders are needed.
-    closed: BTreeSet<(TenantId, OpportunityId)>,
+    /// Opportunities that a fact closes or reopens: their draft and live orders are needed.
+    moved: BTreeSet<(TenantId, OpportunityId)>,
     /// Close-outs of opportunities that a fact reverses: what they caused here is needed.
     reversed: BTreeSet<(TenantId, CloseOutId)>,
     /// Opportunities that get a draft order.
@@ -61,10 +61,11 @@ impl Named {
                 if message.record.kind != RecordKind::Opportunity {
                     return;
                 }
-                match message.fact.event {
-                    Event::Closed => drop(self.closed.insert((tenant, OpportunityId(message.record.id)))),
-                    Event::Reopened => self.reversed.extend(close_out),
-                    Event::Opened | Event::Confirmed | Event::Won | Event::Changed => {}
+                if matches!(message.fact.event, Event::Closed | Event::Reopened) {
+                    self.moved.insert((tenant, OpportunityId(message.record.id)));
+                }
+                if message.fact.event == Event::Reopened {
+                    self.reversed.extend(close_out);
                 }
             }
         }
@@ -127,11 +128,12 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         named.root(task.tenant_id, task.root);
     }
-    let caused = caused(tx, &named.reversed).await?;
-    named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));
     named.lanes.extend(parents(tx, &named.orders).await?);
     common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
-    named.orders.extend(unfinished_orders(tx, &named.closed).await?);
+    // Only now, as whoever held the lane may have cancelled drafts a moment ago.
+    let caused = caused(tx, &named.reversed).await?;
+    named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));
+    named.orders.extend(unfinished_orders(tx, &named.moved).await?);
     let keys: Vec<_> = named.orders.iter().copied().collect();
     let orders: Rows<Order> = table::lock(tx, &keys).await?;
     named.customers.extend(orders.iter().map(|order| (order.tenant_id, order.customer_id)));
@@ -146,7 +148,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let mut close_outs: BTreeSet<_> = caused.iter().map(Keyed::key).collect();
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
-    common.close_outs = table::load::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
+    common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
     let drafts = drafts(tx, &named.gain_draft).await?;
     let numbers = taken_numbers(tx, &named.numbers).await?;
     Ok(World { common, orders, customers, drafts, numbers })
@@ -161,7 +163,7 @@ pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
 /// Records whose tasks are cancelled or restored: the subjects, and the opportunities that facts close or reopen.
 fn roots(named: &Named, orders: &Rows<Order>, common: &Common) -> BTreeSet<(TenantId, Record)> {
     let mut roots: BTreeSet<_> = named.cascades.iter().map(|(tenant, id)| (*tenant, order_record(*id))).collect();
-    if !named.closed.is_empty() || !named.reversed.is_empty() {
+    if !named.moved.is_empty() {
         roots.extend(orders.iter().map(|order| (order.tenant_id, order_record(order.order_id))));
         let lanes = common.lanes.iter().filter(|lane| lane.record.kind == RecordKind::Opportunity);
         roots.extend(lanes.map(Keyed::key));

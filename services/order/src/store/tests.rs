@@ -43,6 +43,7 @@ fresh::on_both!(crate::MIGRATIONS;
     a_fact_comes_before_its_customer_is_known,
     another_tenant_s_message_touches_nothing,
     a_message_and_a_command_meet_in_one_batch,
+    the_owner_of_a_live_order_is_asked_and_no_longer_asked,
 );
 
 fn call(method: &'static str, command: Command) -> Item<Command> {
@@ -277,5 +278,21 @@ async fn a_message_and_a_command_meet_in_one_batch(db: &Db) {
     let mut verdicts = run(db, &[confirm, closed]).await;
     assert_eq!(applied(verdicts.pop().unwrap()).outcome, PeerOutcome::NeedsReview);
     done(verdicts.pop().unwrap());
+    assert_eq!(orders_in(db, State::Confirmed).await, 1);
+}
+
+async fn the_owner_of_a_live_order_is_asked_and_no_longer_asked(db: &Db) {
+    known(db, 10..11).await;
+    let order = Select::<Order>::of(TENANT).page(db, "order_id", Direction::Oldest, None, 1).await.unwrap()[0].order_id;
+    run(db, &[call("ConfirmOrder", Command::Confirm { id: order, etag: String::new() })]).await;
+    let closed = applied(run(db, &[message(opportunity(10), 2, fact(Event::Closed, 60))]).await.remove(0));
+    assert_eq!(closed.outcome, PeerOutcome::NeedsReview);
+    let reviews = async |state| {
+        let tasks = Select::<Task>::of(TENANT).equal("kind", Some(&TaskKind::Review)).equal("state", Some(&state));
+        tasks.page(db, "task_id", Direction::Oldest, None, 10).await.unwrap().len()
+    };
+    assert_eq!(reviews(TaskState::Open).await, 1);
+    applied(run(db, &[message(opportunity(10), 3, fact(Event::Reopened, 60))]).await.remove(0));
+    assert_eq!((reviews(TaskState::Open).await, reviews(TaskState::Cancelled).await), (0, 1));
     assert_eq!(orders_in(db, State::Confirmed).await, 1);
 }

@@ -133,8 +133,10 @@ impl World {
     /// Records a payment.
     pub fn pay(&mut self, cause: &Cause, id: OrderId, etag: &str, amount: Money) -> Result<Order, Refusal> {
         let before = self.order(cause, id, etag)?;
-        if before.state == State::Cancelled {
-            before.check_not_closed()?;
+        match before.state {
+            State::Draft => return Err(before.wrong_state("confirm it before a payment is recorded")),
+            State::Cancelled => before.check_not_closed()?,
+            State::Confirmed | State::InFulfilment | State::Processed => {}
         }
         if amount.currency != before.currency {
             let text = format!("must be in {}, the currency of the order", before.currency);
