@@ -12,13 +12,8 @@ use crate::{
     wire::{self, Received, Reject},
     writer::Courier,
 };
-use crm_closeout::{
-    codes::{Code, Record},
-    fact::Applied,
-    ids::TenantId,
-    working_set::Keyed,
-};
-use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
+use crm_closeout::{codes::Record, fact::Applied, ids::TenantId, working_set::Keyed};
+use crm_proto::peer::{ApplyRequest, ApplyResponse};
 use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
@@ -167,7 +162,7 @@ where
     F: Fn(ApplyRequest) -> R + 'static,
     R: Future<Output = Result<ApplyResponse, CallError>> + Send + 'static,
 {
-    let request = ApplyRequest { envelopes: batch.iter().map(|(_, held)| envelope(&held.row)).collect() };
+    let request = ApplyRequest { envelopes: batch.iter().map(|(_, held)| wire::envelope(&held.row)).collect() };
     let answer = deliver(request);
     let closes = batch.iter().any(|(_, held)| held.row.close_out_id.is_some());
     async move {
@@ -176,17 +171,6 @@ where
             failpoint::reach("origin-after-peer-answered").await;
         }
         (batch, answer)
-    }
-}
-
-fn envelope(row: &OutboxRow) -> Envelope {
-    Envelope {
-        tenant_id: row.tenant_id.0.as_bytes().to_vec(),
-        kind: row.record.kind.code().into(),
-        id: row.record.id.as_bytes().to_vec(),
-        number: row.number,
-        message_id: row.message_id.as_bytes().to_vec(),
-        payload: row.payload.clone(),
     }
 }
 

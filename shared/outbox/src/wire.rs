@@ -1,6 +1,7 @@
 //! The contract between the services in protobuf: facts to messages and back, effects, outcomes. Both services send and read
 //! them here and nowhere else. What comes from the peer is checked as if it came from a stranger.
 
+use crate::tables::OutboxRow;
 use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
@@ -98,6 +99,18 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
         close_out,
     };
     message.encode_to_vec()
+}
+
+/// A message of the outbox on its way.
+pub fn envelope(row: &OutboxRow) -> peer::Envelope {
+    peer::Envelope {
+        tenant_id: bytes(row.tenant_id.0),
+        kind: row.record.kind.code().into(),
+        id: bytes(row.record.id),
+        number: row.number,
+        message_id: bytes(row.message_id),
+        payload: row.payload.clone(),
+    }
 }
 
 /// Reads an envelope and the fact in it.
