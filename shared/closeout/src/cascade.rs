@@ -191,6 +191,24 @@ impl Common {
         effects
     }
 
+    /// Takes back the tasks that a close-out made under this title for a person to decide something; what somebody has dealt
+    /// with stays.
+    pub fn withdraw_reviews(&mut self, cause: &Cause, side: Side, title: &str) -> Vec<Effect> {
+        let asked = |task: &&Task| {
+            let review = task.kind == TaskKind::Review && task.state.is_open();
+            task.tenant_id == cause.tenant_id && review && task.title == title
+        };
+        let asked: Vec<_> = self.tasks.iter().filter(asked).map(|task| (task.task_id, task.state)).collect();
+        let mut effects = Vec::with_capacity(asked.len());
+        for (task_id, before) in asked {
+            if let Ok(task) = self.change_task(cause, task_id, "", &TaskChange::Cancel) {
+                let kind = EffectKind::TaskCancelled;
+                effects.push(Effect::new(side, kind, task_id, before.word(), task.state.word()));
+            }
+        }
+        effects
+    }
+
     /// Adds an entry to the audit trail.
     pub fn audit(&mut self, cause: &Cause, resource: impl ToString, change: Change<'_>) {
         let entry = AuditEntry {

@@ -8,8 +8,8 @@ use crm_closeout::{
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
     ids::OpportunityId,
     records::Lane,
-    task::{TaskChange, TaskKind, TaskState},
-    working_set::{Cause, Keyed},
+    task::{TaskKind, TaskState},
+    working_set::Cause,
 };
 
 pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
@@ -45,18 +45,7 @@ fn reopen(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: 
     if let Some(customer) = fact.customer_id {
         world.common.tell(cause, customer, "order.reopened", order, Some(closed.close_out_id), String::new());
     }
-    let title = review_title(order);
-    let asked = |task: &&crm_closeout::task::Task| {
-        task.tenant_id == cause.tenant_id && task.kind == TaskKind::Review && task.title == title
-    };
-    let asked: Vec<_> = world.common.tasks.iter().filter(asked).map(Keyed::key).collect();
-    for (_, task_id) in asked {
-        // Refused if somebody has dealt with it already; then there is nothing to take back.
-        if world.common.change_task(cause, task_id, "", &TaskChange::Cancel).is_ok() {
-            let (open, cancelled) = (TaskState::Open.word(), TaskState::Cancelled.word());
-            effects.push(Effect::new(Side::Opportunity, EffectKind::TaskCancelled, task_id, open, cancelled));
-        }
-    }
+    effects.extend(world.common.withdraw_reviews(cause, Side::Opportunity, &review_title(order)));
     effects
 }
 

@@ -9,7 +9,7 @@ use crm_closeout::{
     ids::{CloseOutId, OpportunityId},
     records::Lane,
     refusal::Refusal,
-    task::{Task, TaskChange, TaskKind, TaskState},
+    task::{TaskKind, TaskState},
     working_set::Cause,
 };
 
@@ -147,29 +147,13 @@ fn reopen(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, clos
             }
         }
     }
-    effects.extend(take_reviews_back(world, cause, id));
+    effects.extend(world.common.withdraw_reviews(cause, Side::Order, &review_title(id)));
     if let Some(customer) = fact.customer_id {
         let changes = world.touch(cause, customer, Some(closed.close_out_id), |customer| customer.deals_lost -= 1);
         effects.extend(changes);
         world.common.tell(cause, customer, "opportunity.reopened", root, Some(closed.close_out_id), String::new());
     }
     Applied { outcome, effects }
-}
-
-fn take_reviews_back(world: &mut World, cause: &Cause, id: OpportunityId) -> Vec<Effect> {
-    let title = review_title(id);
-    let asked =
-        |task: &&Task| task.tenant_id == cause.tenant_id && task.kind == TaskKind::Review && task.title == title;
-    let asked: Vec<_> = world.common.tasks.iter().filter(asked).map(|task| task.task_id).collect();
-    let mut effects = Vec::new();
-    for task_id in asked {
-        // Refused if somebody has dealt with it already; then there is nothing to take back.
-        if world.common.change_task(cause, task_id, "", &TaskChange::Cancel).is_ok() {
-            let (open, cancelled) = (TaskState::Open.word(), TaskState::Cancelled.word());
-            effects.push(Effect::new(Side::Order, EffectKind::TaskCancelled, task_id, open, cancelled));
-        }
-    }
-    effects
 }
 
 fn orders_of(world: &World, cause: &Cause, id: OpportunityId) -> Vec<Order> {
