@@ -87,3 +87,25 @@ pub async fn open_tasks(
 fn root_columns() -> Vec<Column> {
     columns([("tenant_id", Kind::Uuid), ("root_kind", Kind::Small), ("root_id", Kind::Uuid)])
 }
+
+static TEXTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("text", Kind::Text)]));
+
+/// The statement of [`taken`] for a column whose values are unique in a tenant.
+pub fn in_use(table: &str, column: &str) -> Sql {
+    let text = format!(
+        "SELECT t.tenant_id, t.{column} FROM {{rows}} CROSS JOIN {table} AS t \
+         WHERE t.tenant_id = r.tenant_id AND t.{column} = r.text"
+    );
+    Sql::new(&text, &TEXTS)
+}
+
+/// Which of these texts are in use already.
+pub async fn taken(
+    tx: &mut Tx,
+    sql: &Sql,
+    asked: &BTreeSet<(TenantId, String)>,
+) -> Result<BTreeSet<(TenantId, String)>, Error> {
+    let keys = asked.iter().map(|(tenant, text)| cells![*tenant, *text]).collect();
+    let rows = tx.look_up(sql, &TEXTS, keys).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}

@@ -144,8 +144,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     let keys: Vec<_> = named.competitors.iter().copied().collect();
     let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
-    let numbers = taken(tx, &NUMBERS, &named.numbers).await?;
-    let names = taken(tx, &NAMES, &named.names).await?;
+    let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
+    let names = load::taken(tx, &NAMES, &named.names).await?;
     let standing = standing(tx, &customers, &opportunities, &common).await?;
     Ok(World { common, opportunities, customers, competitors, standing, numbers, names })
 }
@@ -178,30 +178,8 @@ async fn children(tx: &mut Tx, parents: &BTreeSet<(TenantId, Record)>) -> Result
     tx.table_rows(&CHILDREN, Args::rows(&COLUMNS, rows)).await
 }
 
-static TEXTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("text", Kind::Text)]));
-static NUMBERS: LazyLock<Sql> = LazyLock::new(|| in_use("opportunity", "number"));
-static NAMES: LazyLock<Sql> = LazyLock::new(|| in_use("competitor", "display_name"));
-
-fn in_use(table: &str, column: &str) -> Sql {
-    let text = format!(
-        "SELECT t.tenant_id, t.{column} FROM {{rows}} CROSS JOIN {table} AS t \
-         WHERE t.tenant_id = r.tenant_id AND t.{column} = r.text"
-    );
-    Sql::new(&text, &TEXTS)
-}
-
-async fn taken(
-    tx: &mut Tx,
-    sql: &Sql,
-    asked: &BTreeSet<(TenantId, String)>,
-) -> Result<BTreeSet<(TenantId, String)>, Error> {
-    if asked.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let rows = asked.iter().map(|(tenant, text)| cells![*tenant, *text]).collect();
-    let rows = tx.rows(sql, Args::rows(&TEXTS, rows)).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
-}
+static NUMBERS: LazyLock<Sql> = LazyLock::new(|| load::in_use("opportunity", "number"));
+static NAMES: LazyLock<Sql> = LazyLock::new(|| load::in_use("competitor", "display_name"));
 
 static STANDING_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
     columns([

@@ -150,7 +150,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
     common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
     let drafts = drafts(tx, &named.gain_draft).await?;
-    let numbers = taken_numbers(tx, &named.numbers).await?;
+    let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     Ok(World { common, orders, customers, drafts, numbers })
 }
 
@@ -252,20 +252,4 @@ async fn caused(tx: &mut Tx, causes: &BTreeSet<(TenantId, CloseOutId)>) -> Resul
     tx.table_rows(&CAUSED, args).await
 }
 
-async fn taken_numbers(
-    tx: &mut Tx,
-    asked: &BTreeSet<(TenantId, String)>,
-) -> Result<BTreeSet<(TenantId, String)>, Error> {
-    static COLUMNS: LazyLock<Vec<Column>> =
-        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("number", Kind::Text)]));
-    static NUMBERS: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::new(
-            "SELECT t.tenant_id, t.number FROM {rows} CROSS JOIN sales_order AS t \
-             WHERE t.tenant_id = r.tenant_id AND t.number = r.number",
-            &COLUMNS,
-        )
-    });
-    let keys = asked.iter().map(|(tenant, number)| cells![*tenant, *number]).collect();
-    let rows = tx.look_up(&NUMBERS, &COLUMNS, keys).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
-}
+static NUMBERS: LazyLock<Sql> = LazyLock::new(|| load::in_use("sales_order", "number"));
