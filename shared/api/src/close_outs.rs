@@ -32,8 +32,7 @@ pub struct Filter {
 
 /// Reads one close-out.
 pub async fn get(db: &Db, tenant: TenantId, id: CloseOutId) -> Result<common::CloseOut, Status> {
-    let row = db.get::<CloseOut>(&(tenant, id)).await.map_err(|e| failure::database(&e))?;
-    row.as_ref().map(convert::close_out).ok_or_else(|| failure::not_found(id))
+    failure::found(db.get::<CloseOut>(&(tenant, id)).await, id).map(|row| convert::close_out(&row))
 }
 
 /// Lists close-outs, newest first.

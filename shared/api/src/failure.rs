@@ -35,9 +35,9 @@ pub fn refusal(refusal: Refusal) -> Status {
     answer::refusal(code, reason, message, &metadata)
 }
 
-/// There is no such record in the tenant.
-pub fn not_found(name: impl ToString) -> Status {
-    refusal(Refusal::not_found(name))
+/// The row that was read, or that there is no such record in the tenant.
+pub fn found<R>(row: Result<Option<R>, Error>, name: impl ToString) -> Result<R, Status> {
+    row.map_err(|error| database(&error))?.ok_or_else(|| refusal(Refusal::not_found(name)))
 }
 
 /// The database failed.

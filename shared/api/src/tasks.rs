@@ -70,8 +70,7 @@ pub fn change_of(fields: &mut Fields, field: &str, name: &str, etag: &str, chang
 
 /// Reads one task.
 pub async fn get(db: &Db, tenant: TenantId, id: TaskId) -> Result<common::Task, Status> {
-    let task = db.get::<Task>(&(tenant, id)).await.map_err(|e| failure::database(&e))?;
-    task.map(|task| crate::convert::task(&task)).ok_or_else(|| failure::not_found(id))
+    failure::found(db.get::<Task>(&(tenant, id)).await, id).map(|task| crate::convert::task(&task))
 }
 
 /// Which tasks to list.

@@ -52,8 +52,8 @@ impl CustomerService for Customers {
         let mut fields = Fields::new();
         let id = fields.name("name", &request.name, CustomerId::parse, CustomerId);
         fields.done()?;
-        let row = self.0.db.get::<Customer>(&(caller.tenant, id)).await.map_err(|e| failure::database(&e))?;
-        let customer = row.as_ref().map(convert::customer).ok_or_else(|| failure::not_found(id))?;
+        let row = failure::found(self.0.db.get::<Customer>(&(caller.tenant, id)).await, id)?;
+        let customer = convert::customer(&row);
         Ok(Response::new(pb::GetCustomerResponse { customer: Some(customer) }))
     }
 

@@ -54,8 +54,8 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
         fields.done()?;
-        let row = self.0.db.get::<Opportunity>(&(caller.tenant, id)).await.map_err(|e| failure::database(&e))?;
-        let opportunity = row.as_ref().map(convert::opportunity).ok_or_else(|| failure::not_found(id))?;
+        let row = failure::found(self.0.db.get::<Opportunity>(&(caller.tenant, id)).await, id)?;
+        let opportunity = convert::opportunity(&row);
         Ok(Response::new(pb::GetOpportunityResponse { opportunity: Some(opportunity) }))
     }
 

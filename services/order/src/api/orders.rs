@@ -49,8 +49,8 @@ impl OrderService for Orders {
         let mut fields = Fields::new();
         let id = fields.name("name", &request.name, OrderId::parse, OrderId);
         fields.done()?;
-        let row = self.0.db.get::<Order>(&(caller.tenant, id)).await.map_err(|e| failure::database(&e))?;
-        let order = row.as_ref().map(convert::order).ok_or_else(|| failure::not_found(id))?;
+        let row = failure::found(self.0.db.get::<Order>(&(caller.tenant, id)).await, id)?;
+        let order = convert::order(&row);
         Ok(Response::new(pb::GetOrderResponse { order: Some(order) }))
     }
 
