@@ -120,11 +120,11 @@ impl Embedded {
         let mut services = JoinSet::new();
         let stop = stop_opportunity.clone();
         services.spawn(async move {
-            ("opportunity service", opportunity.serve(&order_peer, stop).await.map_err(anyhow::Error::from))
+            ("opportunity service", opportunity.serve(&[order_peer], stop).await.map_err(anyhow::Error::from))
         });
         let stop = stop_order.clone();
         services.spawn(async move {
-            ("order service", order.serve(&opportunity_peer, stop).await.map_err(anyhow::Error::from))
+            ("order service", order.serve(&[opportunity_peer], stop).await.map_err(anyhow::Error::from))
         });
         Ok(Self { opportunity_url, order_url, opportunity_db, order_db, services, stop_opportunity, stop_order })
     }

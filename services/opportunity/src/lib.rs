@@ -51,10 +51,11 @@ impl App {
         self.0.db()
     }
 
-    /// Serves until `shutdown` is cancelled, then ends in order. `peer_url` is the other service's peer listener.
-    pub async fn serve(self, peer_url: &str, shutdown: CancellationToken) -> Result<(), HostError> {
+    /// Serves until `shutdown` is cancelled, then ends in order. `peers` are the peer listeners of the other service,
+    /// one for each of its processes.
+    pub async fn serve(self, peers: &[String], shutdown: CancellationToken) -> Result<(), HostError> {
         let routes = |front| api::routes(&front);
-        self.0.serve::<service::Opportunities>(peer_url, api::SERVICES, routes, shutdown).await
+        self.0.serve::<service::Opportunities>(peers, api::SERVICES, routes, shutdown).await
     }
 }
 

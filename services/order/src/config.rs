@@ -16,9 +16,9 @@ pub struct Config {
     #[arg(long, env = "ORDER_PEER_LISTEN", default_value = "127.0.0.1:50062")]
     pub peer_listen: SocketAddr,
 
-    /// Peer listener of the other service.
-    #[arg(long, env = "ORDER_PEER_URL", default_value = "http://127.0.0.1:50061")]
-    pub peer_url: String,
+    /// Peer listeners of the other service: one address for each of its processes, with commas between them.
+    #[arg(long, env = "ORDER_PEER_URL", default_value = "http://127.0.0.1:50061", value_delimiter = ',')]
+    pub peer_url: Vec<String>,
 
     /// `sqlite://FILE` (made if it is not there) or `postgres://USER@HOST/DATABASE`.
     #[arg(long, env = "ORDER_DATABASE_URL", default_value = "sqlite://order.db")]

@@ -23,7 +23,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(Action::Migrate) = config.action {
         return Ok(App::migrate(&config.database_url).await?);
     }
-    let peer_url = config.peer_url.clone();
+    let peers = config.peer_url.clone();
     let app = App::bind(config).await?;
     tracing::info!(public = %app.public_addr(), peer = %app.peer_addr(), "listening");
     let shutdown = CancellationToken::new();
@@ -36,7 +36,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         }
         stop.cancel();
     });
-    app.serve(&peer_url, shutdown).await?;
+    app.serve(&peers, shutdown).await?;
     tracing::info!("ended in order");
     Ok(())
 }

@@ -7,7 +7,9 @@ use crm_outbox::{
     relay::{self, PeerState},
     writer,
 };
-use crm_proto::peer::{ApplyRequest, peer_service_client::PeerServiceClient, peer_service_server::PeerServiceServer};
+use crm_proto::peer::{
+    ApplyRequest, ApplyResponse, peer_service_client::PeerServiceClient, peer_service_server::PeerServiceServer,
+};
 use crm_runtime::{
     auth::{self, PeerToken, TokenError},
     channel::{self, ChannelError, PeerChannel},
@@ -116,12 +118,16 @@ impl Host {
     /// writer empties, the database closes.
     pub async fn serve<D: Domain>(
         self,
-        peer_url: &str,
+        peers: &[String],
         services: &[&'static str],
         routes: impl FnOnce(Front<D>) -> Routes,
         shutdown: CancellationToken,
     ) -> Result<(), HostError> {
-        let channel = channel::connect(peer_url, self.token.clone())?;
+        let channels = peers.iter().map(|url| channel::connect(url, self.token.clone()));
+        let channels = channels.collect::<Result<Vec<_>, _>>()?;
+        if channels.is_empty() {
+            return Err(HostError::Setting("the address of the other service's peer listener is missing".into()));
+        }
         let (committed, handover) = mpsc::channel(relay::HANDOVER);
         let (writer, courier, desk) = writer::writer::<D>(self.db.clone(), committed);
         let peer = PeerState::default();
@@ -131,7 +137,7 @@ impl Host {
             self.db.clone(),
             courier,
             handover,
-            move |request| deliver(channel.clone(), request),
+            (channels.len(), move |peer: usize, request| deliver(channels[peer].clone(), request)),
             peer.clone(),
             stop_relay.clone(),
         ));
@@ -214,7 +220,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
     TcpListener::bind(address).await.map_err(|source| HostError::Listen { address, source })
 }
 
-async fn deliver(channel: PeerChannel, request: ApplyRequest) -> Result<crm_proto::peer::ApplyResponse, tonic::Status> {
+async fn deliver(channel: PeerChannel, request: ApplyRequest) -> Result<ApplyResponse, tonic::Status> {
     let mut client =
         PeerServiceClient::new(channel).max_decoding_message_size(REPLY).max_encoding_message_size(Limits::PEER.encode);
     client.apply(request).await.map(tonic::Response::into_inner)

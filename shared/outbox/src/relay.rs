@@ -97,28 +97,31 @@ struct Relay {
     resume: Instant,
 }
 
-/// Runs until `stop`, then sends what it holds once more and returns. `deliver` makes one call to the peer.
+/// Runs until `stop`, then sends what it holds once more and returns. `peers`: how many processes the peer has, and how to call
+/// one of them by its index.
 pub async fn relay<F, R>(
     db: Db,
     courier: Courier,
     mut committed: mpsc::Receiver<Handover>,
-    deliver: F,
+    (peers, deliver): (usize, F),
     peer: PeerState,
     stop: CancellationToken,
 ) where
-    F: Fn(ApplyRequest) -> R + 'static,
+    F: Fn(usize, ApplyRequest) -> R + 'static,
     R: Future<Output = Result<ApplyResponse, CallError>> + Send + 'static,
 {
     let mut relay =
         Relay { courier, peer, lanes: BTreeMap::new(), ready: VecDeque::new(), failures: 0, resume: Instant::now() };
     let mut calls: JoinSet<Delivered> = JoinSet::new();
+    let mut turn = 0;
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         while calls.len() < relay.calls_allowed()
             && let Some(batch) = relay.next_batch()
         {
-            calls.spawn(call(batch, &deliver));
+            turn = (turn + 1) % peers;
+            calls.spawn(call(turn, batch, &deliver));
         }
         tokio::select! {
             biased;
@@ -150,20 +153,21 @@ pub async fn relay<F, R>(
             && relay.failures == 0
             && let Some(batch) = relay.next_batch()
         {
-            calls.spawn(call(batch, &deliver));
+            turn = (turn + 1) % peers;
+            calls.spawn(call(turn, batch, &deliver));
         }
         let Some(delivered) = calls.join_next().await else { return };
         relay.heard(delivered).await;
     }
 }
 
-fn call<F, R>(batch: Vec<(Lane, Held)>, deliver: &F) -> impl Future<Output = Delivered> + Send + use<F, R>
+fn call<F, R>(peer: usize, batch: Vec<(Lane, Held)>, deliver: &F) -> impl Future<Output = Delivered> + Send + use<F, R>
 where
-    F: Fn(ApplyRequest) -> R + 'static,
+    F: Fn(usize, ApplyRequest) -> R + 'static,
     R: Future<Output = Result<ApplyResponse, CallError>> + Send + 'static,
 {
     let request = ApplyRequest { envelopes: batch.iter().map(|(_, held)| wire::envelope(&held.row)).collect() };
-    let answer = deliver(request);
+    let answer = deliver(peer, request);
     let closes = batch.iter().any(|(_, held)| held.row.close_out_id.is_some());
     async move {
         let answer = answer.await;

@@ -172,11 +172,11 @@ impl Running {
         let (committed, handover) = mpsc::channel(relay::HANDOVER);
         let (writer, courier, desk) = writer::writer::<Notes>(db.clone(), committed);
         let (state, stop) = (PeerState::default(), CancellationToken::new());
-        let deliver = move |request: ApplyRequest| {
+        let deliver = move |_: usize, request: ApplyRequest| {
             let answer = peer(request.envelopes);
             ready(answer.map(|all| ApplyResponse { outcomes: all.into_iter().map(wire::outcome).collect() }))
         };
-        let relay = relay::relay(db.clone(), courier, handover, deliver, state.clone(), stop.clone());
+        let relay = relay::relay(db.clone(), courier, handover, (1, deliver), state.clone(), stop.clone());
         Self { writer, peer: state, stop, relay: tokio::spawn(relay), desk: tokio::spawn(desk.work()) }
     }
 

@@ -77,8 +77,8 @@ async fn make() -> Good {
     let stop = CancellationToken::new();
     let stops = [stop.clone(), stop.clone()];
     let [first, second] = stops;
-    let opportunity = tokio::spawn(async move { opportunity.serve(&format!("http://{trade_peer}"), first).await });
-    let order = tokio::spawn(async move { order.serve(&format!("http://{sales_peer}"), second).await });
+    let opportunity = tokio::spawn(async move { opportunity.serve(&[format!("http://{trade_peer}")], first).await });
+    let order = tokio::spawn(async move { order.serve(&[format!("http://{sales_peer}")], second).await });
     let history = Box::pin(story(&format!("http://{sales}"), &format!("http://{trade}"))).await;
     let (sales, trade) = open(folder.path()).await;
     quiet(&sales, &trade, Duration::from_secs(20)).await.unwrap();
