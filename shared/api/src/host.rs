@@ -4,7 +4,7 @@ use crate::{front::Front, inbox::Inbox};
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
-    relay::{self, PeerState},
+    relay::{self, PeerState, Peers},
     writer,
 };
 use crm_proto::peer::{
@@ -137,7 +137,10 @@ impl Host {
             self.db.clone(),
             courier,
             handover,
-            (channels.len(), move |peer: usize, request| deliver(channels[peer].clone(), request)),
+            Peers {
+                addresses: peers.to_vec(),
+                deliver: move |peer: usize, request| deliver(channels[peer].clone(), request),
+            },
             peer.clone(),
             stop_relay.clone(),
         ));

@@ -225,6 +225,7 @@ impl Common {
             state_before: change.state_before.to_owned(),
             state_after: change.state_after.to_owned(),
             close_out_id: change.close_out,
+            note: String::new(),
         };
         self.audit.push(entry);
     }

@@ -212,6 +212,8 @@ pub struct AuditEntry {
     pub state_after: String,
     /// The close-out behind it.
     pub close_out_id: Option<CloseOutId>,
+    /// Why an operator did it; empty for everybody else.
+    pub note: String,
 }
 
 impl Keyed for TimelineEntry {

@@ -244,6 +244,10 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
             attempts: 0,
             parked: false,
             fault: String::new(),
+            losses: 0,
+            refusals: 0,
+            waits_for: 0,
+            waits_since: Time(0),
         })
         .collect();
     outbox.sort_by_key(OutboxRow::key);

@@ -6,7 +6,8 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`], [`settle`], [`select`].
+//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`],
+//! [`settle`], [`select`], [`metrics`].
 
 pub mod batch;
 mod bind;
@@ -14,6 +15,7 @@ pub mod cell;
 pub mod db;
 mod failpoint;
 pub mod load;
+pub mod metrics;
 pub mod relay;
 pub mod select;
 pub mod settle;

@@ -61,6 +61,12 @@ impl<R: Table> Select<R> {
         self
     }
 
+    /// Whether there is any.
+    pub async fn any(self, db: &Db) -> Result<bool, Error> {
+        let text = format!("SELECT 1 FROM {} AS t {} LIMIT 1", R::statements().name, self.conditions);
+        Ok(!db.read(&Sql::plain(&text), self.args).await?.is_empty())
+    }
+
     /// Reads a page: those beyond `after` by the id in `column`, one more than `size` to see whether another page follows.
     pub async fn page(
         self,

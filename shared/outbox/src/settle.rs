@@ -5,6 +5,7 @@ use crate::{
     cell::{Column, Kind},
     cells,
     db::{Db, Error, Tx},
+    select::Select,
     sql::{Args, Sql, columns},
     table::Table,
     tables::OutboxRow,
@@ -14,8 +15,10 @@ use crm_closeout::{
     episode::{Effect, Propagation},
     fact::{Applied, PeerOutcome},
     ids::{CloseOutId, TenantId},
+    working_set::Keyed,
 };
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
+use uuid::Uuid;
 
 /// How long a message belongs to the process that wrote it, or that claimed it, in microseconds.
 pub const LEASE: i64 = 15_000_000;
@@ -28,6 +31,8 @@ pub type MessageKey = (TenantId, Record, i64);
 pub struct Settlement {
     /// Which message.
     pub key: MessageKey,
+    /// Its id. A row with the same number and another id is another message, and stays as it is.
+    pub message_id: Uuid,
     /// The close-out whose delivery it is; `true`: that of its reversal.
     pub close_out: Option<(CloseOutId, bool)>,
     /// What it is settled with.
@@ -35,12 +40,38 @@ pub struct Settlement {
 }
 
 /// What a message is settled with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The peer has committed its part.
     Acked(Applied),
     /// It is refused for a technical reason; an operator has to look.
     Parked(String),
+    /// It stays in the outbox and is claimed again when its time comes, by whichever process is first.
+    Later(Later),
+}
+
+/// When a message is to be sent again, and what was the matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// Not before this time has passed.
+    pub after: Duration,
+    /// Whom to count it against.
+    pub fault: Fault,
+    /// In words.
+    pub text: String,
+}
+
+/// Why a message has to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The call with it broke off.
+    Lost,
+    /// The receiver says that it is at fault itself.
+    Refused,
+    /// The receiver does not know this kind of message yet.
+    Unknown,
+    /// The receiver wants this number first.
+    Gap(i64),
 }
 
 fn delivery_columns() -> Vec<Column> {
@@ -59,12 +90,19 @@ fn key_columns() -> Vec<Column> {
         ("record_kind", Kind::Small),
         ("record_id", Kind::Uuid),
         ("number", Kind::Int),
+        ("message_id", Kind::Uuid),
         ("fault", Kind::Text),
     ])
 }
 
+fn later_columns() -> Vec<Column> {
+    let mut all = key_columns();
+    all.extend(columns([("pause", Kind::Int), ("lost", Kind::Int), ("refused", Kind::Int), ("expected", Kind::Int)]));
+    all
+}
+
 const ON_KEY: &str = "t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
-                      AND t.number = r.number";
+                      AND t.number = r.number AND t.message_id = r.message_id";
 
 static CLOSES: LazyLock<Sql> = LazyLock::new(|| deliveries("delivery"));
 static REVERSALS: LazyLock<Sql> = LazyLock::new(|| deliveries("reversal_delivery"));
@@ -79,9 +117,9 @@ fn deliveries(name: &str) -> Sql {
 
 static GONE: LazyLock<Sql> = LazyLock::new(|| {
     // EXISTS would make SQLite walk the whole outbox; IN over row values looks each key up.
-    let keys = "SELECT r.tenant_id, r.record_kind, r.record_id, r.number FROM {rows}";
+    let keys = "SELECT r.tenant_id, r.record_kind, r.record_id, r.number, r.message_id FROM {rows}";
     Sql::new(
-        &format!("DELETE FROM outbox WHERE (tenant_id, record_kind, record_id, number) IN ({keys})"),
+        &format!("DELETE FROM outbox WHERE (tenant_id, record_kind, record_id, number, message_id) IN ({keys})"),
         &key_columns(),
     )
 });
@@ -93,7 +131,17 @@ static PARKED: LazyLock<Sql> = LazyLock::new(|| {
     )
 });
 
-/// Writes settlements: at most four statements, however many there are.
+static LATER: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "UPDATE outbox AS t SET lease_until = {{now}} + r.pause, losses = (t.losses + r.lost) * r.lost, \
+         refusals = t.refusals + r.refused, fault = r.fault, waits_for = r.expected, \
+         waits_since = CASE WHEN r.expected = t.waits_for THEN t.waits_since ELSE {{now}} END \
+         FROM {{rows}} WHERE {ON_KEY} AND NOT t.parked"
+    );
+    Sql::new(&text, &later_columns())
+});
+
+/// Writes settlements: at most five statements, however many there are.
 pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error> {
     let mut settlements: Vec<_> = settlements.iter().collect();
     settlements.sort_by_key(|settlement| (settlement.key.0, settlement.close_out, settlement.key));
@@ -103,12 +151,18 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
             tx.execute(sql, Args::rows(&delivery_columns(), rows)).await?;
         }
     }
-    let (mut acked, mut parked) = (Vec::new(), Vec::new());
+    let (mut acked, mut parked, mut later) = (Vec::new(), Vec::new(), Vec::new());
     for settlement in settlements {
-        let (tenant, record, number) = settlement.key;
+        let ((tenant, record, number), id) = (settlement.key, settlement.message_id);
         match &settlement.settled {
-            Settled::Acked(_) => acked.push(cells![tenant, record, number, String::new()]),
-            Settled::Parked(fault) => parked.push(cells![tenant, record, number, fault.clone()]),
+            Settled::Acked(_) => acked.push(cells![tenant, record, number, id, String::new()]),
+            Settled::Parked(fault) => parked.push(cells![tenant, record, number, id, fault.clone()]),
+            Settled::Later(Later { after, fault, text }) => {
+                let (lost, refused) = (i64::from(*fault == Fault::Lost), i64::from(*fault == Fault::Refused));
+                let expected = if let Fault::Gap(expected) = fault { *expected } else { 0 };
+                let pause = i64::try_from(after.as_micros()).unwrap_or(LEASE);
+                later.push(cells![tenant, record, number, id, text.clone(), pause, lost, refused, expected]);
+            }
         }
     }
     if !acked.is_empty() {
@@ -117,40 +171,65 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
     if !parked.is_empty() {
         tx.execute(&PARKED, Args::rows(&key_columns(), parked).with(&true)).await?;
     }
+    if !later.is_empty() {
+        tx.execute(&LATER, Args::rows(&later_columns(), later)).await?;
+    }
     Ok(())
 }
 
 fn delivery(settlement: &Settlement, reversal: bool) -> Option<Vec<crate::cell::Cell>> {
     let (id, _) = settlement.close_out.filter(|(_, of_reversal)| *of_reversal == reversal)?;
     let tenant = settlement.key.0;
-    Some(match &settlement.settled {
-        Settled::Acked(applied) => cells![tenant, id, Propagation::Settled, Some(applied.outcome), applied.effects],
-        Settled::Parked(_) => {
-            cells![tenant, id, Propagation::Parked, None::<PeerOutcome>, Vec::<Effect>::new()]
+    match &settlement.settled {
+        Settled::Acked(applied) => {
+            Some(cells![tenant, id, Propagation::Settled, Some(applied.outcome), applied.effects])
         }
-    })
+        Settled::Parked(_) => Some(cells![tenant, id, Propagation::Parked, None::<PeerOutcome>, Vec::<Effect>::new()]),
+        Settled::Later(_) => None,
+    }
 }
 
+/// How long a message behind a parked one of its lane is left alone.
+const BLOCKED: i64 = 60_000_000;
+
 static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
+    let blocked = "EXISTS (SELECT 1 FROM outbox AS p WHERE p.tenant_id = outbox.tenant_id \
+                   AND p.record_kind = outbox.record_kind AND p.record_id = outbox.record_id \
+                   AND p.number < outbox.number AND p.parked)";
     let text = format!(
-        "UPDATE outbox SET lease_until = {{now}} + {LEASE}, attempts = attempts + 1 \
+        "UPDATE outbox SET attempts = attempts + 1, \
+         lease_until = {{now}} + CASE WHEN {blocked} THEN {BLOCKED} ELSE {LEASE} END \
          WHERE (tenant_id, record_kind, record_id, number) IN ( \
              SELECT t.tenant_id, t.record_kind, t.record_id, t.number FROM outbox AS t \
-             WHERE NOT t.parked AND t.lease_until <= {{now}} AND NOT EXISTS ( \
-                 SELECT 1 FROM outbox AS p WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind \
-                 AND p.record_id = t.record_id AND p.number < t.number AND p.parked) \
+             WHERE NOT t.parked AND t.lease_until <= {{now}} \
              ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {{1}} {{skip}}) \
-         RETURNING {}",
+         RETURNING {}, lease_until - {{now}} > {LEASE}",
         OutboxRow::statements().list.replace("t.", "")
     );
     Sql::plain(&text)
 });
 
-/// Claims messages whose lease is over, none behind a parked one of its lane; they come in the order of their lanes.
-pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxRow>, Error> {
-    let mut rows: Vec<OutboxRow> = tx.table_rows(&CLAIM, Args::none().with(&limit)).await?;
-    rows.sort_by_key(crm_closeout::working_set::Keyed::key);
-    Ok(rows)
+/// Messages that were claimed.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Those to be sent, in the order of their lanes.
+    pub rows: Vec<OutboxRow>,
+    /// As many as were asked for were due: there may be more.
+    pub full: bool,
+}
+
+/// Claims messages whose lease is over. One behind a parked one of its lane is put off, so that it does not stand in the way of
+/// others at each claim.
+pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Claimed, Error> {
+    let due = tx.rows(&CLAIM, Args::none().with(&limit)).await?;
+    let mut claimed = Claimed { rows: Vec::with_capacity(due.len()), full: due.len() as i64 == limit };
+    for row in &due {
+        if !row.get::<bool>(OutboxRow::statements().columns.len())? {
+            claimed.rows.push(OutboxRow::read(row)?);
+        }
+    }
+    claimed.rows.sort_by_key(Keyed::key);
+    Ok(claimed)
 }
 
 /// Ends every lease: for the embedded database, whose only process has just started.
@@ -166,6 +245,42 @@ pub async fn any_due(db: &Db) -> Result<bool, Error> {
         Sql::plain("SELECT t.number FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} LIMIT 1")
     });
     Ok(!db.read(&DUE, Args::none()).await?.is_empty())
+}
+
+/// What waits in the outbox of a service, all tenants together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backlog {
+    /// Messages in it; counting ends at 100,000.
+    pub waiting: u64,
+    /// Those that an operator has to look at; counting ends at 100,000.
+    pub parked: u64,
+    /// How long the one has waited whose turn comes next, counted from when it was written.
+    pub oldest: Duration,
+}
+
+/// Looks what waits in the outbox.
+pub async fn backlog(db: &Db) -> Result<Backlog, Error> {
+    static BACKLOG: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::plain(
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox AS o WHERE NOT o.parked LIMIT 100000) AS w), \
+             (SELECT count(*) FROM (SELECT 1 FROM outbox AS o WHERE o.parked LIMIT 100000) AS p), \
+             coalesce((SELECT {now} - o.created_at FROM outbox AS o WHERE NOT o.parked ORDER BY o.lease_until LIMIT 1), 0)",
+        )
+    });
+    let rows = db.read(&BACKLOG, Args::none()).await?;
+    let Some(row) = rows.first() else { return Ok(Backlog::default()) };
+    let (waiting, parked, oldest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let (waiting, parked) = (waiting.unsigned_abs(), parked.unsigned_abs());
+    Ok(Backlog { waiting: waiting + parked, parked, oldest: Duration::from_micros(oldest.max(0).unsigned_abs()) })
+}
+
+/// Whether a message of the same lane with a lower number is still in the outbox.
+pub async fn any_before(db: &Db, (tenant, record, number): MessageKey) -> Result<bool, Error> {
+    let before = Select::<OutboxRow>::of(tenant)
+        .equal("record_kind", Some(&record.kind))
+        .equal("record_id", Some(&record.id))
+        .below("number", Some(&number));
+    before.any(db).await
 }
 
 /// How far one message has come, by what is in the outbox.

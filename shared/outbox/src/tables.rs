@@ -60,8 +60,16 @@ pub struct OutboxRow {
     pub attempts: i64,
     /// Refused; an operator has to look.
     pub parked: bool,
-    /// Why.
+    /// Why, or what was the matter the last time.
     pub fault: String,
+    /// Times in a row that a call with it broke off, the first two counted once.
+    pub losses: i64,
+    /// Times that the receiver said it is at fault itself.
+    pub refusals: i64,
+    /// Number that the receiver wants first; 0: it does not wait.
+    pub waits_for: i64,
+    /// Since when it is this number.
+    pub waits_since: Time,
 }
 
 impl Keyed for OutboxRow {
@@ -75,6 +83,7 @@ impl Keyed for OutboxRow {
 table!(OutboxRow = "outbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
     tenant_id: TenantId, record: Record, number: i64, message_id: Uuid, payload: Vec<u8>, close_out_id: Option<CloseOutId>,
     reversal: bool, created_at: Time, lease_until: Time, attempts: i64, parked: bool, fault: String,
+    losses: i64, refusals: i64, waits_for: i64, waits_since: Time,
 });
 
 table!(Received = "inbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
@@ -144,7 +153,7 @@ table!(
 table!(AuditEntry = "audit", key |key| [tenant_id: TenantId = key.0, audit_id: Uuid = key.1], {
     tenant_id: TenantId, audit_id: Uuid, audited_at: Time, actor: String, method: String, request_id: Option<Uuid>,
     message_id: Option<Uuid>, resource: String, version_before: i64, version_after: i64, state_before: String,
-    state_after: String, close_out_id: Option<CloseOutId>,
+    state_after: String, close_out_id: Option<CloseOutId>, note: String,
 });
 
 fn text(value: &Value, key: &str) -> Option<String> {

@@ -10,8 +10,7 @@ use crate::{
     db::{Db, Error},
     relay::{Handover, Waiter},
     settle,
-    settle::{MessageKey, Settlement},
-    tables::OutboxRow,
+    settle::{Claimed, MessageKey, Settlement},
     wire::{Incoming, Received, Reject},
 };
 use crm_closeout::{refusal::Refusal, working_set::Keyed};
@@ -70,7 +69,7 @@ struct Waiting<C> {
 
 enum Outbox {
     Settle(Settlement),
-    Claim(i64, oneshot::Sender<Vec<OutboxRow>>),
+    Claim(i64, oneshot::Sender<Claimed>),
 }
 
 /// Hands commands to the writer.
@@ -99,10 +98,10 @@ impl Courier {
     }
 
     /// Claims messages whose lease is over.
-    pub async fn claim(&self, limit: i64) -> Vec<OutboxRow> {
+    pub async fn claim(&self, limit: i64) -> Claimed {
         let (to, answer) = oneshot::channel();
         if self.0.send(Outbox::Claim(limit, to)).await.is_err() {
-            return Vec::new();
+            return Claimed::default();
         }
         answer.await.unwrap_or_default()
     }
@@ -241,7 +240,7 @@ impl<D: Domain> Desk<D> {
         }
     }
 
-    async fn claim(&self, limit: i64) -> Result<Vec<OutboxRow>, Error> {
+    async fn claim(&self, limit: i64) -> Result<Claimed, Error> {
         let mut tx = self.db.begin().await?;
         let rows = settle::claim(&mut tx, limit).await?;
         tx.commit().await?;

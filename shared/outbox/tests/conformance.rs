@@ -22,11 +22,12 @@ use crm_closeout::{
 use crm_outbox::{
     db::{Db, Error},
     select::{Order, Select},
-    settle::{self, Settled, Settlement},
+    settle::{self, Fault, Later, Settled, Settlement},
     sql::{Args, Sql},
     table::{self, Table},
     tables::OutboxRow,
 };
+use std::time::Duration;
 use uuid::Uuid;
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
@@ -41,6 +42,9 @@ fresh::on_both!(&[];
     equal_ids_of_two_tenants_are_two_rows,
     a_close_and_its_reversal_are_settled_in_one_batch,
     a_parked_message_stays_and_stops_its_lane,
+    another_message_with_the_same_number_stays,
+    what_is_to_be_sent_later_is_counted_and_claimed_when_its_time_comes,
+    the_backlog_is_counted,
     a_claim_takes_what_is_due_and_leases_it,
     released_messages_are_due_at_once,
     pages_neither_miss_nor_repeat,
@@ -141,6 +145,10 @@ fn message(lane: u128, number: i64) -> OutboxRow {
         attempts: 0,
         parked: false,
         fault: String::new(),
+        losses: 0,
+        refusals: 0,
+        waits_for: 0,
+        waits_since: Time(0),
     }
 }
 
@@ -215,6 +223,7 @@ async fn every_row_reads_back_as_it_was_written(db: &Db) {
         state_before: String::new(),
         state_after: "DRAFT".into(),
         close_out_id: None,
+        note: "on request".into(),
     };
     reads_back(db, audit).await;
 }
@@ -278,6 +287,7 @@ async fn settle(db: &Db, settlements: &[Settlement]) {
 fn acked(number: i64, reversal: bool, outcome: PeerOutcome) -> Settlement {
     Settlement {
         key: (TENANT, record(1), number),
+        message_id: message(1, number).message_id,
         close_out: Some((CloseOutId(id(1)), reversal)),
         settled: Settled::Acked(Applied { outcome, effects: vec![effect()] }),
     }
@@ -301,7 +311,7 @@ async fn claimed(db: &Db, limit: i64) -> Vec<(Uuid, i64)> {
     let mut tx = db.begin().await.unwrap();
     let rows = settle::claim(&mut tx, limit).await.unwrap();
     tx.commit().await.unwrap();
-    rows.iter().map(|row| (row.record.id, row.number)).collect()
+    rows.rows.iter().map(|row| (row.record.id, row.number)).collect()
 }
 
 async fn a_parked_message_stays_and_stops_its_lane(db: &Db) {
@@ -316,6 +326,52 @@ async fn a_parked_message_stays_and_stops_its_lane(db: &Db) {
     assert_eq!(close_out.delivery.propagation, Propagation::Parked);
     assert_eq!(settle::propagation(db, message(1, 1).key()).await.unwrap(), Propagation::Parked);
     assert_eq!(claimed(db, 10).await, [(id(2), 1)]);
+    assert!(!settle::any_due(db).await.unwrap(), "what is behind a parked message is put off");
+}
+
+async fn another_message_with_the_same_number_stays(db: &Db) {
+    insert(db, &[message(1, 1)]).await;
+    let other = Settlement { message_id: id(99), close_out: None, ..acked(1, false, PeerOutcome::Applied) };
+    settle(db, &[other.clone()]).await;
+    settle(db, &[Settlement { settled: Settled::Parked("no".into()), ..other.clone() }]).await;
+    settle(db, &[later(other, Fault::Lost, 0)]).await;
+    assert_eq!(db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap(), Some(message(1, 1)));
+}
+
+fn later(settlement: Settlement, fault: Fault, seconds: u64) -> Settlement {
+    let later = Later { after: Duration::from_secs(seconds), fault, text: "why".into() };
+    Settlement { settled: Settled::Later(later), ..settlement }
+}
+
+async fn what_is_to_be_sent_later_is_counted_and_claimed_when_its_time_comes(db: &Db) {
+    insert(db, &[message(1, 1), message(1, 2), message(1, 3)]).await;
+    let settlement = |number| Settlement { close_out: None, ..acked(number, false, PeerOutcome::Applied) };
+    let row = async |number| db.get::<OutboxRow>(&message(1, number).key()).await.unwrap().unwrap();
+    settle(db, &[later(settlement(1), Fault::Lost, 0), later(settlement(2), Fault::Gap(1), 0)]).await;
+    settle(db, &[later(settlement(1), Fault::Lost, 0), later(settlement(3), Fault::Refused, 600)]).await;
+    assert_eq!((row(1).await.losses, row(3).await.refusals, &*row(3).await.fault), (2, 1, "why"));
+    let since = row(2).await.waits_since;
+    settle(db, &[later(settlement(1), Fault::Unknown, 0), later(settlement(2), Fault::Gap(1), 0)]).await;
+    assert_eq!(row(1).await.losses, 0, "losses count in a row");
+    assert_eq!(
+        (row(2).await.waits_for, row(2).await.waits_since),
+        (1, since),
+        "since it began to wait for this number"
+    );
+    settle(db, &[later(settlement(2), Fault::Gap(2), 0)]).await;
+    assert_eq!(row(2).await.waits_for, 2);
+    assert!(row(2).await.waits_since >= since);
+    assert_eq!(claimed(db, 10).await, [(id(1), 1), (id(1), 2)]);
+    assert!(settle::any_before(db, message(1, 2).key()).await.unwrap());
+    assert!(!settle::any_before(db, message(1, 1).key()).await.unwrap());
+}
+
+async fn the_backlog_is_counted(db: &Db) {
+    assert_eq!(settle::backlog(db).await.unwrap().waiting, 0);
+    insert(db, &[message(1, 1), message(2, 1), OutboxRow { parked: true, ..message(3, 1) }]).await;
+    let backlog = settle::backlog(db).await.unwrap();
+    assert_eq!((backlog.waiting, backlog.parked), (3, 1));
+    assert!(backlog.oldest > Duration::from_secs(1_600_000_000), "it was written in 1970");
 }
 
 async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {

@@ -17,7 +17,7 @@ use crm_closeout::{
 use crm_outbox::{
     batch::{self, Call, Decided, Domain, Item},
     db::{Db, Error, Tx},
-    relay::{self, PeerState},
+    relay::{self, PeerState, Peers},
     sql::{Args, Sql},
     table,
     tables::OutboxRow,
@@ -50,6 +50,10 @@ fresh::on_both!(&[];
     nobody_waits_for_a_peer_that_is_down,
     a_peer_that_is_back_is_noticed_although_nothing_is_sent,
     what_is_held_is_sent_before_the_end,
+    another_process_of_the_peer_takes_over_from_one_that_is_down,
+    a_message_that_breaks_the_peer_is_found_and_parked,
+    a_fault_of_the_peer_puts_the_message_off,
+    a_lane_goes_on_when_its_predecessor_comes_from_elsewhere,
 );
 
 /// Sends a fact, or writes an audit entry under a given id.
@@ -137,6 +141,7 @@ fn entry(cause: &Cause, id: u128) -> AuditEntry {
         state_before: String::new(),
         state_after: String::new(),
         close_out_id: None,
+        note: String::new(),
     }
 }
 
@@ -159,6 +164,11 @@ fn item(command: Command) -> Call<Command> {
 /// What the check's peer does with a call.
 type Peer = Arc<dyn Fn(Vec<Envelope>) -> Result<Vec<Received>, Status> + Send + Sync>;
 
+/// The connection broke before there was an answer.
+fn broken() -> Status {
+    Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)))
+}
+
 struct Running {
     writer: Writer<Notes>,
     peer: PeerState,
@@ -169,14 +179,20 @@ struct Running {
 
 impl Running {
     fn start(db: &Db, peer: Peer) -> Self {
+        Self::with_peers(db, vec![peer])
+    }
+
+    fn with_peers(db: &Db, peers: Vec<Peer>) -> Self {
         let (committed, handover) = mpsc::channel(relay::HANDOVER);
         let (writer, courier, desk) = writer::writer::<Notes>(db.clone(), committed);
         let (state, stop) = (PeerState::default(), CancellationToken::new());
-        let deliver = move |_: usize, request: ApplyRequest| {
-            let answer = peer(request.envelopes);
+        let addresses = (0..peers.len()).map(|n| format!("peer {n}")).collect();
+        let deliver = move |peer: usize, request: ApplyRequest| {
+            let answer = peers[peer](request.envelopes);
             ready(answer.map(|all| ApplyResponse { outcomes: all.into_iter().map(wire::outcome).collect() }))
         };
-        let relay = relay::relay(db.clone(), courier, handover, (1, deliver), state.clone(), stop.clone());
+        let peers = Peers { addresses, deliver };
+        let relay = relay::relay(db.clone(), courier, handover, peers, state.clone(), stop.clone());
         Self { writer, peer: state, stop, relay: tokio::spawn(relay), desk: tokio::spawn(desk.work()) }
     }
 
@@ -407,5 +423,95 @@ async fn what_is_held_is_sent_before_the_end(db: &Db) {
     }
     running.end().await;
     assert_eq!(lanes.lock().unwrap().last.len(), 20);
+    assert_eq!(outbox(db).await, 0);
+}
+
+async fn another_process_of_the_peer_takes_over_from_one_that_is_down(db: &Db) {
+    let (peer, lanes) = orderly();
+    let down = Arc::new(Mutex::new(0));
+    let asked = down.clone();
+    let dead: Peer = Arc::new(move |_| {
+        *asked.lock().unwrap() += 1;
+        Err(broken())
+    });
+    let running = Running::with_peers(db, vec![dead, peer]);
+    for n in 0..20 {
+        let answer = running.tell(n, 1).await;
+        assert_eq!(answer.delivery.unwrap().await.unwrap(), applied());
+    }
+    assert!(!running.peer.is_down(), "one of two works");
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().last.len(), 20);
+    let asked = *down.lock().unwrap();
+    assert!((1..20).contains(&asked), "the dead one is only asked now and then: {asked}");
+}
+
+async fn a_message_that_breaks_the_peer_is_found_and_parked(db: &Db) {
+    let (peer, lanes) = orderly();
+    let poisoned = Arc::new(Mutex::new(Vec::new()));
+    let calls = poisoned.clone();
+    let poison = Uuid::from_u128(7).as_bytes().to_vec();
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            if envelopes.iter().any(|envelope| envelope.id == poison) {
+                calls.lock().unwrap().push(envelopes.len());
+                return Err(broken());
+            }
+            peer(envelopes)
+        }),
+    );
+    let tells = (0..40).map(|n| running.tell(n, 1));
+    futures::future::join_all(tells).await;
+    until("only the poison is left, parked", async || {
+        let row = db.get::<OutboxRow>(&(TENANT, lane(7), 1)).await.unwrap();
+        outbox(db).await == 1 && row.is_some_and(|row| row.parked)
+    })
+    .await;
+    running.end().await;
+    let calls = poisoned.lock().unwrap();
+    assert!(calls.len() <= 7, "found within seven calls: {calls:?}");
+    assert!(calls.iter().rev().take(4).all(|messages| *messages == 1), "at last alone: {calls:?}");
+    assert_eq!(lanes.lock().unwrap().last.len(), 39);
+}
+
+async fn a_fault_of_the_peer_puts_the_message_off(db: &Db) {
+    let (peer, lanes) = orderly();
+    let faults = Mutex::new(2);
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            let mut faults = faults.lock().unwrap();
+            if *faults > 0 && !envelopes.is_empty() {
+                *faults -= 1;
+                return Ok(envelopes.iter().map(|_| Received::Rejected(Reject::Internal("bug".into()))).collect());
+            }
+            peer(envelopes)
+        }),
+    );
+    running.tell(7, 1).await;
+    let key = (TENANT, lane(7), 1);
+    until("it is put off twice", async || {
+        db.get::<OutboxRow>(&key).await.unwrap().is_some_and(|row| row.refusals == 2)
+    })
+    .await;
+    assert_eq!(db.get::<OutboxRow>(&key).await.unwrap().unwrap().fault, "bug");
+    until("it arrives", async || outbox(db).await == 0).await;
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().sent, [(7, 1)]);
+}
+
+async fn a_lane_goes_on_when_its_predecessor_comes_from_elsewhere(db: &Db) {
+    let (peer, lanes) = orderly();
+    let running = Running::start(db, peer);
+    let second = running.tell(7, 2).await;
+    until("the peer said GAP often", async || lanes.lock().unwrap().sent.len() > 4).await;
+    lanes.lock().unwrap().one(&Envelope {
+        number: 1,
+        id: Uuid::from_u128(7).as_bytes().to_vec(),
+        ..Default::default()
+    });
+    assert_eq!(second.delivery.unwrap().await.unwrap(), applied());
+    running.end().await;
     assert_eq!(outbox(db).await, 0);
 }

@@ -1,0 +1,266 @@
+//! The messages that the relay holds in memory, by lane: in the order of their numbers, never two calls with one lane, what is
+//! suspected to break the peer in ever smaller calls and at last alone.
+
+use super::{Handover, Waiter, jitter, verdict::HELD};
+use crate::tables::OutboxRow;
+use crm_closeout::{codes::Record, ids::TenantId};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Most messages of one call, and about how many bytes.
+pub(super) const BATCH: usize = 256;
+const BATCH_BYTES: usize = 768 * 1_024;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) type Lane = (TenantId, Record);
+
+/// A message that is held.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) row: OutboxRow,
+    pub(super) waiter: Option<Waiter>,
+    expires: Instant,
+    /// Times that its turn had not come.
+    pub(super) tries: u32,
+    /// A call with it broke off, which is not counted in the table yet.
+    pub(super) lost: bool,
+}
+
+impl Held {
+    fn repeats(&self) -> bool {
+        self.tries > 0 || self.lost
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.row.losses > 1
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Held>,
+    not_before: Option<Instant>,
+}
+
+/// Messages of one call.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) messages: Vec<(Lane, Held)>,
+    /// No other call may be under way.
+    pub(super) alone: bool,
+    /// Something in it was sent before.
+    pub(super) repeats: bool,
+}
+
+/// Every lane that is held.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: BTreeMap<Lane, Queue>,
+    ready: VecDeque<Lane>,
+}
+
+impl Lanes {
+    /// How many lanes are held.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Forgets messages whose lease is over, and answers how many are left.
+    pub(super) fn forget_expired(&mut self) -> usize {
+        let now = Instant::now();
+        self.lanes.values_mut().for_each(|queue| queue.messages.retain(|held| held.expires > now));
+        self.lanes.values().map(|queue| queue.messages.len()).sum()
+    }
+
+    /// Takes up a message.
+    pub(super) fn hold(&mut self, Handover { row, waiter }: Handover) {
+        let lane = (row.tenant_id, row.record);
+        let held = Held { row, waiter, expires: Instant::now() + HELD, tries: 0, lost: false };
+        let fresh = !self.lanes.contains_key(&lane);
+        let queue = self.lanes.entry(lane).or_default();
+        let place = queue.messages.partition_point(|other| other.row.number < held.row.number);
+        match queue.messages.get_mut(place).filter(|other| other.row.number == held.row.number) {
+            // Claimed here or elsewhere meanwhile: what the table knows of it counts.
+            Some(other) => {
+                let waiter = other.waiter.take().or(held.waiter);
+                *other = Held { waiter, lost: other.lost, tries: other.tries, ..held };
+            }
+            None => {
+                queue.messages.insert(place, held);
+                if place == 0 {
+                    // Perhaps the one that the others have waited for.
+                    queue.not_before = None;
+                }
+            }
+        }
+        // A lane that is known is ready already, or in a call, or waits for its time.
+        if fresh {
+            self.ready.push_back(lane);
+        }
+    }
+
+    /// Messages for one call, in the order in which their lanes became ready; their lanes are then in that call. `idle`: no call is
+    /// under way. `may_repeat`: there is budget for what was sent before.
+    pub(super) fn next(&mut self, idle: bool, may_repeat: bool) -> Option<Batch> {
+        let now = Instant::now();
+        let (mut batch, mut bytes, mut most, mut later) = (Batch::default(), 0, BATCH, VecDeque::new());
+        while batch.messages.len() < most
+            && bytes < BATCH_BYTES
+            && let Some(lane) = self.ready.pop_front()
+        {
+            let Some(queue) = self.lanes.get_mut(&lane) else { continue };
+            queue.messages.retain(|held| held.expires > now);
+            let Some(first) = queue.messages.front() else {
+                self.lanes.remove(&lane);
+                continue;
+            };
+            let waits = queue.not_before.is_some_and(|time| time > now) || (first.repeats() && !may_repeat);
+            let alone = first.is_suspect();
+            if waits {
+                later.push_back(lane);
+                continue;
+            }
+            if alone && !(idle && batch.messages.is_empty()) {
+                // Its turn comes when this call and those under way are answered.
+                self.ready.push_front(lane);
+                break;
+            }
+            batch.alone = alone;
+            while batch.messages.len() < most
+                && bytes < BATCH_BYTES
+                && let Some(held) = queue.messages.pop_front_if(|held| alone || !held.is_suspect())
+            {
+                bytes += held.row.payload.len() + 128;
+                most = if alone { 1 } else { most.min(BATCH >> held.row.losses) };
+                batch.repeats |= held.repeats();
+                batch.messages.push((lane, held));
+            }
+        }
+        self.ready.extend(later);
+        (!batch.messages.is_empty()).then_some(batch)
+    }
+
+    /// The lane is out of its call: what is to be sent again goes first, after a pause if its turn had not come.
+    pub(super) fn put_back(&mut self, lane: Lane, held: Vec<Held>) {
+        let queue = self.lanes.entry(lane).or_default();
+        let tries = held.iter().map(|held| held.tries).max().unwrap_or_default();
+        queue.not_before = (tries > 0).then(|| Instant::now() + jitter(FIRST_PAUSE, LONGEST_PAUSE, tries));
+        for message in held.into_iter().rev() {
+            queue.messages.push_front(message);
+        }
+        if queue.messages.is_empty() {
+            self.lanes.remove(&lane);
+        } else {
+            self.ready.push_back(lane);
+        }
+    }
+
+    /// Whoever waits for a delivery is let go.
+    pub(super) fn let_go(&mut self) {
+        for queue in self.lanes.values_mut() {
+            queue.messages.iter_mut().for_each(|held| held.waiter = None);
+        }
+    }
+
+    /// Forgets everything; the table delivers it when the leases end.
+    pub(super) fn clear(&mut self) {
+        self.lanes.clear();
+        self.ready.clear();
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crm_closeout::{codes::RecordKind, time::Time};
+    use uuid::Uuid;
+
+    fn row(lane: u128, number: i64) -> OutboxRow {
+        OutboxRow {
+            tenant_id: TenantId(Uuid::from_u128(1)),
+            record: Record::new(RecordKind::Order, Uuid::from_u128(lane)),
+            number,
+            message_id: Uuid::from_u128(lane * 1_000 + number as u128),
+            payload: vec![1],
+            close_out_id: None,
+            reversal: false,
+            created_at: Time(0),
+            lease_until: Time(0),
+            attempts: 0,
+            parked: false,
+            fault: String::new(),
+            losses: 0,
+            refusals: 0,
+            waits_for: 0,
+            waits_since: Time(0),
+        }
+    }
+
+    pub(crate) fn held(number: i64) -> Held {
+        Held { row: row(1, number), waiter: None, expires: Instant::now() + HELD, tries: 0, lost: false }
+    }
+
+    fn holding(rows: impl IntoIterator<Item = OutboxRow>) -> Lanes {
+        let mut lanes = Lanes::default();
+        rows.into_iter().for_each(|row| lanes.hold(Handover { row, waiter: None }));
+        lanes
+    }
+
+    fn names(batch: Option<Batch>) -> Vec<(u128, i64)> {
+        let name = |(_, held): &(Lane, Held)| (held.row.record.id.as_u128(), held.row.number);
+        batch.map(|batch| batch.messages.iter().map(name).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_lane_is_in_one_call_at_a_time_in_the_order_of_its_numbers() {
+        let mut lanes = holding([row(1, 2), row(1, 1), row(2, 1)]);
+        let first = lanes.next(true, true);
+        lanes.hold(Handover { row: row(1, 3), waiter: None });
+        assert!(lanes.next(false, true).is_none(), "lane 1 is in a call");
+        assert_eq!(names(first), [(1, 1), (1, 2), (2, 1)]);
+        lanes.put_back((TenantId(Uuid::from_u128(1)), row(1, 1).record), Vec::new());
+        assert_eq!(names(lanes.next(true, true)), [(1, 3)]);
+    }
+
+    #[test]
+    fn what_may_break_the_peer_is_sent_in_half_a_call_then_alone() {
+        let halves = (1..=300).map(|lane| OutboxRow { losses: 1, ..row(lane, 1) });
+        assert_eq!(names(holding(halves).next(true, true)).len(), BATCH / 2);
+        let mut lanes = holding([row(1, 1), OutboxRow { losses: 2, ..row(2, 1) }, row(2, 2), row(3, 1)]);
+        assert_eq!(names(lanes.next(false, true)), [(1, 1)], "company for those before it");
+        assert!(lanes.next(false, true).is_none(), "it waits until no call is under way");
+        let alone = lanes.next(true, true);
+        assert!(alone.as_ref().is_some_and(|batch| batch.alone));
+        assert_eq!(names(alone), [(2, 1)]);
+        assert_eq!(names(lanes.next(false, true)), [(3, 1)]);
+    }
+
+    #[test]
+    fn without_budget_only_what_is_new_is_sent() {
+        let mut lanes = holding([row(1, 1), row(2, 1)]);
+        let mut batch = lanes.next(true, true).map(|batch| batch.messages).unwrap_or_default();
+        batch[0].1.lost = true;
+        for (lane, held) in batch {
+            lanes.put_back(lane, vec![held]);
+        }
+        assert_eq!(names(lanes.next(true, false)), [(2, 1)]);
+        let repeated = lanes.next(true, true);
+        assert!(repeated.as_ref().is_some_and(|batch| batch.repeats));
+        assert_eq!(names(repeated), [(1, 1)]);
+    }
+
+    #[test]
+    fn a_message_that_comes_before_those_held_ends_their_pause() {
+        let mut lanes = holding([row(1, 2)]);
+        let mut batch = lanes.next(true, true).map(|batch| batch.messages).unwrap_or_default();
+        let (lane, mut held) = batch.remove(0);
+        held.tries = 30;
+        lanes.put_back(lane, vec![held]);
+        lanes.hold(Handover { row: row(1, 1), waiter: None });
+        assert_eq!(names(lanes.next(true, true)), [(1, 1), (1, 2)]);
+    }
+}
