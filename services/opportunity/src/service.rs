@@ -18,6 +18,7 @@ use crm_outbox::{
     batch::{Decided, Domain, Item},
     db::{Error, Tx},
 };
+use crm_proto::opportunity::ResendLaneResponse;
 use prost::Message;
 
 /// The opportunity service.
@@ -79,6 +80,13 @@ impl Domain for Opportunities {
             }
             Command::Task(TaskCommand::Change { id, etag, change }) => {
                 reply(&crm_api::convert::task(&world.common.change_task(cause, *id, etag, change)?), None)
+            }
+            Command::Resend(resend) => {
+                let number = match resend.record.kind {
+                    RecordKind::Customer => world.resend_customer(cause, resend)?,
+                    RecordKind::Opportunity | RecordKind::Order => world.resend_opportunity(cause, resend)?,
+                };
+                reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
             }
             Command::CreateCompetitor { display_name } => {
                 reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)

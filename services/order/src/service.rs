@@ -18,6 +18,7 @@ use crm_outbox::{
     batch::{Decided, Domain, Item},
     db::{Error, Tx},
 };
+use crm_proto::order::ResendLaneResponse;
 use prost::Message;
 
 /// The order service.
@@ -62,6 +63,10 @@ impl Domain for Orders {
             Command::Reopen { id, etag, note } => {
                 let (reopened, close_out) = world.reopen(cause, *id, etag, note)?;
                 order(&reopened, Some(close_out))
+            }
+            Command::Resend(resend) => {
+                let number = world.resend(cause, resend)?;
+                reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
             }
             Command::Task(TaskCommand::Create(new)) => {
                 reply(&crm_api::convert::task(&world.create_task(cause, new)?), None)

@@ -3,6 +3,7 @@
 
 use crate::{convert, failure, meta::Meta};
 use crm_closeout::{
+    codes::Record,
     episode::{CloseOut, Delivery, Propagation},
     fact::Applied,
     ids::{CloseOutId, TenantId},
@@ -11,12 +12,14 @@ use crm_closeout::{
 use crm_outbox::{
     batch::{Call, Domain},
     db::{Db, Error},
+    operator::Release,
     relay::PeerState,
     settle::{self, MessageKey},
     writer::{Answer, Writer},
 };
 use crm_proto::common;
 use crm_runtime::auth::Caller;
+use prost::Message as _;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Status;
@@ -63,20 +66,7 @@ impl<D: Domain> Front<D> {
         command: D::Command,
     ) -> Result<Outcome<M>, Status> {
         let tenant = caller.tenant;
-        let cause = Cause {
-            tenant_id: tenant,
-            actor: caller.principal,
-            method,
-            request_id: Some(meta.request_id),
-            message_id: None,
-        };
-        let call = Call {
-            cause,
-            request_id: meta.request_id,
-            fingerprint: meta.fingerprint.clone(),
-            validate_only: meta.validate_only,
-            command,
-        };
+        let call = call(caller, method, &meta, command);
         let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
         let Answer { mut done, delivery } = self.writer.call(call, until.is_some()).await.map_err(failure::failure)?;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
@@ -106,6 +96,21 @@ impl<D: Domain> Front<D> {
         Ok(Outcome { resource, close_out, propagation: convert::propagation(propagation) })
     }
 
+    /// Carries out what an operator decides about a parked message; `withdraw`: why it is given up.
+    pub async fn release(
+        &self,
+        caller: Caller,
+        method: &'static str,
+        meta: Meta,
+        (record, number): (Record, i64),
+        withdraw: Option<String>,
+    ) -> Result<common::ParkedMessage, Status> {
+        let release = Release { record, number, withdraw };
+        let answer = self.writer.release(call(caller, method, &meta, release)).await.map_err(failure::failure)?;
+        common::ParkedMessage::decode(&*answer.done.reply)
+            .map_err(|e| failure::database(&Error::Corrupt(e.to_string())))
+    }
+
     async fn poll(&self, message: MessageKey, until: Option<Instant>) -> Result<Propagation, Error> {
         let mut pause = FIRST_POLL;
         loop {
@@ -123,6 +128,18 @@ impl<D: Domain> Front<D> {
     async fn close_out(&self, tenant: TenantId, id: CloseOutId) -> Result<Option<CloseOut>, Status> {
         self.db.get::<CloseOut>(&(tenant, id)).await.map_err(|e| failure::database(&e))
     }
+}
+
+fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command: C) -> Call<C> {
+    let cause = Cause {
+        tenant_id: caller.tenant,
+        actor: caller.principal,
+        method,
+        request_id: Some(meta.request_id),
+        message_id: None,
+    };
+    let (request_id, fingerprint) = (meta.request_id, meta.fingerprint.clone());
+    Call { cause, request_id, fingerprint, validate_only: meta.validate_only, command }
 }
 
 fn settled(mut close_out: CloseOut, applied: Applied) -> CloseOut {

@@ -3,8 +3,8 @@
 
 use crate::{
     codes::{Record, RecordKind, Side},
-    episode::{CloseOutState, Delivery, Effect, EffectKind, Reversal},
-    fact::{Fact, MirrorState, Outgoing},
+    episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Propagation, Reversal},
+    fact::{Event, Fact, MirrorState, Outgoing},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, RefusalKind, check_etag},
@@ -42,6 +42,17 @@ pub enum TaskCommand {
         /// How.
         change: TaskChange,
     },
+}
+
+/// The whole state of a record is to be sent again.
+#[derive(Clone, Debug)]
+pub struct Resend {
+    /// Which record.
+    pub record: Record,
+    /// Why.
+    pub justification: String,
+    /// The number that the other side has, where it is ahead.
+    pub peer_number: i64,
 }
 
 /// A change of a record, for the audit trail.
@@ -209,8 +220,34 @@ impl Common {
         effects
     }
 
+    /// Sends the whole state of a record, which `fact` tells, as the `number`-th message of its lane, in place of all that has not
+    /// arrived.
+    pub fn send_snapshot(
+        &mut self,
+        cause: &Cause,
+        resend: &Resend,
+        number: i64,
+        mut fact: Fact,
+        close_out: Option<CloseOut>,
+    ) {
+        fact.event = Event::Snapshot;
+        fact.close_out = close_out.as_ref().map(|close_out| close_out.fact(None));
+        // Receipts that have come already are kept.
+        let delivery = close_out.filter(|close_out| close_out.delivery.propagation != Propagation::Settled);
+        let delivery = delivery.map(|close_out| (close_out.close_out_id, false));
+        self.send(cause, resend.record, number, fact, delivery);
+        let close_out = delivery.map(|(id, _)| id);
+        let change = Change { from: number, to: number, state_before: "", state_after: "SNAPSHOT", close_out };
+        self.audit_with_note(cause, format!("{}/messages/{number}", resend.record), change, &resend.justification);
+    }
+
     /// Adds an entry to the audit trail.
     pub fn audit(&mut self, cause: &Cause, resource: impl ToString, change: Change<'_>) {
+        self.audit_with_note(cause, resource, change, "");
+    }
+
+    /// Adds an entry to the audit trail, with the reason that an operator gave.
+    pub fn audit_with_note(&mut self, cause: &Cause, resource: impl ToString, change: Change<'_>, note: &str) {
         let entry = AuditEntry {
             tenant_id: cause.tenant_id,
             audit_id: self.new_id(),
@@ -225,7 +262,7 @@ impl Common {
             state_before: change.state_before.to_owned(),
             state_after: change.state_after.to_owned(),
             close_out_id: change.close_out,
-            note: String::new(),
+            note: note.to_owned(),
         };
         self.audit.push(entry);
     }

@@ -24,6 +24,8 @@ codes! {
         Reopened = 5 "REOPENED",
         /// Something else that is mirrored has changed.
         Changed = 6 "CHANGED",
+        /// The whole state, whatever was sent before.
+        Snapshot = 7 "SNAPSHOT",
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{
     cell::Kind,
     cells,
     db::{Db, Error, Tx},
-    failpoint, settle,
+    failpoint, metrics, operator,
+    operator::Release,
+    settle,
     settle::{LEASE, MessageKey, Settlement},
     sql::{Args, Sql, columns},
     table,
@@ -17,13 +19,14 @@ use crate::{
 use crm_closeout::{
     codes::{Record, RecordKind},
     episode::CloseOut,
-    fact::{Applied, Fact},
+    fact::{Applied, Fact, PeerOutcome},
     ids::{CloseOutId, TenantId},
     records::{Answered, Lane, Received as ReceivedRow},
     refusal::Refusal,
     time::Time,
     working_set::{Cause, Common, Keyed, Rows},
 };
+use prost::Message as _;
 use std::{collections::BTreeSet, future::Future, sync::LazyLock, time::SystemTime};
 use uuid::Uuid;
 
@@ -94,6 +97,8 @@ pub enum Item<C> {
     Call(Call<C>),
     /// A message of the peer.
     Message(Incoming),
+    /// An operator's decision about a parked message.
+    Release(Call<Release>),
 }
 
 /// What a call did, or had done before.
@@ -183,7 +188,8 @@ pub async fn run<D: Domain>(
 fn step<C>(items: &[Item<C>], when: &'static str) -> &'static str {
     let closes = |item: &Item<C>| match item {
         Item::Call(call) => call.cause.method.starts_with("CloseOut").then_some(true),
-        Item::Message(message) => message.fact.close_out.as_ref().map(|_| false),
+        Item::Message(message) => message.fact.as_ref()?.close_out.as_ref().map(|_| false),
+        Item::Release(_) => None,
     };
     match (items.iter().find_map(closes), when) {
         (Some(true), "before-commit") => "origin-before-commit",
@@ -209,14 +215,19 @@ async fn fill<D: Domain>(
     let copies = copies(D::common(&mut world), items);
     D::common(&mut world).received = table::load(tx, &copies).await?;
     let keys: Vec<_> = items.iter().filter_map(answer_key).collect();
-    let mut answered: Rows<Answered> = table::load(tx, &keys).await?;
-    let verdicts: Vec<_> = items.iter().map(|item| judge::<D>(&mut world, &mut answered, item)).collect();
+    let mut books =
+        Books { answered: table::load(tx, &keys).await?, parked: table::lock(tx, &parked_keys(items)).await? };
+    let verdicts: Vec<_> = items.iter().map(|item| judge::<D>(&mut world, &mut books, item)).collect();
 
     D::save(tx, &world).await?;
+    let mut settlements = settlements.to_vec();
+    settlements.extend(operator::supersede(tx, D::common(&mut world)).await?);
     let outbox = save_common(tx, D::common(&mut world)).await?;
-    table::insert(tx, answered.inserted()).await?;
+    table::insert(tx, books.answered.inserted()).await?;
+    operator::save(tx, &books.parked).await?;
+    settlements.extend(operator::on_their_way(&books.parked));
     // Last, as close-outs come last in the order of locks.
-    settle::write(tx, settlements).await?;
+    settle::write(tx, &settlements).await?;
     Ok(Committed { verdicts, outbox })
 }
 
@@ -224,7 +235,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
     table::save(tx, &common.lanes).await?;
     table::save(tx, &common.tasks).await?;
     table::save(tx, &common.close_outs).await?;
-    table::insert(tx, common.received.inserted()).await?;
+    table::save(tx, &common.received).await?;
     table::insert(tx, common.timeline.entries()).await?;
     table::insert(tx, common.audit.entries()).await?;
     let mut outbox: Vec<_> = common
@@ -270,10 +281,23 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
     Ok(outbox)
 }
 
+/// The rows of a batch that no rule of a service needs.
+struct Books {
+    answered: Rows<Answered>,
+    parked: Rows<OutboxRow>,
+}
+
+fn parked_keys<C>(items: &[Item<C>]) -> Vec<MessageKey> {
+    operator::keys(items.iter().filter_map(|item| match item {
+        Item::Release(call) => Some((call.cause.tenant_id, &call.command)),
+        Item::Call(_) | Item::Message(_) => None,
+    }))
+}
+
 /// Messages of the batch that may have been applied before.
 fn copies<C>(common: &Common, items: &[Item<C>]) -> Vec<(TenantId, Record, i64)> {
     let seen = |item: &Item<C>| match item {
-        Item::Call(_) => None,
+        Item::Call(_) | Item::Release(_) => None,
         Item::Message(message) => {
             let lane = common.lanes.get(&(message.tenant_id, message.record))?;
             (message.number <= lane.last_number).then_some((message.tenant_id, message.record, message.number))
@@ -284,24 +308,42 @@ fn copies<C>(common: &Common, items: &[Item<C>]) -> Vec<(TenantId, Record, i64)>
 
 fn answer_key<C>(item: &Item<C>) -> Option<crm_closeout::records::AnswerKey> {
     match item {
-        Item::Call(call) => {
-            Some((call.cause.tenant_id, call.cause.actor.clone(), call.cause.method.to_owned(), call.request_id))
-        }
+        Item::Call(call) => Some(call.key()),
+        Item::Release(call) => Some(call.key()),
         Item::Message(_) => None,
     }
 }
 
-fn judge<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, item: &Item<D::Command>) -> Verdict {
+impl<C> Call<C> {
+    fn key(&self) -> crm_closeout::records::AnswerKey {
+        (self.cause.tenant_id, self.cause.actor.clone(), self.cause.method.to_owned(), self.request_id)
+    }
+}
+
+fn judge<D: Domain>(world: &mut D::World, books: &mut Books, item: &Item<D::Command>) -> Verdict {
     D::begin(world);
+    let Books { answered, parked } = books;
+    parked.begin();
     match item {
-        Item::Call(call) => judge_call::<D>(world, answered, call),
+        Item::Call(call) => {
+            judge_call::<D, _>(world, answered, call, |world| D::decide(world, &call.cause, &call.command))
+        }
+        Item::Release(call) => judge_call::<D, _>(world, answered, call, |world| {
+            let row = operator::release(parked, D::common(world), &call.cause, &call.command)?;
+            metrics::intervened(call.cause.method);
+            Ok(Decided { reply: operator::shown(&row).encode_to_vec(), close_out_id: None })
+        }),
         Item::Message(message) => Verdict::Message(judge_message::<D>(world, message)),
     }
 }
 
-fn judge_call<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, call: &Call<D::Command>) -> Verdict {
-    let key = (call.cause.tenant_id, call.cause.actor.clone(), call.cause.method.to_owned(), call.request_id);
-    if let Some(before) = answered.get(&key) {
+fn judge_call<D: Domain, C>(
+    world: &mut D::World,
+    answered: &mut Rows<Answered>,
+    call: &Call<C>,
+    decide: impl FnOnce(&mut D::World) -> Result<Decided, Refusal>,
+) -> Verdict {
+    if let Some(before) = answered.get(&call.key()) {
         if before.fingerprint != call.fingerprint {
             return Verdict::KeyReused;
         }
@@ -313,7 +355,7 @@ fn judge_call<D: Domain>(world: &mut D::World, answered: &mut Rows<Answered>, ca
             repeated: true,
         }));
     }
-    let decided = match D::decide(world, &call.cause, &call.command) {
+    let decided = match decide(world) {
         Ok(decided) => decided,
         Err(refusal) => {
             D::rollback(world);
@@ -354,10 +396,11 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     let common = D::common(world);
     let key = (message.tenant_id, message.record);
     let last = common.lanes.get(&key).map_or(0, |lane| lane.last_number);
-    if message.number <= last {
-        return copy(common, message);
+    let is_snapshot = message.is_snapshot();
+    if message.number < last || (message.number == last && (!is_snapshot || is_copy(common, message))) {
+        return copy(common, message, last);
     }
-    if message.number > last + 1 {
+    if message.number > last + 1 && !is_snapshot {
         return Received::Gap(last + 1);
     }
     let Some(lane) = common.lanes.edit(&key) else {
@@ -365,18 +408,23 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     };
     let before = lane.clone();
     lane.last_number = message.number;
-    lane.reflect(&message.fact);
-    let cause = Cause {
-        tenant_id: message.tenant_id,
-        actor: message.fact.actor.clone(),
-        method: "Apply",
-        request_id: None,
-        message_id: Some(message.message_id),
+    let applied = match &message.fact {
+        Some(fact) => {
+            lane.reflect(fact);
+            let cause = Cause {
+                tenant_id: message.tenant_id,
+                actor: fact.actor.clone(),
+                method: "Apply",
+                request_id: None,
+                message_id: Some(message.message_id),
+            };
+            D::apply(world, &cause, &before, fact)
+        }
+        // What it told was not done here: a person has to look.
+        None => Applied { outcome: PeerOutcome::NeedsReview, effects: Vec::new() },
     };
-    let applied = D::apply(world, &cause, &before, &message.fact);
     let common = D::common(world);
-    let received_at = common.now;
-    common.received.insert(ReceivedRow {
+    let received = ReceivedRow {
         tenant_id: message.tenant_id,
         record: message.record,
         number: message.number,
@@ -384,20 +432,37 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         hash: message.hash.clone(),
         outcome: applied.outcome,
         effects: applied.effects.clone(),
-        received_at,
-    });
+        received_at: common.now,
+    };
+    match common.received.edit(&received.key()) {
+        // The whole state came in place of the message with this number.
+        Some(first) => *first = received,
+        None => common.received.insert(received),
+    }
     Received::Applied(applied)
 }
 
-fn copy(common: &Common, message: &Incoming) -> Received {
+fn is_copy(common: &Common, message: &Incoming) -> bool {
+    let first = common.received.get(&(message.tenant_id, message.record, message.number));
+    first.is_some_and(|first| first.hash == message.hash && first.message_id == message.message_id)
+}
+
+/// The answer to a message whose number was applied before, here the numbers up to `last`.
+fn copy(common: &Common, message: &Incoming, last: i64) -> Received {
     match common.received.get(&(message.tenant_id, message.record, message.number)) {
-        Some(first) if first.hash == message.hash && first.message_id == message.message_id => {
+        // One that was withdrawn after it had arrived is the same message with another content.
+        Some(first)
+            if first.message_id == message.message_id && (first.hash == message.hash || message.fact.is_none()) =>
+        {
             Received::Duplicate(Applied { outcome: first.outcome, effects: first.effects.clone() })
         }
-        Some(first) => Received::Rejected(Reject::SequenceReused(format!(
-            "number {} of {} was message {}",
-            message.number, message.record, first.message_id
+        None if !message.is_snapshot() => {
+            // The whole state that came later has taken its place.
+            Received::Duplicate(Applied { outcome: PeerOutcome::NoopAlreadyClosed, effects: Vec::new() })
+        }
+        Some(_) | None => Received::Rejected(Reject::SequenceReused(format!(
+            "number {} of {} is taken by another message; this lane stands at {last}",
+            message.number, message.record
         ))),
-        None => Received::Rejected(Reject::Internal("an applied message is not in the inbox".into())),
     }
 }

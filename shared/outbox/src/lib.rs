@@ -7,7 +7,7 @@
 //! point therefore loses nothing and doubles nothing.
 //!
 //! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`],
-//! [`settle`], [`select`], [`metrics`].
+//! [`settle`], [`select`], [`operator`], [`metrics`].
 
 pub mod batch;
 mod bind;
@@ -16,6 +16,7 @@ pub mod db;
 mod failpoint;
 pub mod load;
 pub mod metrics;
+pub mod operator;
 pub mod relay;
 pub mod select;
 pub mod settle;

@@ -8,7 +8,13 @@ use crate::{
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
-use crm_closeout::{codes::Record, ids::TenantId, records::Lane, task::Task, working_set::Rows};
+use crm_closeout::{
+    codes::Record,
+    ids::{CloseOutId, TenantId},
+    records::Lane,
+    task::Task,
+    working_set::Rows,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -17,10 +23,23 @@ use std::{
 /// The lanes of the batch's messages.
 pub fn message_lanes<C>(items: &[Item<C>]) -> BTreeSet<(TenantId, Record)> {
     let lane = |item: &Item<C>| match item {
-        Item::Call(_) => None,
+        Item::Call(_) | Item::Release(_) => None,
         Item::Message(message) => Some((message.tenant_id, message.record)),
     };
     items.iter().filter_map(lane).collect()
+}
+
+/// Close-outs of the other side that are in force as far as this side knows, of records whose whole state is told: they may have
+/// been reversed meanwhile.
+pub fn closes_in_doubt<C>(items: &[Item<C>], lanes: &Rows<Lane>) -> Vec<(TenantId, CloseOutId)> {
+    let in_force = |item: &Item<C>| match item {
+        Item::Message(message) if message.is_snapshot() => {
+            let lane = lanes.get(&(message.tenant_id, message.record))?;
+            lane.close_out_id.map(|id| (message.tenant_id, id))
+        }
+        Item::Message(_) | Item::Call(_) | Item::Release(_) => None,
+    };
+    items.iter().filter_map(in_force).collect()
 }
 
 /// Puts in the lanes that are missing among `own`, then locks these and `others` in the order of their keys.

@@ -47,6 +47,12 @@ impl<R: Table> Select<R> {
         self.filter(column, "=", value.as_ref())
     }
 
+    /// Only where this flag is set. In plain words, as an index that holds just these rows is found by them.
+    pub fn holds(mut self, flag: &'static str) -> Self {
+        let _ = write!(self.conditions, " AND t.{flag}");
+        self
+    }
+
     /// Only where the column is below this, if a value is given.
     pub fn below<T: Part>(self, column: &'static str, value: Option<&T>) -> Self {
         self.filter(column, "<", value)

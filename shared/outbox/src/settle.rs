@@ -46,6 +46,8 @@ pub enum Settled {
     Acked(Applied),
     /// It is refused for a technical reason; an operator has to look.
     Parked(String),
+    /// An operator has released it: it is on its way again.
+    Released,
     /// It stays in the outbox and is claimed again when its time comes, by whichever process is first.
     Later(Later),
 }
@@ -157,6 +159,7 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
         match &settlement.settled {
             Settled::Acked(_) => acked.push(cells![tenant, record, number, id, String::new()]),
             Settled::Parked(fault) => parked.push(cells![tenant, record, number, id, fault.clone()]),
+            Settled::Released => {}
             Settled::Later(Later { after, fault, text }) => {
                 let (lost, refused) = (i64::from(*fault == Fault::Lost), i64::from(*fault == Fault::Refused));
                 let expected = if let Fault::Gap(expected) = fault { *expected } else { 0 };
@@ -185,6 +188,7 @@ fn delivery(settlement: &Settlement, reversal: bool) -> Option<Vec<crate::cell::
             Some(cells![tenant, id, Propagation::Settled, Some(applied.outcome), applied.effects])
         }
         Settled::Parked(_) => Some(cells![tenant, id, Propagation::Parked, None::<PeerOutcome>, Vec::<Effect>::new()]),
+        Settled::Released => Some(cells![tenant, id, Propagation::Pending, None::<PeerOutcome>, Vec::<Effect>::new()]),
         Settled::Later(_) => None,
     }
 }

@@ -51,8 +51,15 @@ pub struct Incoming {
     pub message_id: Uuid,
     /// SHA-256 of the payload.
     pub hash: Vec<u8>,
-    /// What happened.
-    pub fact: Fact,
+    /// What happened; none: an operator of the sender has withdrawn the message, and only its number counts.
+    pub fact: Option<Fact>,
+}
+
+impl Incoming {
+    /// It tells the whole state of its record.
+    pub fn is_snapshot(&self) -> bool {
+        self.fact.as_ref().is_some_and(|fact| fact.event == Event::Snapshot)
+    }
 }
 
 /// What became of an incoming message.
@@ -101,6 +108,19 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
     message.encode_to_vec()
 }
 
+/// The payload of a message that an operator has withdrawn.
+pub fn tombstone(actor: &str, at: Time) -> Vec<u8> {
+    let event = peer::EventKind::Skipped.into();
+    peer::Message { event, actor: actor.to_owned(), time_us: at.0, ..peer::Message::default() }.encode_to_vec()
+}
+
+/// What a payload tells, in a word of the contract; none if it can not be read.
+pub fn event_word(payload: &[u8]) -> Option<&'static str> {
+    let message = peer::Message::decode(payload).ok()?;
+    let kind = peer::EventKind::try_from(message.event).ok()?;
+    kind.as_str_name().strip_prefix("EVENT_KIND_")
+}
+
 /// A message of the outbox on its way.
 pub fn envelope(row: &OutboxRow) -> peer::Envelope {
     peer::Envelope {
@@ -120,13 +140,14 @@ pub fn decode(envelope: &peer::Envelope) -> Result<Incoming, Reject> {
         return Err(Reject::Malformed(format!("number {} is below 1", envelope.number)));
     }
     let message = peer::Message::decode(&*envelope.payload).map_err(|e| Reject::Malformed(e.to_string()))?;
+    let skipped = message.event == i32::from(peer::EventKind::Skipped);
     Ok(Incoming {
         tenant_id: TenantId(uuid("tenant_id", &envelope.tenant_id)?),
         record: Record::new(kind, uuid("id", &envelope.id)?),
         number: envelope.number,
         message_id: uuid("message_id", &envelope.message_id)?,
         hash: hash(&envelope.payload),
-        fact: fact(message)?,
+        fact: if skipped { None } else { Some(fact(message)?) },
     })
 }
 
@@ -329,7 +350,14 @@ mod tests {
 
     #[test]
     fn a_fact_arrives_as_it_was_sent() {
-        assert_eq!(decode(&envelope(encode(&closed()))).unwrap().fact, closed());
+        assert_eq!(decode(&envelope(encode(&closed()))).unwrap().fact, Some(closed()));
+    }
+
+    #[test]
+    fn a_withdrawn_message_has_only_its_number() {
+        let payload = tombstone("ann", Time(5));
+        assert_eq!(event_word(&payload), Some("SKIPPED"));
+        assert_eq!(decode(&envelope(payload)).unwrap().fact, None);
     }
 
     #[test]

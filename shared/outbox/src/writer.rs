@@ -8,6 +8,7 @@ use crate::{
     batch,
     batch::{Call, Committed, Domain, Done, Item, Verdict},
     db::{Db, Error},
+    operator::Release,
     relay::{Handover, Waiter},
     settle,
     settle::{Claimed, MessageKey, Settlement},
@@ -110,8 +111,17 @@ impl Courier {
 impl<D: Domain> Writer<D> {
     /// Hands in a call and waits for its answer. `waits`: the caller wants to hear of the delivery.
     pub async fn call(&self, call: Call<D::Command>, waits: bool) -> Result<Answer, Failure> {
+        self.hand_in(Item::Call(call), waits).await
+    }
+
+    /// Hands in an operator's decision about a message and waits for its answer.
+    pub async fn release(&self, call: Call<Release>) -> Result<Answer, Failure> {
+        self.hand_in(Item::Release(call), false).await
+    }
+
+    async fn hand_in(&self, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
         let (to, answer) = oneshot::channel();
-        let waiting = Waiting { item: Item::Call(call), reply: Reply::Call { to, waits } };
+        let waiting = Waiting { item, reply: Reply::Call { to, waits } };
         self.calls.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Failure::Stopped,

@@ -17,6 +17,7 @@ use crm_closeout::{
 use crm_outbox::{
     batch::{self, Call, Decided, Domain, Item},
     db::{Db, Error, Tx},
+    operator::Release,
     relay::{self, PeerState, Peers},
     sql::{Args, Sql},
     table,
@@ -28,7 +29,10 @@ use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
 use std::{
     collections::HashMap,
     future::{Future, ready},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -54,6 +58,9 @@ fresh::on_both!(&[];
     a_message_that_breaks_the_peer_is_found_and_parked,
     a_fault_of_the_peer_puts_the_message_off,
     a_lane_goes_on_when_its_predecessor_comes_from_elsewhere,
+    a_parked_message_is_sent_again_when_an_operator_says_so,
+    a_message_that_is_given_up_leaves_a_tombstone_and_its_lane_goes_on,
+    only_a_parked_message_can_be_released,
 );
 
 /// Sends a fact, or writes an audit entry under a given id.
@@ -365,6 +372,82 @@ async fn a_refused_message_parks_its_lane_and_no_other(db: &Db) {
     assert_eq!(lanes.lock().unwrap().sent.iter().filter(|(lane, _)| *lane == 7).count(), 1);
 }
 
+/// A peer that takes nothing about one record until it is told to.
+fn picky(lane: u128) -> (Peer, Arc<Mutex<Lanes>>, Arc<AtomicBool>) {
+    let (peer, lanes) = orderly();
+    let mended = Arc::new(AtomicBool::new(false));
+    let (takes, id) = (mended.clone(), Uuid::from_u128(lane).as_bytes().to_vec());
+    let picky: Peer = Arc::new(move |envelopes| {
+        let bad = |envelope: &Envelope| {
+            let tombstone = wire::event_word(&envelope.payload) == Some("SKIPPED");
+            envelope.id == id && !tombstone && !takes.load(Ordering::Relaxed)
+        };
+        if !envelopes.iter().any(bad) {
+            return peer(envelopes);
+        }
+        Ok(envelopes.iter().map(|_| Received::Rejected(Reject::Malformed("no".into()))).collect())
+    });
+    (picky, lanes, mended)
+}
+
+fn release(number: i64, method: &'static str, withdraw: Option<&str>) -> Call<Release> {
+    let Call { cause, request_id, fingerprint, validate_only, .. } = item(Command::Audit(0));
+    let command = Release { record: lane(7), number, withdraw: withdraw.map(str::to_owned) };
+    Call { cause: Cause { method, ..cause }, request_id, fingerprint, validate_only, command }
+}
+
+async fn parked(db: &Db, number: i64) {
+    let key = (TENANT, lane(7), number);
+    until("it is parked", async || db.get::<OutboxRow>(&key).await.unwrap().is_some_and(|row| row.parked)).await;
+}
+
+async fn a_parked_message_is_sent_again_when_an_operator_says_so(db: &Db) {
+    let (peer, lanes, mended) = picky(7);
+    let running = Running::start(db, peer);
+    running.tell(7, 1).await;
+    parked(db, 1).await;
+    running.tell(7, 2).await;
+    mended.store(true, Ordering::Relaxed);
+    let retry = release(1, "RetryParkedMessage", None);
+    let (copy, again) = (retry.request_id, running.writer.release(retry).await.unwrap());
+    assert!(!again.done.repeated);
+    until("both have arrived", async || outbox(db).await == 0).await;
+    let repeated = Call { request_id: copy, ..release(1, "RetryParkedMessage", None) };
+    let repeated = running.writer.release(repeated).await.unwrap().done;
+    assert!(repeated.repeated && repeated.reply == again.done.reply, "a copy of the call gets the same answer");
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().last.values().copied().collect::<Vec<_>>(), [2]);
+}
+
+async fn a_message_that_is_given_up_leaves_a_tombstone_and_its_lane_goes_on(db: &Db) {
+    let (peer, lanes, mended) = picky(7);
+    let running = Running::start(db, peer);
+    running.tell(7, 1).await;
+    parked(db, 1).await;
+    running.writer.release(release(1, "SkipParkedMessage", Some("a test made it"))).await.unwrap();
+    until("the tombstone has arrived", async || outbox(db).await == 0).await;
+    mended.store(true, Ordering::Relaxed);
+    let next = running.tell(7, 2).await;
+    assert_eq!(next.delivery.unwrap().await.unwrap(), applied());
+    running.end().await;
+    assert_eq!(lanes.lock().unwrap().last.values().copied().collect::<Vec<_>>(), [2]);
+    let audit = db.read(&Sql::plain("SELECT method, state_after, note FROM audit"), Args::none()).await.unwrap();
+    let [row] = &audit[..] else { panic!("one row: {audit:?}") };
+    let words: [String; 3] = std::array::from_fn(|column| row.get(column).unwrap());
+    assert_eq!(words, ["SkipParkedMessage", "SKIPPED", "a test made it"]);
+}
+
+async fn only_a_parked_message_can_be_released(db: &Db) {
+    let running = Running::start(db, Arc::new(|_| Err(broken())));
+    running.tell(7, 1).await;
+    let refused = async |number| match running.writer.release(release(number, "RetryParkedMessage", None)).await {
+        Err(Failure::Refused(refusal)) => refusal.reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((refused(1).await, refused(2).await), ("NOT_PARKED", "NOT_FOUND"));
+    running.end().await;
+}
+
 async fn what_another_process_left_is_delivered(db: &Db) {
     let tell = |record, number| Item::Call(item(Command::Tell { record, number }));
     let left = batch::run::<Notes>(db, &[], &[tell(7, 1), tell(7, 2), tell(8, 1)]).await.unwrap();
@@ -394,21 +477,19 @@ async fn nobody_waits_for_a_peer_that_is_down(db: &Db) {
 
 async fn a_peer_that_is_back_is_noticed_although_nothing_is_sent(db: &Db) {
     let (peer, lanes) = orderly();
-    let back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let back = Arc::new(AtomicBool::new(false));
     let answers = back.clone();
     let running = Running::start(
         db,
-        Arc::new(move |envelopes| {
-            if answers.load(std::sync::atomic::Ordering::Relaxed) {
-                peer(envelopes)
-            } else {
-                Err(Status::unavailable("no"))
-            }
-        }),
+        Arc::new(
+            move |envelopes| {
+                if answers.load(Ordering::Relaxed) { peer(envelopes) } else { Err(Status::unavailable("no")) }
+            },
+        ),
     );
     running.tell(7, 1).await;
     until("the peer counts as down", async || running.peer.is_down()).await;
-    back.store(true, std::sync::atomic::Ordering::Relaxed);
+    back.store(true, Ordering::Relaxed);
     until("the peer counts as up", async || !running.peer.is_down()).await;
     until("the outbox is empty", async || outbox(db).await == 0).await;
     running.end().await;

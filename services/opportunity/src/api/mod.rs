@@ -5,15 +5,16 @@ mod catalogue;
 mod customers;
 mod opportunities;
 
-use crate::service::Opportunities as Service;
+use crate::{domain::Command, service::Opportunities as Service};
 use crm_api::front::Front;
-use crm_closeout::task::TaskKind;
+use crm_closeout::{codes::RecordKind, task::TaskKind};
 use crm_proto::opportunity as pb;
 use crm_runtime::server::Limits;
 use pb::{
     close_out_reason_service_server as reasons, close_out_service_server as close_outs,
     competitor_service_server as competitors, customer_service_server as customer,
-    opportunity_service_server as opportunity, pipeline_service_server as pipelines, task_service_server as task,
+    operator_service_server as operators, opportunity_service_server as opportunity,
+    pipeline_service_server as pipelines, task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -22,6 +23,7 @@ const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote
 
 crm_api::task_service!(pb, Service, KINDS);
 crm_api::close_out_service!(pb, Service);
+crm_api::operator_service!(pb, Service, &[RecordKind::Opportunity, RecordKind::Customer]);
 
 /// Names of the public services, for health.
 pub(crate) const SERVICES: &[&str] = &[
@@ -32,6 +34,7 @@ pub(crate) const SERVICES: &[&str] = &[
     pipelines::SERVICE_NAME,
     reasons::SERVICE_NAME,
     close_outs::SERVICE_NAME,
+    operators::SERVICE_NAME,
 ];
 
 macro_rules! limited {
@@ -50,4 +53,5 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(pipelines::PipelineServiceServer::new(catalogue::Pipelines)))
         .add_service(limited!(reasons::CloseOutReasonServiceServer::new(catalogue::Reasons)))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
+        .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -2,7 +2,7 @@
 
 use super::World;
 use crm_closeout::{
-    cascade::Change,
+    cascade::{Change, Resend},
     codes,
     codes::{Record, RecordKind, Side},
     episode::Effect,
@@ -236,6 +236,16 @@ impl World {
             self.common.send(cause, record(id), number, fact, None);
         }
         Ok(customer.clone())
+    }
+
+    /// Sends the whole state of a customer again; answers the number with which it is sent.
+    pub fn resend_customer(&mut self, cause: &Cause, resend: &Resend) -> Result<i64, Refusal> {
+        let (key, now) = ((cause.tenant_id, CustomerId(resend.record.id)), self.common.now);
+        let row = self.customers.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
+        row.sent = row.sent.max(resend.peer_number);
+        let row = row.clone();
+        self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now), None);
+        Ok(row.sent)
     }
 
     /// Changes a customer's record, decides its lifecycle again, and answers what changed.

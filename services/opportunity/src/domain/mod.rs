@@ -6,7 +6,7 @@ mod opportunity;
 mod order_facts;
 
 use crm_closeout::{
-    cascade::{NewTask, TaskCommand},
+    cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
     ids::{CompetitorId, CustomerId, OpportunityId, TenantId},
@@ -78,6 +78,8 @@ pub enum Command {
     },
     /// Something about tasks.
     Task(TaskCommand),
+    /// Sends the whole state of a customer or an opportunity again.
+    Resend(Resend),
     /// Makes a competitor.
     CreateCompetitor {
         /// What it is called.

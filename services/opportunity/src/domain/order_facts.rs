@@ -6,7 +6,7 @@ use crm_closeout::{
     codes::{Record, Side},
     episode::{Effect, EffectKind, Outcome},
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
-    ids::OpportunityId,
+    ids::{CloseOutId, CustomerId, OpportunityId},
     records::Lane,
     task::{TaskKind, TaskState},
     working_set::Cause,
@@ -16,7 +16,8 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
     let order = before.record;
     let mut effects = match (fact.event, &fact.close_out) {
         (Event::Closed, Some(closed)) => close(world, cause, order, fact, closed),
-        (Event::Reopened, Some(closed)) => reopen(world, cause, order, fact, closed),
+        (Event::Reopened, Some(closed)) => reopen(world, cause, order, fact.customer_id, closed.close_out_id),
+        (Event::Snapshot, _) => catch_up(world, cause, before, fact),
         (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {
             Vec::new()
         }
@@ -40,10 +41,32 @@ fn close(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: &
     effects
 }
 
-fn reopen(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: &ClosedFact) -> Vec<Effect> {
-    let mut effects = world.common.restore_tasks(cause, Side::Opportunity, order, closed.close_out_id);
-    if let Some(customer) = fact.customer_id {
-        world.common.tell(cause, customer, "order.reopened", order, Some(closed.close_out_id), String::new());
+/// The whole state was told: what is missing here is done. A close-out that is no longer in force is reversed, one that had not
+/// been heard of is applied.
+fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Vec<Effect> {
+    let known = before.close_out_id.filter(|_| before.is_closed());
+    let told = fact.close_out.as_ref().filter(|closed| known != Some(closed.close_out_id));
+    let over = known.filter(|known| fact.close_out.as_ref().is_none_or(|closed| closed.close_out_id != *known));
+    let mut effects = Vec::new();
+    if let Some(over) = over {
+        effects.extend(reopen(world, cause, before.record, before.customer_id, over));
+    }
+    if let Some(closed) = told {
+        effects.extend(close(world, cause, before.record, fact, closed));
+    }
+    effects
+}
+
+fn reopen(
+    world: &mut World,
+    cause: &Cause,
+    order: Record,
+    customer: Option<CustomerId>,
+    reversed: CloseOutId,
+) -> Vec<Effect> {
+    let mut effects = world.common.restore_tasks(cause, Side::Opportunity, order, reversed);
+    if let Some(customer) = customer {
+        world.common.tell(cause, customer, "order.reopened", order, Some(reversed), String::new());
     }
     effects.extend(world.common.withdraw_reviews(cause, Side::Opportunity, &review_title(order)));
     effects
@@ -77,7 +100,7 @@ fn relationship(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) ->
     let Some(id) = fact.customer_id else { return Vec::new() };
     let live = |state: Option<MirrorState>| i64::from(state == Some(MirrorState::Live));
     let change = live(Some(fact.state)) - live(before.state);
-    let closes = matches!(fact.event, Event::Closed | Event::Reopened);
+    let closes = matches!(fact.event, Event::Closed | Event::Reopened | Event::Snapshot);
     let engaged = world.customers.get(&(cause.tenant_id, id)).is_none_or(|customer| customer.engaged);
     if change == 0 && !closes && engaged {
         return Vec::new();

@@ -49,17 +49,19 @@ impl Named {
     fn item(&mut self, item: &Item<Command>) {
         match item {
             Item::Call(call) => self.command(call.cause.tenant_id, &call.command),
+            Item::Release(_) => {}
             Item::Message(message) => {
-                let tenant = message.tenant_id;
-                if let Some(parent) = message.fact.parent {
+                let (tenant, Some(fact)) = (message.tenant_id, &message.fact) else { return };
+                let moves = matches!(fact.event, Event::Closed | Event::Reopened | Event::Snapshot);
+                if let Some(parent) = fact.parent {
                     let parent = OpportunityId(parent);
                     self.opportunities.insert((tenant, parent));
-                    if matches!(message.fact.event, Event::Closed | Event::Reopened) {
+                    if moves {
                         self.cascades.insert((tenant, opportunity_record(parent)));
                     }
                 }
-                self.customers.extend(message.fact.customer_id.map(|id| (tenant, id)));
-                if message.fact.close_out.is_some() {
+                self.customers.extend(fact.customer_id.map(|id| (tenant, id)));
+                if moves {
                     self.roots.insert((tenant, message.record));
                 }
             }
@@ -81,6 +83,10 @@ impl Named {
             }
             Command::MoveStage { id, .. } | Command::Win { id, .. } => drop(self.opportunities.insert((tenant, *id))),
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
+            Command::Resend(resend) => match resend.record.kind {
+                RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(resend.record.id)))),
+                RecordKind::Opportunity | RecordKind::Order => self.cascade(tenant, OpportunityId(resend.record.id)),
+            },
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
                 self.competitors.extend(closing.competitor.map(|id| (tenant, id)));

@@ -299,7 +299,7 @@ fn message(order: u128, number: i64, fact: Fact) -> Item<Command> {
         number,
         message_id: Uuid::from_u128(order * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
-        fact,
+        fact: Some(fact),
     })
 }
 

@@ -4,14 +4,14 @@
 mod customers;
 mod orders;
 
-use crate::service::Orders as Service;
+use crate::{domain::Command, service::Orders as Service};
 use crm_api::front::Front;
-use crm_closeout::task::TaskKind;
+use crm_closeout::{codes::RecordKind, task::TaskKind};
 use crm_proto::order as pb;
 use crm_runtime::server::Limits;
 use pb::{
-    close_out_service_server as close_outs, customer_service_server as customer, order_service_server as order,
-    task_service_server as task,
+    close_out_service_server as close_outs, customer_service_server as customer, operator_service_server as operators,
+    order_service_server as order, task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -21,6 +21,7 @@ const KINDS: &[TaskKind] =
 
 crm_api::task_service!(pb, Service, KINDS);
 crm_api::close_out_service!(pb, Service);
+crm_api::operator_service!(pb, Service, &[RecordKind::Order]);
 
 /// Names of the public services, for health.
 pub(crate) const SERVICES: &[&str] =
@@ -39,4 +40,5 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(customer::CustomerServiceServer::new(customers::Customers(front()))))
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
+        .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -7,7 +7,7 @@ mod opportunity_facts;
 mod order;
 
 use crm_closeout::{
-    cascade::{NewTask, TaskCommand},
+    cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
     ids::{CustomerId, OpportunityId, OrderId, TenantId},
@@ -74,6 +74,8 @@ pub enum Command {
     },
     /// Something about tasks.
     Task(TaskCommand),
+    /// Sends the whole state of an order again.
+    Resend(Resend),
 }
 
 impl From<TaskCommand> for Command {

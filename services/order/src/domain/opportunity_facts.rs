@@ -6,7 +6,7 @@ use crm_closeout::{
     codes::{RecordKind, Side},
     episode::{CloseOutState, Effect, EffectKind, Outcome},
     fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
-    ids::{CloseOutId, OpportunityId},
+    ids::{CloseOutId, CustomerId, OpportunityId},
     records::Lane,
     refusal::Refusal,
     task::{TaskKind, TaskState},
@@ -21,11 +21,29 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
     let opportunity = OpportunityId(before.record.id);
     match (fact.event, &fact.close_out) {
         (Event::Closed, Some(closed)) => close(world, cause, opportunity, fact, closed),
-        (Event::Reopened, Some(closed)) => reopen(world, cause, opportunity, fact, closed),
+        (Event::Reopened, Some(closed)) => reopen(world, cause, opportunity, fact.customer_id, closed.close_out_id),
+        (Event::Snapshot, _) => catch_up(world, cause, opportunity, before, fact),
         (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {
             Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
         }
     }
+}
+
+/// The whole state was told: what is missing here is done. A close-out that is no longer in force is reversed, one that had not
+/// been heard of is applied.
+fn catch_up(world: &mut World, cause: &Cause, id: OpportunityId, before: &Lane, fact: &Fact) -> Applied {
+    let known = before.close_out_id.filter(|_| before.is_closed());
+    let told = fact.close_out.as_ref().filter(|closed| known != Some(closed.close_out_id));
+    let over = known.filter(|known| fact.close_out.as_ref().is_none_or(|closed| closed.close_out_id != *known));
+    let mut applied = Applied { outcome: PeerOutcome::Applied, effects: Vec::new() };
+    let reversed = over.map(|over| reopen(world, cause, id, before.customer_id, over));
+    for done in reversed.into_iter().chain(told.map(|closed| close(world, cause, id, fact, closed))) {
+        applied.effects.extend(done.effects);
+        if done.outcome != PeerOutcome::Applied {
+            applied.outcome = done.outcome;
+        }
+    }
+    applied
 }
 
 fn name_customer(world: &mut World, cause: &Cause, fact: &Fact) {
@@ -115,15 +133,21 @@ fn left(order: &Order, kind: EffectKind, refusal: &Refusal) -> Effect {
     Effect::new(Side::Order, kind, order.order_id, order.state.word(), refusal.reason)
 }
 
-fn reopen(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, closed: &ClosedFact) -> Applied {
+fn reopen(
+    world: &mut World,
+    cause: &Cause,
+    id: OpportunityId,
+    customer: Option<CustomerId>,
+    reversed: CloseOutId,
+) -> Applied {
     let root = crm_closeout::codes::Record::new(RecordKind::Opportunity, id.0);
-    let mut effects = world.common.restore_tasks(cause, Side::Order, root, closed.close_out_id);
+    let mut effects = world.common.restore_tasks(cause, Side::Order, root, reversed);
     let mut outcome = PeerOutcome::Applied;
-    for (order, close_out) in caused_closes(world, cause, closed.close_out_id) {
-        let reversed = match world.orders.get(&order).cloned() {
+    for (order, close_out) in caused_closes(world, cause, reversed) {
+        let restored = match world.orders.get(&order).cloned() {
             Some(order) if order.close_out_id == Some(close_out) => {
-                let reversed = world.reverse(cause, &order, close_out, "its opportunity was reopened");
-                reversed
+                let restored = world.reverse(cause, &order, close_out, "its opportunity was reopened");
+                restored
                     .map(|(after, own)| (order.state.word(), after.state.word(), own))
                     .map_err(|refusal| left(&order, EffectKind::LeftModified, &refusal))
             }
@@ -136,7 +160,7 @@ fn reopen(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, clos
             )),
             None => continue,
         };
-        match reversed {
+        match restored {
             Ok((from, to, own)) => {
                 effects.push(Effect::new(Side::Order, EffectKind::SubjectReopened, close_out, from, to));
                 effects.extend(own);
@@ -148,10 +172,9 @@ fn reopen(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, clos
         }
     }
     effects.extend(world.common.withdraw_reviews(cause, Side::Order, &review_title(id)));
-    if let Some(customer) = fact.customer_id {
-        let changes = world.touch(cause, customer, Some(closed.close_out_id), |customer| customer.deals_lost -= 1);
-        effects.extend(changes);
-        world.common.tell(cause, customer, "opportunity.reopened", root, Some(closed.close_out_id), String::new());
+    if let Some(customer) = customer {
+        effects.extend(world.touch(cause, customer, Some(reversed), |customer| customer.deals_lost -= 1));
+        world.common.tell(cause, customer, "opportunity.reopened", root, Some(reversed), String::new());
     }
     Applied { outcome, effects }
 }

@@ -54,18 +54,18 @@ impl Named {
     fn item(&mut self, item: &Item<Command>) {
         match item {
             Item::Call(call) => self.command(call.cause.tenant_id, &call.command),
+            Item::Release(_) => {}
             Item::Message(message) => {
-                let tenant = message.tenant_id;
-                self.told.extend(message.fact.customer_id.map(|id| (tenant, id)));
-                let close_out = message.fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id));
+                let (tenant, Some(fact)) = (message.tenant_id, &message.fact) else { return };
+                self.told.extend(fact.customer_id.map(|id| (tenant, id)));
                 if message.record.kind != RecordKind::Opportunity {
                     return;
                 }
-                if matches!(message.fact.event, Event::Closed | Event::Reopened) {
+                if matches!(fact.event, Event::Closed | Event::Reopened | Event::Snapshot) {
                     self.moved.insert((tenant, OpportunityId(message.record.id)));
                 }
-                if message.fact.event == Event::Reopened {
-                    self.reversed.extend(close_out);
+                if fact.event == Event::Reopened {
+                    self.reversed.extend(fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id)));
                 }
             }
         }
@@ -88,6 +88,7 @@ impl Named {
             }
             Command::CloseOut(closing) => self.cascade(tenant, closing.id),
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
+            Command::Resend(resend) => self.cascade(tenant, OrderId(resend.record.id)),
             Command::Task(TaskCommand::Create(new)) => {
                 self.root(tenant, new.root);
                 self.gain_task.insert((tenant, new.root));
@@ -130,6 +131,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     }
     named.lanes.extend(parents(tx, &named.orders).await?);
     common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
+    named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
     // Only now, as whoever held the lane may have cancelled drafts a moment ago.
     let caused = caused(tx, &named.reversed).await?;
     named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));

@@ -107,7 +107,7 @@ fn message(record: Record, number: i64, fact: Fact) -> Item<Command> {
         number,
         message_id: Uuid::from_u128(record.id.as_u128() * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
-        fact,
+        fact: Some(fact),
     })
 }
 

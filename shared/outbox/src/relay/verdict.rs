@@ -145,7 +145,7 @@ mod tests {
     fn later(fate: Fate) -> Later {
         match fate {
             Fate::Settled(Settled::Later(later)) => later,
-            other => unreachable!("{other:?}"),
+            other @ (Fate::Settled(_) | Fate::Again | Fate::ParkedUnlessAwaited(_)) => unreachable!("{other:?}"),
         }
     }
 
@@ -216,7 +216,9 @@ mod tests {
                     message.row.losses += 1;
                     message.lost = false;
                 }
-                parked => break assert!(is_parked(&parked), "{parked:?}"),
+                fate @ (Fate::Settled(_) | Fate::ParkedUnlessAwaited(_)) => {
+                    break assert!(is_parked(&fate), "{fate:?}");
+                }
             }
         }
         assert_eq!(calls, 7);

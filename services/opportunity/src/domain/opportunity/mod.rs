@@ -6,7 +6,7 @@ mod working;
 
 use super::{World, opportunity_record};
 use crm_closeout::{
-    cascade::Change,
+    cascade::{Change, Resend},
     codes,
     codes::Code,
     episode::{CloseOut, Snapshot},
@@ -275,6 +275,17 @@ impl World {
         let fact = after.fact(cause, event, now, close_out);
         self.common.send(cause, opportunity_record(after.opportunity_id), after.sent, fact, delivery);
         Ok(after)
+    }
+
+    /// Sends the whole state of an opportunity again; answers the number with which it is sent.
+    pub fn resend_opportunity(&mut self, cause: &Cause, resend: &Resend) -> Result<i64, Refusal> {
+        let (key, now) = ((cause.tenant_id, OpportunityId(resend.record.id)), self.common.now);
+        let row = self.opportunities.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
+        row.sent = row.sent.max(resend.peer_number);
+        let row = row.clone();
+        let in_force = row.close_out_id.and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
+        self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now, None), in_force);
+        Ok(row.sent)
     }
 
     pub(super) fn when(&self, opportunity: &Opportunity, given: Option<Time>) -> Result<Time, Refusal> {

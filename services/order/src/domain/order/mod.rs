@@ -8,7 +8,7 @@ pub(super) use closing::Grounds;
 
 use super::{Lines, World, order_record};
 use crm_closeout::{
-    cascade::Change,
+    cascade::{Change, Resend},
     codes,
     codes::{Code, Record, RecordKind},
     episode::{CloseOut, Effect, Outcome, Snapshot},
@@ -288,6 +288,17 @@ impl World {
         fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(won_policy));
         self.common.send(cause, order_record(after.order_id), after.sent, fact, delivery);
         Ok(after)
+    }
+
+    /// Sends the whole state of an order again; answers the number with which it is sent.
+    pub fn resend(&mut self, cause: &Cause, resend: &Resend) -> Result<i64, Refusal> {
+        let (key, now) = ((cause.tenant_id, OrderId(resend.record.id)), self.common.now);
+        let row = self.orders.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
+        row.sent = row.sent.max(resend.peer_number);
+        let row = row.clone();
+        let in_force = row.close_out_id.and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
+        self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now), in_force);
+        Ok(row.sent)
     }
 
     /// Refuses while the opportunity is unknown or closed out.
