@@ -8,9 +8,9 @@ use crate::{
     service::Orders,
 };
 use crm_closeout::{
-    cascade::{NewTask, TaskCommand},
+    cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
-    episode::{CloseOut, Outcome, OutcomeClass},
+    episode::{CloseOut, Outcome, OutcomeClass, Propagation},
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::Currency,
@@ -24,7 +24,7 @@ use crm_outbox::{
     db::Db,
     select::{Order as Direction, Select},
     tables::OutboxRow,
-    wire::{self, Incoming, Received},
+    wire::{self, Incoming, Received, Reject},
 };
 use crm_proto::order as pb;
 use prost::Message;
@@ -44,6 +44,9 @@ fresh::on_both!(crate::MIGRATIONS;
     another_tenant_s_message_touches_nothing,
     a_message_and_a_command_meet_in_one_batch,
     the_owner_of_a_live_order_is_asked_and_no_longer_asked,
+    the_whole_state_makes_up_for_what_was_not_heard,
+    a_withdrawn_message_counts_and_does_nothing,
+    an_order_is_told_as_a_whole_in_place_of_what_has_not_arrived,
 );
 
 fn call(method: &'static str, command: Command) -> Item<Command> {
@@ -98,6 +101,11 @@ fn fact(event: Event, close_out: u128) -> Fact {
             won_policy: None,
         }),
     }
+}
+
+fn incoming(item: Item<Command>) -> Incoming {
+    let Item::Message(message) = item else { panic!("{item:?}") };
+    message
 }
 
 fn message(record: Record, number: i64, fact: Fact) -> Item<Command> {
@@ -295,4 +303,75 @@ async fn the_owner_of_a_live_order_is_asked_and_no_longer_asked(db: &Db) {
     applied(run(db, &[message(opportunity(10), 3, fact(Event::Reopened, 60))]).await.remove(0));
     assert_eq!((reviews(TaskState::Open).await, reviews(TaskState::Cancelled).await), (0, 1));
     assert_eq!(orders_in(db, State::Confirmed).await, 1);
+}
+
+async fn the_whole_state_makes_up_for_what_was_not_heard(db: &Db) {
+    known(db, 10..11).await;
+    let told = |number, state, close_out: Option<u128>| {
+        let event = if close_out.is_some() { Event::Closed } else { Event::Opened };
+        let fact = Fact { event: Event::Snapshot, state, ..fact(event, close_out.unwrap_or_default()) };
+        message(opportunity(10), number, fact)
+    };
+    // Numbers 2 to 4 never came: the close-out in force is applied, as is each change of it.
+    for (number, state, close_out, tasks) in [
+        (5, MirrorState::Closed, Some(60), 0),
+        (5, MirrorState::Closed, Some(61), 0),
+        (5, MirrorState::Live, None, 2),
+        (6, MirrorState::Closed, Some(62), 0),
+    ] {
+        applied(run(db, &[told(number, state, close_out)]).await.remove(0));
+        assert_eq!(tasks_in(db, TaskState::Open).await, tasks);
+        assert_eq!(customer(db).await.deals_lost, i64::from(close_out.is_some()));
+    }
+    let copy = run(db, &[told(6, MirrorState::Closed, Some(62))]).await.remove(0);
+    assert!(matches!(copy, Verdict::Message(Received::Duplicate(applied)) if !applied.effects.is_empty()));
+    let again = Incoming { message_id: Uuid::from_u128(998), ..incoming(told(6, MirrorState::Closed, Some(62))) };
+    assert_eq!(applied(run(db, &[Item::Message(again)]).await.remove(0)).effects, [], "nothing is missing any more");
+    let late = |number| {
+        Item::Message(Incoming {
+            message_id: Uuid::from_u128(999),
+            ..incoming(message(opportunity(10), number, fact(Event::Closed, 60)))
+        })
+    };
+    let mut late = run(db, &[late(3), late(6), told(4, MirrorState::Live, None)]).await;
+    assert!(
+        matches!(late.pop(), Some(Verdict::Message(Received::Rejected(Reject::SequenceReused(_))))),
+        "an older state"
+    );
+    assert!(matches!(late.pop(), Some(Verdict::Message(Received::Rejected(Reject::SequenceReused(_))))));
+    let superseded = Applied { outcome: PeerOutcome::NoopAlreadyClosed, effects: Vec::new() };
+    assert!(matches!(late.pop(), Some(Verdict::Message(Received::Duplicate(applied))) if applied == superseded));
+}
+
+async fn a_withdrawn_message_counts_and_does_nothing(db: &Db) {
+    known(db, 10..11).await;
+    let withdrawn = |number| {
+        Item::Message(Incoming { fact: None, ..incoming(message(opportunity(10), number, fact(Event::Closed, 60))) })
+    };
+    assert_eq!(applied(run(db, &[withdrawn(2)]).await.remove(0)).outcome, PeerOutcome::NeedsReview);
+    assert_eq!((orders_in(db, State::Draft).await, tasks_in(db, TaskState::Open).await), (1, 2));
+    applied(run(db, &[message(opportunity(10), 3, fact(Event::Closed, 60))]).await.remove(0));
+    assert_eq!(tasks_in(db, TaskState::Open).await, 0);
+    let arrived = run(db, &[withdrawn(3)]).await.remove(0);
+    assert!(matches!(arrived, Verdict::Message(Received::Duplicate(_))), "it had arrived before it was withdrawn");
+}
+
+async fn an_order_is_told_as_a_whole_in_place_of_what_has_not_arrived(db: &Db) {
+    known(db, 10..11).await;
+    let order = Select::<Order>::of(TENANT).page(db, "order_id", Direction::Oldest, None, 1).await.unwrap()[0].order_id;
+    run(db, &[cancel(order)]).await;
+    run(db, &[call("ReopenOrder", Command::Reopen { id: order, etag: String::new(), note: String::new() })]).await;
+    run(db, &[cancel(order)]).await;
+    let resend =
+        Resend { record: crate::domain::order_record(order), justification: "restored".into(), peer_number: 9 };
+    done(run(db, &[call("ResendLane", Command::Resend(resend))]).await.remove(0));
+    let sent = Select::<OutboxRow>::of(TENANT).page(db, "message_id", Direction::Oldest, None, 10).await.unwrap();
+    let [row] = &sent[..] else { panic!("only the whole state is left: {sent:?}") };
+    assert_eq!((row.number, wire::event_word(&row.payload)), (9, Some("SNAPSHOT")));
+    let close_outs =
+        Select::<CloseOut>::of(TENANT).page(db, "close_out_id", Direction::Oldest, None, 10).await.unwrap();
+    let [first, second] = &close_outs[..] else { panic!("{close_outs:?}") };
+    assert_eq!(first.delivery.outcome, Some(PeerOutcome::NoopAlreadyClosed));
+    assert_eq!(first.reversal_delivery.as_ref().unwrap().propagation, Propagation::Settled);
+    assert_eq!((row.close_out_id, second.delivery.propagation), (Some(second.close_out_id), Propagation::Pending));
 }
