@@ -9,11 +9,13 @@ use crm_proto::opportunity::{
     close_out_service_client::CloseOutServiceClient as SalesCloseOutClient,
     competitor_service_client::CompetitorServiceClient,
     customer_service_client::CustomerServiceClient as RelationshipClient,
+    operator_service_client::OperatorServiceClient as SalesOperatorClient,
     opportunity_service_client::OpportunityServiceClient, task_service_client::TaskServiceClient as SellingTaskClient,
 };
 use crm_proto::order::{
     self as trade, close_out_service_client::CloseOutServiceClient as TradeCloseOutClient,
-    customer_service_client::CustomerServiceClient as TradeRecordClient, order_service_client::OrderServiceClient,
+    customer_service_client::CustomerServiceClient as TradeRecordClient,
+    operator_service_client::OperatorServiceClient as TradeOperatorClient, order_service_client::OrderServiceClient,
     task_service_client::TaskServiceClient as OrderTaskClient,
 };
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub(crate) struct Api {
     trade_records: TradeRecordClient<Link>,
     order_tasks: OrderTaskClient<Link>,
     trade_close_outs: TradeCloseOutClient<Link>,
+    sales_operator: SalesOperatorClient<Link>,
+    trade_operator: TradeOperatorClient<Link>,
 }
 
 impl Api {
@@ -57,11 +61,13 @@ impl Api {
             selling_tasks: SellingTaskClient::new(sales.clone()),
             sales_close_outs: SalesCloseOutClient::new(sales.clone()),
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
-            competitors: CompetitorServiceClient::new(sales),
+            competitors: CompetitorServiceClient::new(sales.clone()),
+            sales_operator: SalesOperatorClient::new(sales),
             orders: OrderServiceClient::new(trade.clone()),
             trade_records: TradeRecordClient::new(trade.clone()),
             order_tasks: OrderTaskClient::new(trade.clone()),
-            trade_close_outs: TradeCloseOutClient::new(trade),
+            trade_close_outs: TradeCloseOutClient::new(trade.clone()),
+            trade_operator: TradeOperatorClient::new(trade),
         })
     }
 
@@ -177,6 +183,28 @@ calls! {
     /// Lists close-outs of the order service.
     list_trade_close_outs(trade::ListCloseOutsRequest) -> trade::ListCloseOutsResponse
         = trade_close_outs.list_close_outs;
+    /// Lists parked messages of the opportunity service.
+    list_sales_parked(sales::ListParkedMessagesRequest) -> sales::ListParkedMessagesResponse
+        = sales_operator.list_parked_messages;
+    /// Lists parked messages of the order service.
+    list_trade_parked(trade::ListParkedMessagesRequest) -> trade::ListParkedMessagesResponse
+        = trade_operator.list_parked_messages;
+    /// Has a parked message of the opportunity service sent again.
+    retry_sales_parked(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse
+        = sales_operator.retry_parked_message;
+    /// Has a parked message of the order service sent again.
+    retry_trade_parked(trade::RetryParkedMessageRequest) -> trade::RetryParkedMessageResponse
+        = trade_operator.retry_parked_message;
+    /// Gives up a parked message of the opportunity service.
+    skip_sales_parked(sales::SkipParkedMessageRequest) -> sales::SkipParkedMessageResponse
+        = sales_operator.skip_parked_message;
+    /// Gives up a parked message of the order service.
+    skip_trade_parked(trade::SkipParkedMessageRequest) -> trade::SkipParkedMessageResponse
+        = trade_operator.skip_parked_message;
+    /// Sends the whole state of a customer or an opportunity.
+    resend_sales_lane(sales::ResendLaneRequest) -> sales::ResendLaneResponse = sales_operator.resend_lane;
+    /// Sends the whole state of an order.
+    resend_trade_lane(trade::ResendLaneRequest) -> trade::ResendLaneResponse = trade_operator.resend_lane;
 }
 
 mutations! {

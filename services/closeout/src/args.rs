@@ -131,6 +131,25 @@ Examples:
   closeout list tasks --parent opportunities/ID
   closeout list close-outs --reason STALE_AUTO --limit 20")]
     List(ListArgs),
+    /// Messages between the services that can not be delivered: lists them, has one sent again, gives one up.
+    #[command(after_help = "\
+A message that the other service refuses for a technical reason is parked, and with it those behind it about the same
+record. Nothing else is held up.
+
+Examples:
+  closeout parked list
+  closeout parked retry opportunities/ID/messages/3
+  closeout parked skip orders/ID/messages/2 --because \"written by a version that was taken back\"")]
+    Parked(ParkedArgs),
+    /// Sends the whole state of a record to the other service, in place of every message about it that has not arrived.
+    #[command(after_help = "\
+For a record that the other service has lost sight of: after a restored backup, or after a message was given up. The
+other service does what is missing and reverses what is over.
+
+Examples:
+  closeout resend opportunities/ID --because \"the order service was restored from yesterday's backup\"
+  closeout resend orders/ID --because \"we were restored from a backup\" --peer-number 9")]
+    Resend(ResendArgs),
     /// Lists the reasons for close-outs and what each requires.
     #[command(after_help = "\
 Examples:
@@ -258,6 +277,48 @@ pub(crate) struct ReopenArgs {
     /// Why, in your words.
     #[arg(long, default_value = "")]
     pub(crate) note: String,
+}
+
+/// Flags of `parked`.
+#[derive(Debug, Args)]
+pub(crate) struct ParkedArgs {
+    /// What to do about them.
+    #[command(subcommand)]
+    pub(crate) action: ParkedAction,
+}
+
+/// What to do about parked messages.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParkedAction {
+    /// Lists the parked messages of both services, oldest first.
+    List,
+    /// Has one sent again, once its cause is mended. Those behind it follow.
+    Retry {
+        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
+        name: String,
+    },
+    /// Gives one up: the other service counts it and does nothing. Those behind it follow.
+    Skip {
+        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
+        name: String,
+        /// Why, 10 to 2,000 characters; kept in the audit trail.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+}
+
+/// Flags of `resend`.
+#[derive(Debug, Args)]
+pub(crate) struct ResendArgs {
+    /// `customers/ID`, `opportunities/ID` or `orders/ID`.
+    pub(crate) record: String,
+    /// Why, 10 to 2,000 characters; kept in the audit trail.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) because: String,
+    /// The number that the other service has, where it is ahead because this one was restored from a backup; the fault of
+    /// the parked message names it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) peer_number: i64,
 }
 
 /// Flags of `show`.

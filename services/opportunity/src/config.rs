@@ -37,6 +37,10 @@ pub struct Config {
     #[arg(long, env = "OPPORTUNITY_DRAIN_SECONDS", default_value = "20", value_parser = seconds)]
     pub drain: Duration,
 
+    /// Where metrics are served, at `/metrics`; nowhere unless it is given.
+    #[arg(long, env = "OPPORTUNITY_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// How the log is written: `text` or `json`.
     #[arg(long, env = "OPPORTUNITY_LOG_FORMAT", default_value_t)]
     pub log_format: Format,
@@ -62,6 +66,7 @@ impl From<Config> for Settings {
             trust_metadata_identity: config.trust_metadata_identity,
             peer_token_file: config.peer_token_file,
             drain: config.drain,
+            metrics_listen: config.metrics_listen,
         }
     }
 }

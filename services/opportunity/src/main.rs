@@ -25,7 +25,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     }
     let peers = config.peer_url.clone();
     let app = App::bind(config).await?;
-    tracing::info!(public = %app.public_addr(), peer = %app.peer_addr(), "listening");
+    let (public, peer, metrics) = (app.public_addr(), app.peer_addr(), app.metrics_addr().map(tracing::field::display));
+    tracing::info!(%public, %peer, metrics, "listening");
     let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = shutdown.clone();

@@ -46,6 +46,11 @@ impl App {
         self.0.addresses().1
     }
 
+    /// Where metrics are served, if anywhere.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.0.metrics_address()
+    }
+
     /// The database, for tests that look at it.
     pub fn db(&self) -> Db {
         self.0.db()

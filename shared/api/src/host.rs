@@ -5,7 +5,7 @@ use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
     relay::{self, PeerState, Peers},
-    writer,
+    settle, writer,
 };
 use crm_proto::peer::{
     ApplyRequest, ApplyResponse, peer_service_client::PeerServiceClient, peer_service_server::PeerServiceServer,
@@ -13,6 +13,7 @@ use crm_proto::peer::{
 use crm_runtime::{
     auth::{self, PeerToken, TokenError},
     channel::{self, ChannelError, PeerChannel},
+    metrics::{self, Metrics, MetricsError},
     server::{self, Limits},
 };
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub peer_token_file: Option<PathBuf>,
     /// How long calls under way get to finish.
     pub drain: Duration,
+    /// Where metrics are served, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Why a service can not run.
@@ -68,6 +71,9 @@ pub enum HostError {
     /// The peer's address is not one.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// There are no metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A listener failed.
     #[error("a listener failed: {0}")]
     Serve(String),
@@ -83,6 +89,7 @@ pub struct Host {
     public: TcpListener,
     peer: TcpListener,
     addresses: (SocketAddr, SocketAddr),
+    metrics: Option<(TcpListener, Metrics)>,
     token: Option<PeerToken>,
     drain: Duration,
 }
@@ -99,9 +106,13 @@ impl Host {
         ready.map_err(|source| HostError::Database { url: without_password(&settings.database_url), source })?;
         let public = listen(settings.listen).await?;
         let peer = listen(settings.peer_listen).await?;
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some((listen(address).await?, metrics::start()?)),
+            None => None,
+        };
         let address = |listener: &TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
         let addresses = (address(&public, settings.listen), address(&peer, settings.peer_listen));
-        Ok(Self { db, public, peer, addresses, token, drain: settings.drain })
+        Ok(Self { db, public, peer, addresses, metrics, token, drain: settings.drain })
     }
 
     /// Where the public API and the peer listener listen.
@@ -114,10 +125,15 @@ impl Host {
         self.db.clone()
     }
 
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+    }
+
     /// Serves until `shutdown`, then ends in order: no new calls, calls under way finish, the relay sends what it holds, the
     /// writer empties, the database closes.
     pub async fn serve<D: Domain>(
-        self,
+        mut self,
         peers: &[String],
         services: &[&'static str],
         routes: impl FnOnce(Front<D>) -> Routes,
@@ -144,6 +160,9 @@ impl Host {
             peer.clone(),
             stop_relay.clone(),
         ));
+        if let Some((listener, metrics)) = self.metrics.take() {
+            tokio::spawn(show_metrics(listener, metrics, self.db.clone(), stop_relay.clone()));
+        }
         let inbox = PeerServiceServer::new(Inbox::new(writer.clone()))
             .max_decoding_message_size(Limits::PEER.decode)
             .max_encoding_message_size(REPLY);
@@ -189,6 +208,22 @@ impl Host {
             }
         );
         public.and(peer).map_err(|error| HostError::Serve(error.to_string()))
+    }
+}
+
+/// Metrics are there until the last message is sent; without them a service goes on.
+async fn show_metrics(listener: TcpListener, metrics: Metrics, db: Db, stop: CancellationToken) {
+    let refresh = move || {
+        let db = db.clone();
+        async move {
+            match settle::backlog(&db).await {
+                Ok(backlog) => crm_outbox::metrics::backlog(backlog),
+                Err(error) => tracing::debug!(%error, "what waits in the outbox can not be counted now"),
+            }
+        }
+    };
+    if let Err(error) = metrics.serve(listener, refresh, stop).await {
+        tracing::warn!(%error, "metrics are no longer served");
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Side {
     pub(crate) close_outs: BTreeMap<(TenantId, CloseOutId), Episode>,
     /// What the audit trail says of each subject and customer.
     pub(crate) changes: BTreeMap<Key, Changes>,
+    /// Numbers with which the whole state of a record was sent; those before one may never have been.
+    pub(crate) snapshots: BTreeMap<Key, BTreeSet<i64>>,
     /// Messages that the audit trail names.
     pub(crate) causes: BTreeSet<(TenantId, Uuid)>,
     /// Audit rows of the requests in the history: resource and version.
@@ -222,6 +224,12 @@ impl Side {
             let moved = record.kind != RecordKind::Customer && row.state_before != row.state_after && mirrored;
             changes.transitions += i64::from(made || moved);
             changes.edits += i64::from(row.method.starts_with("Update"));
+        }
+        if row.method == "ResendLane"
+            && let Some((record, _)) = row.resource.split_once("/messages/")
+            && let Some(record) = Record::parse(record)
+        {
+            self.snapshots.entry((row.tenant_id, record)).or_default().insert(row.version_after);
         }
         let Some(id) = row.request_id else { return };
         self.effects += 1;

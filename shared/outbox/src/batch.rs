@@ -235,7 +235,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
     table::save(tx, &common.lanes).await?;
     table::save(tx, &common.tasks).await?;
     table::save(tx, &common.close_outs).await?;
-    table::save(tx, &common.received).await?;
+    table::insert(tx, common.received.inserted()).await?;
     table::insert(tx, common.timeline.entries()).await?;
     table::insert(tx, common.audit.entries()).await?;
     let mut outbox: Vec<_> = common
@@ -396,11 +396,10 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     let common = D::common(world);
     let key = (message.tenant_id, message.record);
     let last = common.lanes.get(&key).map_or(0, |lane| lane.last_number);
-    let is_snapshot = message.is_snapshot();
-    if message.number < last || (message.number == last && (!is_snapshot || is_copy(common, message))) {
+    if message.number <= last {
         return copy(common, message, last);
     }
-    if message.number > last + 1 && !is_snapshot {
+    if message.number > last + 1 && !message.is_snapshot() {
         return Received::Gap(last + 1);
     }
     let Some(lane) = common.lanes.edit(&key) else {
@@ -424,7 +423,8 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         None => Applied { outcome: PeerOutcome::NeedsReview, effects: Vec::new() },
     };
     let common = D::common(world);
-    let received = ReceivedRow {
+    let received_at = common.now;
+    common.received.insert(ReceivedRow {
         tenant_id: message.tenant_id,
         record: message.record,
         number: message.number,
@@ -432,19 +432,9 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         hash: message.hash.clone(),
         outcome: applied.outcome,
         effects: applied.effects.clone(),
-        received_at: common.now,
-    };
-    match common.received.edit(&received.key()) {
-        // The whole state came in place of the message with this number.
-        Some(first) => *first = received,
-        None => common.received.insert(received),
-    }
+        received_at,
+    });
     Received::Applied(applied)
-}
-
-fn is_copy(common: &Common, message: &Incoming) -> bool {
-    let first = common.received.get(&(message.tenant_id, message.record, message.number));
-    first.is_some_and(|first| first.hash == message.hash && first.message_id == message.message_id)
 }
 
 /// The answer to a message whose number was applied before, here the numbers up to `last`.

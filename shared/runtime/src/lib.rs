@@ -2,7 +2,8 @@
 //! answers, the log. Nothing here knows a method, a table or a business word.
 //!
 //! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status` and
-//! [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`].
+//! [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`],
+//! [`metrics`].
 
 mod accept;
 pub mod answer;
@@ -10,6 +11,7 @@ pub mod auth;
 pub mod channel;
 mod deadline;
 mod guard;
+pub mod metrics;
 pub mod server;
 mod status;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 mod close_out;
 mod list;
+mod parked;
 mod reasons;
 mod reopen;
 mod show;
@@ -29,6 +30,8 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Show(args) => Box::pin(show::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Parked(args) => Box::pin(parked::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Resend(args) => Box::pin(parked::resend(args, &connect(global, BRIEF)?, screen)).await,
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }
 }

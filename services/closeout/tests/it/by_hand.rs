@@ -44,6 +44,26 @@ fn an_opportunity_is_closed_out_and_reopened() {
 }
 
 #[test]
+fn an_operator_looks_for_parked_messages_and_has_a_record_sent_again() {
+    let (up, folder) = (Up::start(), sound_folder());
+    up.run(&["import", "--data", path(&folder)]).ended_with(0);
+    let name = engaging(&up)["name"].as_str().unwrap().to_owned();
+    let listed = up.run(&["parked", "list", "--json"]).ended_with(0).json();
+    assert_eq!(listed["parked"], json!([]));
+    assert!(up.run(&["parked", "list"]).ended_with(0).stdout.contains("No message is parked."));
+    let message = format!("{name}/messages/1");
+    let refused = up.run(&["parked", "retry", &message, "--json"]).ended_with(4).json();
+    assert_eq!(refused["error"]["reason"], "NOT_FOUND");
+    let short = up.run(&["parked", "skip", &message, "--because", "why not"]).ended_with(4);
+    assert!(short.stderr.contains("justification"), "{short:?}");
+    up.run(&["parked", "retry", "tasks/1"]).ended_with(2);
+    let resent = up.run(&["resend", &name, "--because", "to see that it works", "--json"]).ended_with(0).json();
+    assert_eq!((&resent["record"], &resent["propagation"]), (&json!(name), &json!("PROPAGATION_SETTLED")));
+    let elsewhere = ["resend", "orders/01900000-0000-7000-8000-000000000009", "--because", "to see that it works"];
+    assert!(up.run(&elsewhere).ended_with(4).stderr.contains("does not exist"));
+}
+
+#[test]
 fn what_is_missing_is_told_in_full_and_makes_nothing() {
     let (up, folder) = (Up::start(), sound_folder());
     up.run(&["import", "--data", path(&folder)]).ended_with(0);

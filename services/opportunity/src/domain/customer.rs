@@ -242,7 +242,7 @@ impl World {
     pub fn resend_customer(&mut self, cause: &Cause, resend: &Resend) -> Result<i64, Refusal> {
         let (key, now) = ((cause.tenant_id, CustomerId(resend.record.id)), self.common.now);
         let row = self.customers.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
-        row.sent = row.sent.max(resend.peer_number);
+        row.sent = row.sent.max(resend.peer_number) + 1;
         let row = row.clone();
         self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now), None);
         Ok(row.sent)

@@ -21,6 +21,10 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
     let opportunity = OpportunityId(before.record.id);
     match (fact.event, &fact.close_out) {
         (Event::Closed, Some(closed)) => close(world, cause, opportunity, fact, closed),
+        // One whose close was never heard of, as an operator gave that message up, leaves nothing to reverse.
+        (Event::Reopened, Some(closed)) if before.close_out_id != Some(closed.close_out_id) => {
+            Applied { outcome: PeerOutcome::NoopAlreadyClosed, effects: Vec::new() }
+        }
         (Event::Reopened, Some(closed)) => reopen(world, cause, opportunity, fact.customer_id, closed.close_out_id),
         (Event::Snapshot, _) => catch_up(world, cause, opportunity, before, fact),
         (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {

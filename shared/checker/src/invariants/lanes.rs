@@ -9,9 +9,15 @@ use uuid::Uuid;
 /// I5: a lane with a hole or a repeat in its numbers. What a receiver has applied is 1, 2, 3 ... without a gap; what a sender still
 /// holds is numbered from its record's counter.
 pub(super) fn numbers_are_dense(picture: &Picture, found: &mut Found) {
-    for (side, _) in picture.sides() {
+    for (side, sender) in picture.sides() {
         for (key, messages) in &side.inbox {
-            let dense = messages.iter().zip(1..).all(|(message, number)| message.number == number);
+            // Before the whole state of a record anything may be missing; nothing may come twice.
+            let snapshots = sender.snapshots.get(key);
+            let is_snapshot = |number: i64| snapshots.is_some_and(|numbers| numbers.contains(&number));
+            let before = std::iter::once(0).chain(messages.iter().map(|message| message.number));
+            let dense = messages.iter().zip(before).all(|(message, before)| {
+                message.number == before + 1 || (message.number > before && is_snapshot(message.number))
+            });
             found.expect(dense, || {
                 let numbers: Vec<_> = messages.iter().map(|message| message.number.to_string()).collect();
                 format!("{}: the numbers applied of {} are {}", side.name, named(key), numbers.join(", "))
@@ -34,7 +40,9 @@ pub(super) fn transitions_are_sent(picture: &Picture, found: &mut Found) {
     for (side, _) in picture.sides() {
         for (key, sent) in &side.sent {
             let changes = side.changes.get(key).copied().unwrap_or_default();
-            let most = changes.transitions + changes.edits;
+            let snapshots = side.snapshots.get(key);
+            let skipped = snapshots.and_then(|numbers| numbers.last()).copied().unwrap_or_default();
+            let most = (changes.transitions + changes.edits).max(skipped) + snapshots.map_or(0, |n| n.len() as i64);
             found.expect((changes.transitions..=most).contains(sent), || {
                 format!(
                     "{}: {} has sent {sent} message(s) for {} transition(s) and {} edit(s)",

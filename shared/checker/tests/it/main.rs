@@ -60,7 +60,7 @@ fires! {
          AND audit_id = (SELECT min(audit_id) FROM audit WHERE method = 'CloseOutOpportunity' AND resource LIKE 'opp%')";
     an_effect_that_was_done_twice: 4, Opportunity,
         "INSERT INTO audit SELECT tenant_id, randomblob(16), audited_at, actor, method, request_id, message_id, resource, \
-         version_before, version_after, state_before, state_after, close_out_id FROM audit WHERE method = 'CreateTask' LIMIT 1";
+         version_before, version_after, state_before, state_after, close_out_id, note FROM audit WHERE method = 'CreateTask' LIMIT 1";
     a_request_that_made_two_things: 4, Order,
         "UPDATE audit SET request_id = (SELECT min(request_id) FROM audit WHERE method = 'CreateTask') \
          WHERE method = 'CreateTask' AND request_id = (SELECT max(request_id) FROM audit WHERE method = 'CreateTask')";
@@ -71,7 +71,7 @@ fires! {
          WHERE record_kind = 2 AND number = 3)";
     a_transition_without_message: 6, Opportunity,
         "INSERT INTO audit SELECT tenant_id, randomblob(16), audited_at, actor, method, NULL, NULL, resource, \
-         version_before, version_after, state_before, state_after, close_out_id FROM audit WHERE method = 'WinOpportunity' \
+         version_before, version_after, state_before, state_after, close_out_id, note FROM audit WHERE method = 'WinOpportunity' \
          AND resource LIKE 'opportunities/%' LIMIT 1";
     a_message_without_transition: 6, Order,
         "DELETE FROM audit WHERE method = 'ConfirmOrder' AND resource LIKE 'orders/%'";
@@ -124,7 +124,7 @@ async fn a_good_pair_has_no_violation() {
 async fn a_message_with_another_content_is_found() {
     let (copy, id) = (copy().await, Uuid::now_v7().simple());
     let row = format!(
-        "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, x'{id}', x'00', NULL, 0, 0, 0, 0, 0, '' FROM customer"
+        "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, x'{id}', x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0 FROM customer"
     );
     execute(&copy.opportunity, &row).await;
     let report = report(&copy).await;
@@ -135,7 +135,7 @@ async fn a_message_with_another_content_is_found() {
 async fn quiet_waits_for_the_outboxes_and_says_what_is_left() {
     let copy = copy().await;
     quiet(&copy.opportunity, &copy.order, Duration::from_secs(5)).await.unwrap();
-    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, customer_id, x'00', NULL, 0, 0, 0, 0, 0, '' FROM customer";
+    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, customer_id, x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0 FROM customer";
     execute(&copy.opportunity, row).await;
     let error = quiet(&copy.opportunity, &copy.order, Duration::from_millis(20)).await.unwrap_err();
     assert!(error.to_string().contains("1 message(s) wait on the opportunity side"), "{error}");

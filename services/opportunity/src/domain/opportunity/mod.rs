@@ -281,7 +281,7 @@ impl World {
     pub fn resend_opportunity(&mut self, cause: &Cause, resend: &Resend) -> Result<i64, Refusal> {
         let (key, now) = ((cause.tenant_id, OpportunityId(resend.record.id)), self.common.now);
         let row = self.opportunities.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
-        row.sent = row.sent.max(resend.peer_number);
+        row.sent = row.sent.max(resend.peer_number) + 1;
         let row = row.clone();
         let in_force = row.close_out_id.and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
         self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now, None), in_force);
