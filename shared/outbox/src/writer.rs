@@ -2,7 +2,8 @@
 //! shared by all that wait. Handlers only hand in a command and wait; a cancelled call drops its answer and nothing else.
 //!
 //! Three bounded inputs. Settlements of deliveries come first; then messages of the peer, up to two thirds of a batch; callers
-//! always have the remaining third and whatever is free. A full callers' input refuses at once; a full inbox waits.
+//! always have the remaining third and whatever is free. A full callers' input refuses at once, and a tenant can not fill it
+//! alone; a full inbox waits.
 
 use crate::{
     batch,
@@ -14,8 +15,12 @@ use crate::{
     settle::{Claimed, MessageKey, Settlement},
     wire::{Incoming, Received, Reject},
 };
-use crm_closeout::{refusal::Refusal, working_set::Keyed};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use crm_closeout::{ids::TenantId, refusal::Refusal, working_set::Keyed};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -25,7 +30,10 @@ use tokio::{
 pub const BATCH: usize = 256;
 const MESSAGES: usize = BATCH * 2 / 3;
 const SETTLEMENTS: usize = 1_024;
-const CALLS_WAITING: usize = 4_096;
+/// Calls that may wait, and how many of them of one tenant, so that others always find room.
+pub const CALLS_WAITING: usize = 2_048;
+/// See [`CALLS_WAITING`].
+pub const CALLS_OF_TENANT: usize = CALLS_WAITING / 4 * 3;
 const MESSAGES_WAITING: usize = 1_024;
 const RERUNS: u32 = 3;
 const RECONNECT: Duration = Duration::from_millis(200);
@@ -66,6 +74,42 @@ enum Reply {
 struct Waiting<C> {
     item: Item<C>,
     reply: Reply,
+    /// Given back when the item is taken.
+    _seat: Option<Seat>,
+}
+
+/// How many calls of each tenant wait.
+type Seats = Arc<Mutex<HashMap<TenantId, usize>>>;
+
+/// A place in the callers' input.
+struct Seat {
+    seats: Seats,
+    tenant: TenantId,
+}
+
+impl Seat {
+    /// None: the tenant has its share.
+    fn take(seats: &Seats, tenant: TenantId) -> Option<Self> {
+        let mut taken = seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(tenant).or_default();
+        if *count >= CALLS_OF_TENANT {
+            return None;
+        }
+        *count += 1;
+        Some(Self { seats: seats.clone(), tenant })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 enum Outbox {
@@ -79,11 +123,13 @@ pub struct Writer<D: Domain> {
     calls: mpsc::Sender<Waiting<D::Command>>,
     messages: mpsc::Sender<Waiting<D::Command>>,
     outbox: Courier,
+    seats: Seats,
 }
 
 impl<D: Domain> Clone for Writer<D> {
     fn clone(&self) -> Self {
-        Self { calls: self.calls.clone(), messages: self.messages.clone(), outbox: self.outbox.clone() }
+        let (calls, messages) = (self.calls.clone(), self.messages.clone());
+        Self { calls, messages, outbox: self.outbox.clone(), seats: self.seats.clone() }
     }
 }
 
@@ -111,17 +157,20 @@ impl Courier {
 impl<D: Domain> Writer<D> {
     /// Hands in a call and waits for its answer. `waits`: the caller wants to hear of the delivery.
     pub async fn call(&self, call: Call<D::Command>, waits: bool) -> Result<Answer, Failure> {
-        self.hand_in(Item::Call(call), waits).await
+        let tenant = call.cause.tenant_id;
+        self.hand_in(tenant, Item::Call(call), waits).await
     }
 
     /// Hands in an operator's decision about a message and waits for its answer.
     pub async fn release(&self, call: Call<Release>) -> Result<Answer, Failure> {
-        self.hand_in(Item::Release(call), false).await
+        let tenant = call.cause.tenant_id;
+        self.hand_in(tenant, Item::Release(call), false).await
     }
 
-    async fn hand_in(&self, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
+    async fn hand_in(&self, tenant: TenantId, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
         let (to, answer) = oneshot::channel();
-        let waiting = Waiting { item, reply: Reply::Call { to, waits } };
+        let seat = Seat::take(&self.seats, tenant).ok_or(Failure::Overloaded)?;
+        let waiting = Waiting { item, reply: Reply::Call { to, waits }, _seat: Some(seat) };
         self.calls.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Failure::Stopped,
@@ -133,7 +182,8 @@ impl<D: Domain> Writer<D> {
     /// None: the writer has stopped.
     pub async fn message(&self, message: Incoming) -> Option<oneshot::Receiver<Received>> {
         let (to, answer) = oneshot::channel();
-        self.messages.send(Waiting { item: Item::Message(message), reply: Reply::Message(to) }).await.ok()?;
+        let waiting = Waiting { item: Item::Message(message), reply: Reply::Message(to), _seat: None };
+        self.messages.send(waiting).await.ok()?;
         Some(answer)
     }
 }
@@ -154,7 +204,8 @@ pub fn writer<D: Domain>(db: Db, relay: mpsc::Sender<Handover>) -> (Writer<D>, C
     let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
     let (outbox_sender, outbox) = mpsc::channel(SETTLEMENTS);
     let courier = Courier(outbox_sender);
-    let writer = Writer { calls: call_sender, messages: message_sender, outbox: courier.clone() };
+    let seats = Seats::default();
+    let writer = Writer { calls: call_sender, messages: message_sender, outbox: courier.clone(), seats };
     (writer, courier, Desk { db, calls, messages, outbox, relay })
 }
 

@@ -23,12 +23,13 @@ use crm_outbox::{
     table,
     tables::OutboxRow,
     wire::{self, Received, Reject},
-    writer::{self, Answer, Failure, Writer},
+    writer::{self, Answer, BATCH, CALLS_OF_TENANT, CALLS_WAITING, Failure, Writer},
 };
 use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
 use std::{
     collections::HashMap,
     future::{Future, ready},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -61,6 +62,8 @@ fresh::on_both!(&[];
     a_parked_message_is_sent_again_when_an_operator_says_so,
     a_message_that_is_given_up_leaves_a_tombstone_and_its_lane_goes_on,
     only_a_parked_message_can_be_released,
+    a_full_input_refuses_at_once_and_leaves_room_for_others,
+    callers_without_end_do_not_hold_up_the_peer_s_messages,
 );
 
 /// Sends a fact, or writes an audit entry under a given id.
@@ -446,6 +449,73 @@ async fn only_a_parked_message_can_be_released(db: &Db) {
     };
     assert_eq!((refused(1).await, refused(2).await), ("NOT_PARKED", "NOT_FOUND"));
     running.end().await;
+}
+
+/// Whether a call was refused as soon as it was handed in; else it waits, to be finished later.
+async fn handed_in<F: Future<Output = Result<Answer, Failure>>>(call: Pin<&mut F>) -> bool {
+    matches!(futures::future::poll_immediate(call).await, Some(Err(Failure::Overloaded)))
+}
+
+async fn a_full_input_refuses_at_once_and_leaves_room_for_others(db: &Db) {
+    let (committed, handover) = mpsc::channel(relay::HANDOVER);
+    let (writer, courier, desk) = writer::writer::<Notes>(db.clone(), committed);
+    let calls = |tenant: u128| {
+        let writer = writer.clone();
+        let call = move |id: u128| {
+            let mut call = item(Command::Audit(tenant * 10_000 + id));
+            call.cause.tenant_id = TenantId(Uuid::from_u128(tenant));
+            let writer = writer.clone();
+            Box::pin(async move { writer.call(call, false).await })
+        };
+        (0..CALLS_WAITING as u128).map(call).collect::<Vec<_>>()
+    };
+    let (mut first, mut second) = (calls(1), calls(2));
+    let mut refused = [0, 0];
+    for (tenant, calls) in [&mut first, &mut second].into_iter().enumerate() {
+        for call in calls.iter_mut() {
+            refused[tenant] += usize::from(handed_in(call.as_mut()).await);
+        }
+    }
+    let room = CALLS_WAITING - CALLS_OF_TENANT;
+    assert_eq!(refused, [CALLS_WAITING - CALLS_OF_TENANT, CALLS_WAITING - room]);
+    // What was taken in is done as soon as somebody works.
+    let desk = tokio::spawn(desk.work());
+    first.truncate(CALLS_OF_TENANT);
+    second.truncate(room);
+    let done = futures::future::join_all(first.into_iter().chain(second)).await;
+    assert!(done.iter().all(Result::is_ok));
+    drop((writer, courier, handover));
+    desk.await.unwrap();
+}
+
+async fn callers_without_end_do_not_hold_up_the_peer_s_messages(db: &Db) {
+    let (committed, handover) = mpsc::channel(relay::HANDOVER);
+    let (writer, courier, desk) = writer::writer::<Notes>(db.clone(), committed);
+    let mut calls: Vec<_> =
+        (0..CALLS_OF_TENANT as u128).map(|id| Box::pin(writer.call(item(Command::Audit(id)), false))).collect();
+    for call in &mut calls {
+        assert!(!handed_in(call.as_mut()).await);
+    }
+    let message = wire::decode(&Envelope {
+        tenant_id: TENANT.0.as_bytes().to_vec(),
+        kind: 2,
+        id: Uuid::from_u128(5).as_bytes().to_vec(),
+        number: 1,
+        message_id: Uuid::from_u128(6).as_bytes().to_vec(),
+        payload: wire::encode(&fact()),
+    });
+    let received = writer.message(message.unwrap()).await.unwrap();
+    let desk = tokio::spawn(desk.work());
+    // The lane is not loaded by the smallest service there can be; that it is answered is what counts.
+    assert!(matches!(received.await.unwrap(), Received::Rejected(Reject::Internal(_))));
+    let mut waiting = 0;
+    for call in &mut calls {
+        waiting += usize::from(futures::future::poll_immediate(call.as_mut()).await.is_none());
+    }
+    assert!(waiting >= CALLS_OF_TENANT - BATCH, "it was in the first batch: {waiting} calls still wait");
+    drop(calls);
+    drop((writer, courier, handover));
+    desk.await.unwrap();
 }
 
 async fn what_another_process_left_is_delivered(db: &Db) {
