@@ -4,6 +4,7 @@ use crate::{front::Front, inbox::Inbox};
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
+    job,
     relay::{self, PeerState, Peers},
     settle, writer,
 };
@@ -149,6 +150,8 @@ impl Host {
         let peer = PeerState::default();
         let stop_relay = CancellationToken::new();
         let mut desk = tokio::spawn(desk.work());
+        let stop_duties = CancellationToken::new();
+        let duties = tokio::spawn(job::work(self.db.clone(), stop_duties.clone()));
         let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),
             courier,
@@ -175,6 +178,8 @@ impl Host {
             broken = &mut relay => return Err(ended(broken)),
         };
         stop_relay.cancel();
+        stop_duties.cancel();
+        duties.await?;
         relay.await?;
         desk.await?;
         db.close().await;

@@ -7,13 +7,14 @@
 //! point therefore loses nothing and doubles nothing.
 //!
 //! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`],
-//! [`settle`], [`select`], [`operator`], [`metrics`].
+//! [`settle`], [`select`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
 mod bind;
 pub mod cell;
 pub mod db;
 mod failpoint;
+pub mod job;
 pub mod load;
 pub mod metrics;
 pub mod operator;

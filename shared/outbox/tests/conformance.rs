@@ -21,6 +21,7 @@ use crm_closeout::{
 };
 use crm_outbox::{
     db::{Db, Error},
+    job::{self, Job},
     select::{Order, Select},
     settle::{self, Fault, Later, Settled, Settlement},
     sql::{Args, Sql},
@@ -28,6 +29,7 @@ use crm_outbox::{
     tables::OutboxRow,
 };
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
@@ -45,6 +47,8 @@ fresh::on_both!(&[];
     another_message_with_the_same_number_stays,
     what_is_to_be_sent_later_is_counted_and_claimed_when_its_time_comes,
     the_backlog_is_counted,
+    a_duty_is_put_in_once_and_each_of_its_steps_is_done_once,
+    old_answers_are_forgotten_and_young_ones_kept,
     a_claim_takes_what_is_due_and_leases_it,
     released_messages_are_due_at_once,
     pages_neither_miss_nor_repeat,
@@ -385,6 +389,72 @@ async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {
     let row = db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap().unwrap();
     assert_eq!(row.attempts, 1);
     assert!(row.lease_until > Time(1_600_000_000_000_000), "the lease is in the database's own time");
+}
+
+fn answer(n: u128, answered_at: Time) -> Answered {
+    Answered {
+        tenant_id: if n % 2 == 0 { TENANT } else { OTHER },
+        principal: format!("ann {}", n % 3),
+        method: "CreateOrder".into(),
+        request_id: id(n),
+        fingerprint: vec![1],
+        reply: vec![2],
+        close_out_id: None,
+        lane: None,
+        number: None,
+        answered_at,
+    }
+}
+
+async fn count(db: &Db, table: &str) -> i64 {
+    db.read(&Sql::plain(&format!("SELECT count(*) FROM {table}")), Args::none()).await.unwrap()[0].get(0).unwrap()
+}
+
+async fn now(db: &Db) -> Time {
+    db.read(&Sql::plain("SELECT {now}"), Args::none()).await.unwrap()[0].get(0).unwrap()
+}
+
+async fn a_duty_is_put_in_once_and_each_of_its_steps_is_done_once(db: &Db) {
+    let rows = 5 * job::STEP as u128;
+    let today = now(db).await;
+    insert(db, &(0..rows).map(|n| answer(n, today)).collect::<Vec<_>>()).await;
+    // Several processes at once, on PostgreSQL at the same moment.
+    let stop = CancellationToken::new();
+    let works: Vec<_> = (0..3).map(|_| tokio::spawn(job::work(db.clone(), stop.clone()))).collect();
+    let done = async || {
+        let steps = Sql::plain("SELECT min(steps), max(steps), count(done_at), count(*) FROM job");
+        let rows = db.read(&steps, Args::none()).await.unwrap();
+        std::array::from_fn::<i64, 4, _>(|column| rows[0].get(column).unwrap_or_default())
+    };
+    let waiting = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while done().await[2..] != [2, 2] {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("both are done");
+    stop.cancel();
+    for work in works {
+        work.await.unwrap();
+    }
+    // Two and a half steps of answers in each of two tenants: three steps, the last of them over the rest.
+    assert_eq!(done().await, [3, 3, 2, 2]);
+    assert_eq!(count(db, "idempotency").await, rows as i64, "they are young");
+    assert!(!job::step(db).await.unwrap(), "nothing is left to do today");
+}
+
+async fn old_answers_are_forgotten_and_young_ones_kept(db: &Db) {
+    let today = now(db).await;
+    let old = Time(today.0 - job::ANSWERS_KEPT - 60_000_000);
+    let kept = Time(today.0 - job::ANSWERS_KEPT + 60_000_000);
+    insert(db, &(0..40).map(|n| answer(n, if n < 20 { old } else { kept })).collect::<Vec<_>>()).await;
+    job::put(db, &[Job::retention(TENANT, today)]).await.unwrap();
+    job::put(db, &[Job::retention(TENANT, today)]).await.unwrap();
+    assert!(job::step(db).await.unwrap());
+    assert!(!job::step(db).await.unwrap());
+    assert_eq!((count(db, "idempotency").await, count(db, "job").await), (30, 1), "the other tenant's stay");
+    assert!(db.get::<Answered>(&answer(20, kept).key()).await.unwrap().is_some());
+    assert!(db.get::<Answered>(&answer(18, old).key()).await.unwrap().is_none());
 }
 
 async fn released_messages_are_due_at_once(db: &Db) {
