@@ -66,7 +66,8 @@ async fn spoilt(pair: &mut Pair, metrics: &str) -> ([String; 3], Vec<u8>) {
     pair.opportunity.kill();
     let (db, other) = pair.databases().await;
     let was = spoil(&db, &[0xff]).await;
-    (db.close().await, other.close().await);
+    db.close().await;
+    other.close().await;
     pair.opportunity.start(&[("OPPORTUNITY_METRICS_LISTEN", metrics)]).await;
     pair.order.start(&[]).await;
     ([opportunity, order, closed.name], was)
@@ -153,7 +154,8 @@ async fn a_parked_message_is_sent_again_once_its_cause_is_mended(kind: Kind) {
     pair.opportunity.kill();
     let (db, other) = pair.databases().await;
     spoil(&db, &was).await;
-    (db.close().await, other.close().await);
+    db.close().await;
+    other.close().await;
     pair.opportunity.start(&[("OPPORTUNITY_METRICS_LISTEN", &*metrics)]).await;
     retry().await;
     pair.quiet().await;
