@@ -54,9 +54,9 @@ pub(crate) fn claimed(messages: usize) {
     INSTRUMENTS.claims.add(messages as u64, &[]);
 }
 
-pub(crate) fn peer(addresses: &[String], down: impl Iterator<Item = bool>) {
+pub(crate) fn peer(addresses: &[String], down: &[bool]) {
     for (address, down) in addresses.iter().zip(down) {
-        INSTRUMENTS.peer_down.record(u64::from(down), &[KeyValue::new("address", address.clone())]);
+        INSTRUMENTS.peer_down.record(u64::from(*down), &[KeyValue::new("address", address.clone())]);
     }
 }
 

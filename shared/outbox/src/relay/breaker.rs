@@ -61,21 +61,24 @@ impl Breaker {
         self.in_flight += 1;
     }
 
-    /// A call was answered; `probe`: an empty one. After an outage the calls at once grow from one again. Answers whether the
-    /// address had been down.
+    /// A call was answered; `probe`: an empty one. After an outage the calls at once grow from one again. Answers whether an
+    /// outage has ended by this.
     pub(super) fn works(&mut self, probe: bool) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let was_down = self.is_down();
         match self.state {
             State::Closed => self.window = (self.window + 1).min(CALLS),
-            State::Trying if !probe => (self.state, self.failures) = (State::Closed, 0),
+            State::Trying if !probe => {
+                let failures = std::mem::take(&mut self.failures);
+                self.state = State::Closed;
+                return failures >= FAILURES_TO_DOWN;
+            }
             State::Open | State::Trying => (self.state, self.window) = (State::Trying, 1),
         }
-        was_down
+        false
     }
 
     /// A call failed; `wait`: the time the peer asked for. Of calls that fail together only the first one counts. Answers whether
-    /// the address is down by this.
+    /// an outage has begun by this.
     pub(super) fn fails(&mut self, probe: bool, wait: Option<Duration>) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.state == State::Open && !probe {
@@ -86,13 +89,13 @@ impl Breaker {
         self.failures == FAILURES_TO_DOWN
     }
 
-    /// The peer does not know this service: down at once.
+    /// The peer does not know this service: down at once. Answers whether an outage has begun by this.
     pub(super) fn denied(&mut self) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let was_down = self.is_down();
+        let begins = self.failures < FAILURES_TO_DOWN;
         self.failures = self.failures.saturating_add(1).max(FAILURES_TO_DOWN);
         self.open(Some(LONGEST_PAUSE));
-        !was_down
+        begins
     }
 
     fn open(&mut self, wait: Option<Duration>) {
@@ -167,8 +170,10 @@ mod tests {
         let mut breaker = after_failures(3);
         assert!(breaker.is_down());
         breaker.called();
-        assert!(breaker.works(true));
-        assert!(!breaker.is_down());
+        assert!(!breaker.works(true), "it may still be unable to do anything");
+        assert!(!breaker.is_down(), "but who wants to may wait for it");
+        breaker.called();
+        assert!(breaker.works(false));
     }
 
     #[tokio::test(start_paused = true)]

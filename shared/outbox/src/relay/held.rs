@@ -1,8 +1,8 @@
 //! The messages that the relay holds in memory, by lane: in the order of their numbers, never two calls with one lane, what is
 //! suspected to break the peer in ever smaller calls and at last alone.
 
-use super::{Handover, Waiter, jitter, verdict::HELD};
-use crate::tables::OutboxRow;
+use super::{Handover, Waiter, jitter};
+use crate::{settle, tables::OutboxRow};
 use crm_closeout::{codes::Record, ids::TenantId};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 /// Most messages of one call, and about how many bytes.
 pub(super) const BATCH: usize = 256;
 const BATCH_BYTES: usize = 768 * 1_024;
+/// A message waits in memory no longer than it is leased.
+const HELD: Duration = Duration::from_micros(settle::LEASE as u64);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

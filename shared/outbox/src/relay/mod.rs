@@ -84,6 +84,8 @@ struct Relay {
     state: PeerState,
     addresses: Vec<String>,
     breakers: Vec<Breaker>,
+    /// Which of them were down when it was last looked.
+    down: Vec<bool>,
     turn: usize,
     budget: Budget,
     lanes: Lanes,
@@ -170,8 +172,10 @@ where
 impl Relay {
     fn new(db: Db, courier: Courier, addresses: Vec<String>, state: PeerState) -> Self {
         let breakers = addresses.iter().map(|_| Breaker::new()).collect();
+        let down = vec![false; addresses.len()];
+        metrics::peer(&addresses, &down);
         let (budget, lanes) = (Budget::new(), Lanes::default());
-        Self { courier, db, state, addresses, breakers, turn: 0, budget, lanes, in_flight: 0, alone: false }
+        Self { courier, db, state, addresses, breakers, down, turn: 0, budget, lanes, in_flight: 0, alone: false }
     }
 
     fn hold(&mut self, handover: Handover) {
@@ -255,7 +259,7 @@ impl Relay {
         let (fault, probe) = (verdict::of_call(error), batch.messages.is_empty());
         metrics::call_failed(error.code());
         if let Some(breaker) = self.breakers.get_mut(peer) {
-            let now_down = match fault {
+            let outage = match fault {
                 CallFault::Lost => breaker.fails(probe, None),
                 CallFault::Busy(wait) => breaker.fails(probe, wait),
                 CallFault::Denied => breaker.denied(),
@@ -263,7 +267,7 @@ impl Relay {
             };
             if fault == CallFault::Content {
                 tracing::warn!(code = ?error.code(), error = error.message(), "the peer refuses a call as a whole; it is split");
-            } else if now_down {
+            } else if outage {
                 let (peer, code) = (self.addresses.get(peer), error.code());
                 tracing::warn!(
                     peer,
@@ -286,9 +290,13 @@ impl Relay {
 
     /// Nobody waits while every address is down.
     fn note_state(&mut self) {
-        let down = self.breakers.iter().all(Breaker::is_down);
-        metrics::peer(&self.addresses, self.breakers.iter().map(Breaker::is_down));
-        if self.state.0.swap(down, Ordering::Relaxed) != down && down {
+        if self.breakers.iter().map(Breaker::is_down).eq(self.down.iter().copied()) {
+            return;
+        }
+        self.down = self.breakers.iter().map(Breaker::is_down).collect();
+        metrics::peer(&self.addresses, &self.down);
+        let down = self.down.iter().all(|down| *down);
+        if !self.state.0.swap(down, Ordering::Relaxed) && down {
             self.lanes.let_go();
         }
     }

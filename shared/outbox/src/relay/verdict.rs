@@ -3,7 +3,7 @@
 
 use super::held::Held;
 use crate::{
-    settle::{Fault, LEASE, Later, Settled},
+    settle::{Fault, Later, Settled},
     wire::{Received, Reject},
 };
 use std::{error::Error as _, time::Duration};
@@ -128,9 +128,6 @@ pub(super) fn of_message(held: &Held, fault: &CallFault, alone: bool, text: &str
         CallFault::Content => counted(Duration::ZERO),
     }
 }
-
-/// A message waits in memory no longer than this for its turn.
-pub(super) const HELD: Duration = Duration::from_micros(LEASE as u64);
 
 #[cfg(test)]
 mod tests {
