@@ -224,9 +224,10 @@ async fn drafts(
 ) -> Result<BTreeMap<(TenantId, OpportunityId), i64>, Error> {
     static DRAFTS: LazyLock<Sql> = LazyLock::new(|| {
         Sql::new(
-            "SELECT r.tenant_id, r.opportunity_id, count(t.order_id) FROM {rows} LEFT JOIN sales_order AS t \
-             ON t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
-             AND t.state = 1 GROUP BY r.tenant_id, r.opportunity_id",
+            // The state is no part of the join: its own index would lead to every draft of the tenant.
+            "SELECT r.tenant_id, r.opportunity_id, count(CASE WHEN t.state = 1 THEN 1 END) FROM {rows} \
+             LEFT JOIN sales_order AS t ON t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id \
+             AND t.opportunity_id IS NOT NULL GROUP BY r.tenant_id, r.opportunity_id",
             &OPPORTUNITY_KEYS,
         )
     });
