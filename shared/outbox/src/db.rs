@@ -254,23 +254,25 @@ impl Db {
 }
 
 async fn open_postgres(url: &str) -> Result<Pools, Error> {
+    // A statement reaches rows by key, or walks an index in the order of a page, however many rows there are: a plan that reads
+    // or sorts a whole table is never right, whatever old or missing statistics make of it.
     let options = PgConnectOptions::from_str(url)?.options([
         ("statement_timeout", "5s"),
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
-    ]);
-    // The writer's statements reach rows by key at every batch size: a plan that reads a whole table is never right.
-    let for_writer = options.clone().application_name("closeout-writer").options([
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("enable_seqscan", "off"),
+        ("jit", "off"),
     ]);
+    let for_writer = options.clone().application_name("closeout-writer");
+    let for_reads = options.application_name("closeout-reads").options([("enable_bitmapscan", "off")]);
     // A pool only says that it waited in vain; one connection says why.
     PgConnection::connect_with(&for_writer).await?.close().await?;
     let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(CONNECT);
     let writer = pool(2).min_connections(1).connect_with(for_writer).await?;
-    let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(options.application_name("closeout-reads"));
+    let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(for_reads);
     Ok(Pools::Postgres { writer, reads })
 }
 
