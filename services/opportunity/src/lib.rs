@@ -65,4 +65,4 @@ impl App {
 }
 
 /// The schema of the service's own tables.
-pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "opportunity")];
+pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "opportunity"), migration!(1002, "lists")];
