@@ -43,12 +43,11 @@ pub async fn list(
     page: &Page,
 ) -> Result<(Vec<common::CloseOut>, String), Status> {
     let select = Select::<CloseOut>::of(tenant)
-        .equal("subject_kind", filter.subject.map(|subject| subject.kind).as_ref())
-        .equal("subject_id", filter.subject.map(|subject| subject.id).as_ref())
+        .equal("subject", filter.subject.as_ref())
+        .equal("cause", filter.cause.as_ref())
         .equal("customer_id", filter.customer.as_ref())
-        .text("reason_code", &filter.reason)
         .text("actor", &filter.actor)
-        .equal("cause", filter.cause.as_ref());
+        .text("reason_code", &filter.reason);
     let rows = select.page(db, "close_out_id", Order::Newest, page.after, page.size).await;
     let rows = rows.map_err(|e| failure::database(&e))?;
     Ok(page.reply(&rows, |row| row.close_out_id.0, convert::close_out))

@@ -92,10 +92,9 @@ pub async fn list(
     page: &Page,
 ) -> Result<(Vec<common::Task>, String), Status> {
     let select = Select::<Task>::of(tenant)
-        .equal("root_kind", filter.root.map(|root| root.kind).as_ref())
-        .equal("root_id", filter.root.map(|root| root.id).as_ref())
-        .equal("state", filter.state.as_ref())
-        .text("assignee", &filter.assignee);
+        .equal("root", filter.root.as_ref())
+        .text("assignee", &filter.assignee)
+        .equal("state", filter.state.as_ref());
     let rows = select.page(db, "task_id", Order::Oldest, page.after, page.size).await;
     let rows = rows.map_err(|e| failure::database(&e))?;
     Ok(page.reply(&rows, |task| task.task_id.0, crate::convert::task))

@@ -35,9 +35,9 @@ pub(crate) async fn opportunities(
 ) -> Result<Vec<Opportunity>, Error> {
     Select::of(tenant)
         .equal("customer_id", filter.customer.as_ref())
+        .text("owner", &filter.owner)
         .equal("state", filter.state.as_ref())
         .text("stage", &filter.stage)
-        .text("owner", &filter.owner)
         .below("created_at", filter.created_before.as_ref())
         .page(db, "opportunity_id", Order::Oldest, page.after, page.size)
         .await
@@ -52,8 +52,8 @@ pub(crate) async fn customers(
     page: &Page,
 ) -> Result<Vec<Customer>, Error> {
     Select::of(tenant)
-        .equal("lifecycle", lifecycle.as_ref())
         .text("owner", owner)
+        .equal("lifecycle", lifecycle.as_ref())
         .page(db, "customer_id", Order::Oldest, page.after, page.size)
         .await
 }

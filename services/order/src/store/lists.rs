@@ -24,10 +24,10 @@ pub(crate) struct OrderFilter {
 /// Lists orders, oldest first.
 pub(crate) async fn orders(db: &Db, tenant: TenantId, filter: &OrderFilter, page: &Page) -> Result<Vec<Order>, Error> {
     Select::of(tenant)
-        .equal("customer_id", filter.customer.as_ref())
         .equal("opportunity_id", filter.opportunity.as_ref())
-        .equal("state", filter.state.as_ref())
+        .equal("customer_id", filter.customer.as_ref())
         .text("owner", &filter.owner)
+        .equal("state", filter.state.as_ref())
         .page(db, "order_id", Direction::Oldest, page.after, page.size)
         .await
 }
