@@ -109,6 +109,20 @@ impl Service {
         assert!(said.is_ok_and(|said| said.is_ok()), "it never said {text:?}");
     }
 
+    /// What it has written so far.
+    pub fn log(&self) -> Vec<String> {
+        self.running.as_ref().map_or_else(Vec::new, |running| running.log.borrow().clone())
+    }
+
+    /// `kill -9`; everything that it has written.
+    pub async fn killed(&mut self) -> Vec<String> {
+        let mut log = self.running.as_ref().unwrap().log.clone();
+        self.kill();
+        // The last change is that nobody reads its output any more: it has come to its end.
+        while log.changed().await.is_ok() {}
+        log.borrow().clone()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let mut running = self.running.take().unwrap();
@@ -121,7 +135,10 @@ impl Drop for Service {
     fn drop(&mut self) {
         let Some(mut running) = self.running.take() else { return };
         if std::thread::panicking() {
-            eprintln!("log of {}:\n{}", self.program.display(), running.log.borrow().join("\n"));
+            let log = running.log.borrow();
+            // What a test asked a library to say is for the test, and may be long.
+            let own: Vec<_> = log.iter().filter(|line| !line.contains("sqlx::")).map(String::as_str).collect();
+            eprintln!("log of {}:\n{}", self.program.display(), own.join("\n"));
         }
         // It may have ended by itself.
         let _ = running.child.kill();

@@ -1,0 +1,36 @@
+-- The sales side of the deals.
+
+INSERT INTO customer
+SELECT tenant_id, customer_id, 'Customer ' || min(c), 'A', 'rep' || min(c) % 200, false,
+    CASE WHEN min(c) % 1000 = 1 THEN 6 WHEN min(c) % 4 = 0 THEN 1 ELSE 2 END, true,
+    1000, 1000, 1000, 1000, '{"CNY": [100000000, 100000000, 100000000]}', NULL, min(at), min(at), 1, 1
+FROM deal GROUP BY tenant_id, customer_id ORDER BY customer_id
+ON CONFLICT DO NOTHING;
+
+INSERT INTO opportunity
+SELECT tenant_id, opportunity_id, 'S-' || n, customer_id, 'Cameras', rep, 'north', stage, opportunity_state, 10000, 'CNY', NULL,
+    'seed', at, at, at, CASE WHEN won THEN at END, lost_id, CASE WHEN lost THEN closed_at END, CASE WHEN lost THEN closed_at END,
+    false, at, 1, CASE WHEN lost THEN 1 ELSE 0 END, opportunity_sent
+FROM deal;
+
+INSERT INTO task
+SELECT tenant_id, pg_temp.id(4, n * 3 + k), 2, opportunity_id, k + 1, 'Show it', rep, NULL,
+    CASE WHEN k = 0 THEN 3 WHEN lost THEN 4 ELSE 1 END, CASE WHEN k > 0 AND lost THEN 1 END,
+    CASE WHEN k > 0 THEN lost_id END, at, at, 1
+FROM deal CROSS JOIN generate_series(0, 2) AS k;
+
+INSERT INTO lane
+SELECT tenant_id, 3, order_id, order_sent, customer_id, opportunity_id, order_mirror, CASE WHEN closed_id IS NULL THEN 0 ELSE 1 END,
+    rep, closed_id, closed_at, CASE WHEN lost THEN 2 WHEN closed_id IS NOT NULL THEN 3 END, CASE WHEN lost THEN 2 END,
+    NULL, CASE WHEN won THEN at END
+FROM deal;
+
+INSERT INTO close_out
+SELECT tenant_id, lost_id, 2, opportunity_id, customer_id, 1, 1, reason, 1, 2, '', NULL,
+    '{"state": 1, "state_word": "OPEN", "stage": "engaging", "days_in_stage": 1, "days_open": 1, "minor": 10000, "currency": "CNY",'
+    || '"owner": "rep1", "team": "", "won_at": null, "cancelled": []}',
+    CASE WHEN n % 5000 = 1 THEN 'rare' ELSE rep END, closed_at, false, 1, NULL, 0, pg_temp.id(10, n), '[]', 2, 1, '[]'
+FROM deal WHERE lost;
+
+INSERT INTO inbox
+SELECT tenant_id, 3, order_id, order_sent, pg_temp.id(7, n), '\x00', 1, '[]', at FROM deal;
