@@ -1,13 +1,17 @@
 //! The harness of the stories in `tests/tests/`: both services as real processes on free ports, on SQLite or PostgreSQL, that can
-//! be killed and started again; clients that note what they were answered; and at the end of each story the checker.
+//! be killed and started again; clients that note what they were answered; and at the end of each story the checker. For stories about
+//! faults: several processes of each service with proxies between them and in front of their databases.
 //!
-//! Reading order: [`pair`], [`process`], [`client`], [`place`]. Nothing here sleeps for a fixed time: see [`until`].
+//! Reading order: [`pair`], [`process`], [`client`], [`place`]; [`fleet`], [`load`], [`proxy`]. Nothing here sleeps for a fixed time: see [`until`].
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a harness of tests fails by panicking")]
 
 pub mod client;
+pub mod fleet;
+pub mod load;
 pub mod pair;
 pub mod place;
 pub mod process;
+pub mod proxy;
 
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -23,6 +27,11 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, timeout: Durati
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
     }
+}
+
+/// Whether the long form of the tests is asked for.
+pub fn long() -> bool {
+    std::env::var_os("CLOSEOUT_TESTS_LONG").is_some()
 }
 
 /// Makes two tests of each story: on SQLite, and on PostgreSQL if `DATABASE_URL` names a server.

@@ -11,14 +11,10 @@ use crm_outbox::{
     db::Db,
     sql::{Args, Sql},
 };
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// Longer than the lease of a killed process's messages.
-pub const QUIET: Duration = Duration::from_secs(60);
+pub use crate::place::QUIET;
 
 /// Both services.
 #[derive(Debug)]
@@ -39,8 +35,8 @@ impl Pair {
     pub async fn new(kind: Kind) -> Self {
         let place = Place::new(kind).await;
         let [sales, sales_peer, trade, trade_peer] = std::array::from_fn(|_| free_port());
-        let opportunity = Service::new("opportunity-service", &place.opportunity, [sales, sales_peer], trade_peer);
-        let order = Service::new("order-service", &place.order, [trade, trade_peer], sales_peer);
+        let opportunity = Service::new("opportunity-service", &place.opportunity, [sales, sales_peer], &[trade_peer]);
+        let order = Service::new("order-service", &place.order, [trade, trade_peer], &[sales_peer]);
         opportunity.migrate();
         order.migrate();
         Self { opportunity, order, place, tenant: TenantId(Uuid::now_v7()), history: Arc::default() }
@@ -66,7 +62,7 @@ impl Pair {
 
     /// Both databases, to look at.
     pub async fn databases(&self) -> (Db, Db) {
-        (Db::open(&self.place.opportunity).await.unwrap(), Db::open(&self.place.order).await.unwrap())
+        self.place.databases().await
     }
 
     /// Rows of the audit trails of both sides.
@@ -83,23 +79,14 @@ impl Pair {
 
     /// Waits until nothing is on its way.
     pub async fn quiet(&self) {
-        let (opportunity, order) = self.databases().await;
-        crm_checker::quiet(&opportunity, &order, QUIET).await.unwrap_or_else(|error| panic!("{error}"));
-        opportunity.close().await;
-        order.close().await;
+        self.place.quiet(QUIET).await;
     }
 
     /// The end of a story: quiet, and no invariant violated. The databases are removed.
     pub async fn end(self) {
         self.quiet().await;
-        let (opportunity, order) = self.databases().await;
         let history = self.history.lock().unwrap().clone();
-        let report = crm_checker::check(&opportunity, &order, &history).await.unwrap();
-        println!("{report}, {} answers in the history", history.answers.len());
-        assert!(report.violations.is_empty(), "{report}");
-        assert!(report.checked > 0, "nothing was checked");
-        opportunity.close().await;
-        order.close().await;
+        self.place.check(&history).await;
         let Self { opportunity, order, place, .. } = self;
         drop((opportunity, order));
         place.remove().await;

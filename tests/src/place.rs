@@ -1,8 +1,16 @@
 //! Where the data of a story lives: a folder of SQLite files, or databases of its own on the PostgreSQL server of `DATABASE_URL`.
 
+use crm_checker::History;
+use crm_outbox::db::Db;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 use tempfile::TempDir;
+
+/// Longer than the lease of a killed process's messages.
+pub const QUIET: Duration = Duration::from_secs(60);
 
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +29,16 @@ pub struct Place {
     /// URL of the order service's.
     pub order: String,
     names: [String; 2],
+    server: String,
     folder: Option<TempDir>,
 }
 
 static STORIES: AtomicU32 = AtomicU32::new(0);
+
+fn names() -> [String; 2] {
+    let story = STORIES.fetch_add(1, Ordering::Relaxed);
+    ["opportunity", "order"].map(|side| format!("story_{}_{story}_{side}", std::process::id()))
+}
 
 fn server() -> String {
     std::env::var("DATABASE_URL").unwrap_or_else(|_| {
@@ -42,20 +56,48 @@ fn beside(server: &str, database: &str) -> String {
 impl Place {
     /// Fresh databases.
     pub async fn new(kind: Kind) -> Self {
-        let story = STORIES.fetch_add(1, Ordering::Relaxed);
-        let names = ["opportunity", "order"].map(|side| format!("story_{}_{story}_{side}", std::process::id()));
-        if kind == Kind::Sqlite {
-            let folder = tempfile::tempdir().unwrap();
-            let file = |name: &str| format!("sqlite://{}", folder.path().join(format!("{name}.db")).display());
-            return Self { opportunity: file(&names[0]), order: file(&names[1]), names, folder: Some(folder) };
+        if kind == Kind::Postgres {
+            return Self::on(server()).await;
         }
-        let server = server();
+        let (names, folder) = (names(), tempfile::tempdir().unwrap());
+        let file = |name: &str| format!("sqlite://{}", folder.path().join(format!("{name}.db")).display());
+        let [opportunity, order] = names.each_ref().map(|name| file(name));
+        Self { opportunity, order, names, server: String::new(), folder: Some(folder) }
+    }
+
+    /// Fresh databases on the PostgreSQL server of this URL.
+    pub async fn on(server: String) -> Self {
+        let names = names();
         for name in &names {
             execute(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
             execute(&server, &format!("CREATE DATABASE {name}")).await;
         }
         let [opportunity, order] = names.each_ref().map(|name| beside(&server, name));
-        Self { opportunity, order, names, folder: None }
+        Self { opportunity, order, names, server, folder: None }
+    }
+
+    /// Both databases, to look at.
+    pub async fn databases(&self) -> (Db, Db) {
+        (Db::open(&self.opportunity).await.unwrap(), Db::open(&self.order).await.unwrap())
+    }
+
+    /// Waits until nothing is on its way.
+    pub async fn quiet(&self, timeout: Duration) {
+        let (opportunity, order) = self.databases().await;
+        crm_checker::quiet(&opportunity, &order, timeout).await.unwrap_or_else(|error| panic!("{error}"));
+        opportunity.close().await;
+        order.close().await;
+    }
+
+    /// Both sides being quiet, no invariant is violated.
+    pub async fn check(&self, history: &History) {
+        let (opportunity, order) = self.databases().await;
+        let report = crm_checker::check(&opportunity, &order, history).await.unwrap();
+        println!("{report}, {} answers in the history", history.answers.len());
+        assert!(report.violations.is_empty(), "{report}");
+        assert!(report.checked > 0, "nothing was checked");
+        opportunity.close().await;
+        order.close().await;
     }
 
     /// Sessions that hold a transaction open and do nothing; always none on SQLite.
@@ -63,7 +105,7 @@ impl Place {
         if self.folder.is_some() {
             return 0;
         }
-        let mut connection = PgConnection::connect(&server()).await.unwrap();
+        let mut connection = PgConnection::connect(&self.server).await.unwrap();
         let count =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY($1) AND state LIKE 'idle in transaction%'";
         sqlx::query_scalar(count).bind(self.names.to_vec()).fetch_one(&mut connection).await.unwrap()
@@ -73,7 +115,7 @@ impl Place {
     pub async fn remove(self) {
         if self.folder.is_none() {
             for name in &self.names {
-                execute(&server(), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+                execute(&self.server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
             }
         }
     }

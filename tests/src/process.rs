@@ -1,4 +1,5 @@
-//! One service as a process of its own: started, awaited until it is ready, killed, started again in the same place.
+//! One service as a process of its own: started, awaited until it is ready, stopped and continued, killed, started again in the
+//! same place.
 
 use crate::until;
 use std::{
@@ -21,7 +22,7 @@ pub struct Service {
     program: PathBuf,
     database_url: String,
     ports: [u16; 2],
-    peer_port: u16,
+    peer_ports: Vec<u16>,
     running: Option<Running>,
 }
 
@@ -44,10 +45,11 @@ pub fn free_port() -> u16 {
 }
 
 impl Service {
-    /// The service with this program name; not started yet. Its ports: public and peer listener.
-    pub fn new(program: &str, database_url: &str, ports: [u16; 2], peer_port: u16) -> Self {
+    /// The service with this program name; not started yet. Its ports: public and peer listener; and those where it finds the
+    /// peer listeners of the other service.
+    pub fn new(program: &str, database_url: &str, ports: [u16; 2], peer_ports: &[u16]) -> Self {
         let (program, database_url) = (locate(program), database_url.to_owned());
-        Self { program, database_url, ports, peer_port, running: None }
+        Self { program, database_url, ports, peer_ports: peer_ports.to_vec(), running: None }
     }
 
     /// URL of its public API.
@@ -74,7 +76,8 @@ impl Service {
         let address = |port: u16| format!("127.0.0.1:{port}");
         let mut command = self.command();
         command.args(["--listen", &address(self.ports[0]), "--peer-listen", &address(self.ports[1])]);
-        command.args(["--peer-url", &format!("http://{}", address(self.peer_port))]);
+        let peers: Vec<_> = self.peer_ports.iter().map(|port| format!("http://{}", address(*port))).collect();
+        command.args(["--peer-url", &peers.join(",")]);
         command.envs(environment.iter().copied());
         let mut child = command.spawn().unwrap();
         let (lines, log) = watch::channel(Vec::new());
@@ -121,6 +124,26 @@ impl Service {
         // The last change is that nobody reads its output any more: it has come to its end.
         while log.changed().await.is_ok() {}
         log.borrow().clone()
+    }
+
+    /// Whether it runs; it may stand still.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Stands still, until [`Service::go_on`]; its connections stay.
+    pub fn stand_still(&self) {
+        self.signal("STOP");
+    }
+
+    /// Goes on after [`Service::stand_still`].
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.running.as_ref().unwrap().child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// `kill -9`.
