@@ -20,7 +20,7 @@ use crm_outbox::{
 };
 use sqlx::postgres::PgConnectOptions;
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     str::FromStr,
     sync::{
         Arc, Mutex,
@@ -85,6 +85,9 @@ impl Replica {
         }
     }
 }
+
+/// Messages of an outbox: their ids, and of which record each is.
+pub type Waiting = HashMap<Uuid, Uuid>;
 
 /// Both services, so many processes of each.
 #[derive(Debug)]
@@ -158,8 +161,8 @@ impl Fleet {
         Caller::new((0..count).map(|step| self.client((nth + step) % count)).collect())
     }
 
-    /// Ids of the messages that wait in the outbox of the opportunity service, and of the order service.
-    pub async fn undelivered(&self) -> [HashSet<Uuid>; 2] {
+    /// The messages that wait in the outbox of the opportunity service, and of the order service.
+    pub async fn undelivered(&self) -> [Waiting; 2] {
         [undelivered(&self.looks.0).await, undelivered(&self.looks.1).await]
     }
 
@@ -219,9 +222,9 @@ async fn replica(
     Replica { service, roads, database }
 }
 
-async fn undelivered(db: &Db) -> HashSet<Uuid> {
-    let rows = db.read(&Sql::plain("SELECT message_id FROM outbox"), Args::none()).await.unwrap();
-    rows.iter().map(|row| row.get::<Uuid>(0).unwrap()).collect()
+async fn undelivered(db: &Db) -> Waiting {
+    let rows = db.read(&Sql::plain("SELECT message_id, record_id FROM outbox"), Args::none()).await.unwrap();
+    rows.iter().map(|row| (row.get(0).unwrap(), row.get(1).unwrap())).collect()
 }
 
 async fn longest_lease(db: &Db) -> Duration {

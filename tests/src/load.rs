@@ -99,7 +99,8 @@ impl Caller {
 
 /// Nobody has said what became of the call. A status with a source was made by the client itself, when the connection broke.
 fn is_unknown(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) || std::error::Error::source(status).is_some()
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown)
+        || std::error::Error::source(status).is_some()
 }
 
 /// It was not done, and may be tried again.
