@@ -26,6 +26,8 @@ use uuid::Uuid;
 
 const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Calls that go to one process before it is the next one's turn.
+const ROUND: usize = 32;
 /// A caller waits so long for an answer; a process that stands still gives none.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// So long a call may be in vain while faults come and go.
@@ -36,15 +38,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Caller {
     clients: Arc<Vec<Client>>,
     turn: Arc<AtomicUsize>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl Caller {
-    /// One client for each process; it begins with the first.
+    /// One client for each process; it begins with the first, and goes round, so that one that was away is asked again.
     pub fn new(clients: Vec<Client>) -> Self {
-        Self { clients: Arc::new(clients), turn: Arc::default() }
+        Self { clients: Arc::new(clients), turn: Arc::default(), calls: Arc::default() }
     }
 
-    /// The client of the process that answered last.
+    /// The client of the process whose turn it is.
     pub fn client(&self) -> Client {
         self.clients[self.turn.load(Ordering::Relaxed) % self.clients.len()].clone()
     }
@@ -55,6 +58,9 @@ impl Caller {
         &self,
         make: impl Fn(Client) -> F,
     ) -> Result<T, Status> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) % ROUND == ROUND - 1 {
+            self.turn.fetch_add(1, Ordering::Relaxed);
+        }
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             match self.once(&make).await {

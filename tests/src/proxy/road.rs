@@ -34,7 +34,7 @@ const OVERTAKING: Duration = Duration::from_secs(1);
 pub struct Faults {
     /// Each call waits for a random time up to this before it is passed on.
     pub delay: Duration,
-    /// Every n-th call waits until two others have passed; 0: none.
+    /// Every n-th call waits until another one has passed; 0: none.
     pub overtake_every: u64,
     /// The reply to every n-th call is lost; 0: to none.
     pub lose_reply_every: u64,
@@ -172,7 +172,7 @@ impl Gate {
 
     async fn let_others_pass(&self) {
         let mut passed = self.passed.subscribe();
-        let enough = *passed.borrow() + 2;
+        let enough = *passed.borrow() + 1;
         if tokio::time::timeout(OVERTAKING, passed.wait_for(|passed| *passed >= enough)).await.is_ok() {
             self.counts.overtaken.fetch_add(1, Ordering::Relaxed);
         }
