@@ -126,11 +126,6 @@ impl Service {
         log.borrow().clone()
     }
 
-    /// Whether it runs; it may stand still.
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
     /// Stands still, until [`Service::go_on`]; its connections stay.
     pub fn stand_still(&self) {
         self.signal("STOP");

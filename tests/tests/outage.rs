@@ -4,7 +4,7 @@
 
 use crm_proto::{common::Wait, opportunity as sales};
 use crm_tests::{
-    client::closing,
+    client::{Client, closing},
     fleet::{Databases, Fleet},
     load::{Load, Size},
     long,
@@ -51,11 +51,7 @@ async fn a_backlog_of_many_lanes_is_drained_without_a_storm() {
     // Only the way from the opportunity service to the order service.
     fleet.opportunity.iter().for_each(|replica| replica.set_roads(Way::Cut));
     let down = arrivals.second();
-    let closes = stream::iter(opportunities.iter().enumerate()).map(|(n, name)| {
-        let request = sales::CloseOutOpportunityRequest { wait: Wait::None.into(), ..closing(name) };
-        clients[n % 2].close_out_opportunity(request)
-    });
-    closes.buffer_unordered(AT_ONCE).for_each(|reply| async { drop(reply.unwrap()) }).await;
+    close_out_all(&clients, &opportunities).await;
     let backlog = fleet.undelivered().await[0].len();
     seconds(NORMAL / 2).await;
     let away: Range<u64> = down + 3..arrivals.second();
@@ -81,4 +77,12 @@ async fn a_backlog_of_many_lanes_is_drained_without_a_storm() {
     load.stop().await;
     assert!(after.calls * 10 <= normal.calls * 11, "a storm: {after:?} against {normal:?}");
     fleet.end().await;
+}
+
+async fn close_out_all(clients: &[Client], opportunities: &[String]) {
+    let closes = stream::iter(opportunities.iter().enumerate()).map(|(n, name)| {
+        let request = sales::CloseOutOpportunityRequest { wait: Wait::None.into(), ..closing(name) };
+        clients[n % clients.len()].close_out_opportunity(request)
+    });
+    closes.buffer_unordered(AT_ONCE).for_each(|reply| async { drop(reply.unwrap()) }).await;
 }

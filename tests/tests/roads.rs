@@ -1,6 +1,5 @@
 //! Bad roads between the services: replies are lost, calls overtake each other or come late, connections break or go deaf. Nothing
 //! is lost, nothing is done twice.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crm_tests::{
     fleet::{Databases, Fleet},

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     ops::Range,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// What arrived in one second, or in several.
@@ -43,11 +43,6 @@ impl Arrivals {
     /// The second that is now.
     pub fn second(&self) -> u64 {
         self.began.elapsed().as_secs()
-    }
-
-    /// How long it is until the next second begins.
-    pub fn to_next_second(&self) -> Duration {
-        Duration::from_secs(1) - Duration::from_nanos(self.began.elapsed().subsec_nanos().into())
     }
 
     pub(super) fn connection(&self) {
