@@ -1,5 +1,5 @@
-//! The database: PostgreSQL or the embedded SQLite, behind one face. Only [`Tx`] writes, and only the writer's own task
-//! begins one: no call of a client can be cancelled in the middle of a transaction, so none can be left open on a pooled
+//! The database: PostgreSQL or the embedded SQLite, behind one face. Only [`Tx`] writes, and in a service only the writer's own
+//! task begins one: no call of a client can be cancelled in the middle of a transaction, so none can be left open on a pooled
 //! connection (a defect of sqlx 0.9.0, see its issue 4385).
 
 pub use crate::bind::Row;
@@ -219,6 +219,18 @@ impl Db {
         Ok(Tx { inner, statements: self.statements.clone() })
     }
 
+    /// Looks at one moment: whatever is written meanwhile, every query in it sees what was committed when the first one began.
+    /// For programs that compare tables with each other; no service does. Nothing can be written in it.
+    pub async fn moment(&self) -> Result<Tx, Error> {
+        let inner = match &self.pools {
+            Pools::Postgres { reads, .. } => {
+                Inner::Postgres(reads.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+            Pools::Sqlite { reads, .. } => Inner::Sqlite(reads.begin().await?),
+        };
+        Ok(Tx { inner, statements: self.statements.clone() })
+    }
+
     /// Reads, outside any transaction: each statement sees what is committed when it begins.
     pub async fn read(&self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
@@ -294,7 +306,7 @@ async fn open_sqlite(file: &str) -> Result<Pools, Error> {
     Ok(Pools::Sqlite { writer, reads })
 }
 
-/// A transaction of the writer.
+/// A transaction: of the writer, or one that only looks.
 #[derive(Debug)]
 pub struct Tx {
     inner: Inner,
