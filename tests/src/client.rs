@@ -1,23 +1,26 @@
-//! A client of both services that notes what it was answered.
+//! A client of both services that notes what it asks for, before it is sent, and what it is answered.
 
-use crm_checker::{History, OkAnswer};
-use crm_closeout::ids::TenantId;
+use crm_checker::{Asked, History, Request};
+use crm_closeout::{codes::Side, ids::TenantId};
 use crm_proto::{
     Money, common,
     common::{Task, TaskKind, Wait},
     opportunity as sales, order as trade,
 };
 use crm_runtime::channel::{Identity, PublicChannel, connect_as};
+use prost::Message;
 use sales::{
     close_out_service_client::CloseOutServiceClient as SalesCloseOuts,
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
+    operator_service_client::OperatorServiceClient as SalesOperator,
     opportunity_service_client::OpportunityServiceClient, task_service_client::TaskServiceClient as SellingTasks,
 };
-use std::sync::{Arc, Mutex};
-use tonic::Status;
+use std::sync::Arc;
+use tonic::{Response, Status};
 use trade::{
     close_out_service_client::CloseOutServiceClient as TradeCloseOuts,
-    customer_service_client::CustomerServiceClient as TradeRecords, order_service_client::OrderServiceClient,
+    customer_service_client::CustomerServiceClient as TradeRecords,
+    operator_service_client::OperatorServiceClient as TradeOperator, order_service_client::OrderServiceClient,
     task_service_client::TaskServiceClient as OrderTasks,
 };
 use uuid::Uuid;
@@ -43,26 +46,61 @@ pub struct Client {
     pub order_tasks: OrderTasks<PublicChannel>,
     /// Close-outs of orders.
     pub trade_close_outs: TradeCloseOuts<PublicChannel>,
+    /// What operators of the opportunity service do.
+    pub sales_operator: SalesOperator<PublicChannel>,
+    /// What operators of the order service do.
+    pub trade_operator: TradeOperator<PublicChannel>,
     tenant: TenantId,
-    principal: String,
-    history: Arc<Mutex<History>>,
+    principal: Arc<str>,
+    history: History,
 }
 
-/// Mutations: each gets a request id if it has none, and an OK answer is noted.
+/// What may differ between two answers to one request: how far the news has come, and what has become of the close-out since.
+trait Progress {
+    /// Takes it out.
+    fn clear_progress(&mut self);
+}
+
+impl Progress for i32 {
+    fn clear_progress(&mut self) {
+        *self = 0;
+    }
+}
+
+impl Progress for Option<common::CloseOut> {
+    fn clear_progress(&mut self) {
+        if let Some(close_out) = self {
+            (close_out.state, close_out.propagation, close_out.peer_outcome) = (0, 0, 0);
+            (close_out.effects, close_out.reversal) = (Vec::new(), None);
+        }
+    }
+}
+
+/// Mutations: each gets a request id if it has none, and is noted with its answer. In brackets: what is left out of the answer.
 macro_rules! mutations {
-    ($($(#[$doc:meta])* $name:ident = $client:ident.$method:ident($request:ty) -> $reply:ty, $word:literal, $field:ident;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $side:ident.$client:ident.$method:ident($request:ty) -> $reply:ty,
+        $word:literal, $field:ident $([$($progress:ident),+])?;)+) => {
         impl Client {
             $($(#[$doc])*
             pub async fn $name(&self, mut request: $request) -> Result<$reply, Status> {
                 if request.request_id.is_empty() {
                     request.request_id = Uuid::now_v7().to_string();
                 }
-                let (id, noted) = (request.request_id.clone(), !request.validate_only);
-                let reply = self.$client.clone().$method(request).await?.into_inner();
-                if let Some(resource) = reply.$field.as_ref().filter(|_| noted) {
-                    self.note($word, &id, &resource.name, &resource.etag);
+                let body = (!request.validate_only).then(|| request.encode_to_vec());
+                let asked = body.and_then(|body| self.asks(Side::$side, $word, &request.request_id, &body));
+                let answer = self.$client.clone().$method(request).await.map(Response::into_inner);
+                match (asked, &answer) {
+                    (Some(asked), Ok(reply)) => {
+                        let mut reply = reply.clone();
+                        let resource = reply.$field.take().unwrap_or_default();
+                        $($(reply.$progress.clear_progress();)+)?
+                        let content = [resource.encode_to_vec(), reply.encode_to_vec()].concat();
+                        asked.done(&resource.name, &resource.etag, &content);
+                    }
+                    (Some(asked), Err(status)) => asked.refused(status),
+                    (None, _) => {}
                 }
-                Ok(reply)
+                answer
             })+
         }
     };
@@ -70,40 +108,104 @@ macro_rules! mutations {
 
 mutations! {
     /// CreateCustomer.
-    create_customer = customers.create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse, "CreateCustomer", customer;
+    create_customer = Opportunity.customers.create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse,
+        "CreateCustomer", customer [propagation];
     /// UpdateCustomer.
-    update_customer = customers.update_customer(sales::UpdateCustomerRequest) -> sales::UpdateCustomerResponse, "UpdateCustomer", customer;
+    update_customer = Opportunity.customers.update_customer(sales::UpdateCustomerRequest) -> sales::UpdateCustomerResponse,
+        "UpdateCustomer", customer [propagation];
     /// CreateOpportunity.
-    create_opportunity = opportunities.create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse, "CreateOpportunity", opportunity;
+    create_opportunity = Opportunity.opportunities.create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse,
+        "CreateOpportunity", opportunity [propagation];
     /// UpdateOpportunity.
-    update_opportunity = opportunities.update_opportunity(sales::UpdateOpportunityRequest) -> sales::UpdateOpportunityResponse, "UpdateOpportunity", opportunity;
+    update_opportunity = Opportunity.opportunities.update_opportunity(sales::UpdateOpportunityRequest) -> sales::UpdateOpportunityResponse,
+        "UpdateOpportunity", opportunity;
     /// WinOpportunity.
-    win_opportunity = opportunities.win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse, "WinOpportunity", opportunity;
+    win_opportunity = Opportunity.opportunities.win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse,
+        "WinOpportunity", opportunity [propagation];
     /// CloseOutOpportunity.
-    close_out_opportunity = opportunities.close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse, "CloseOutOpportunity", opportunity;
+    close_out_opportunity = Opportunity.opportunities.close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse,
+        "CloseOutOpportunity", opportunity [close_out];
     /// ReopenOpportunity.
-    reopen_opportunity = opportunities.reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse, "ReopenOpportunity", opportunity;
+    reopen_opportunity = Opportunity.opportunities.reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse,
+        "ReopenOpportunity", opportunity [close_out, propagation];
     /// CreateTask of the opportunity service.
-    create_selling_task = selling_tasks.create_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse, "CreateTask", task;
+    create_selling_task = Opportunity.selling_tasks.create_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse,
+        "CreateTask", task;
     /// CreateOrder.
-    create_order = orders.create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse, "CreateOrder", order;
+    create_order = Order.orders.create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse,
+        "CreateOrder", order [propagation];
     /// ConfirmOrder.
-    confirm_order = orders.confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse, "ConfirmOrder", order;
+    confirm_order = Order.orders.confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse,
+        "ConfirmOrder", order [propagation];
     /// RecordFulfilment.
-    record_fulfilment = orders.record_fulfilment(trade::RecordFulfilmentRequest) -> trade::RecordFulfilmentResponse, "RecordFulfilment", order;
+    record_fulfilment = Order.orders.record_fulfilment(trade::RecordFulfilmentRequest) -> trade::RecordFulfilmentResponse,
+        "RecordFulfilment", order;
     /// RecordPayment.
-    record_payment = orders.record_payment(trade::RecordPaymentRequest) -> trade::RecordPaymentResponse, "RecordPayment", order;
+    record_payment = Order.orders.record_payment(trade::RecordPaymentRequest) -> trade::RecordPaymentResponse,
+        "RecordPayment", order;
     /// CloseOutOrder.
-    close_out_order = orders.close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse, "CloseOutOrder", order;
+    close_out_order = Order.orders.close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse,
+        "CloseOutOrder", order [close_out];
     /// ReopenOrder.
-    reopen_order = orders.reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse, "ReopenOrder", order;
+    reopen_order = Order.orders.reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse,
+        "ReopenOrder", order [close_out];
     /// CreateTask of the order service.
-    create_order_task = order_tasks.create_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse, "CreateTask", task;
+    create_order_task = Order.order_tasks.create_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse,
+        "CreateTask", task;
+}
+
+/// What operators do, noted in the same way. The last part: the resource that an answer is about.
+macro_rules! interventions {
+    ($($(#[$doc:meta])* $name:ident = $side:ident.$client:ident.$method:ident($request:ty) -> $reply:ty,
+        $word:literal, $resource:expr;)+) => {
+        impl Client {
+            $($(#[$doc])*
+            pub async fn $name(&self, mut request: $request) -> Result<$reply, Status> {
+                if request.request_id.is_empty() {
+                    request.request_id = Uuid::now_v7().to_string();
+                }
+                let asked = self.asks(Side::$side, $word, &request.request_id, &request.encode_to_vec());
+                let answer = self.$client.clone().$method(request).await.map(Response::into_inner);
+                let resource: fn(&$reply) -> String = $resource;
+                match (asked, &answer) {
+                    (Some(asked), Ok(reply)) => asked.done(&resource(reply), "", resource(reply).as_bytes()),
+                    (Some(asked), Err(status)) => asked.refused(status),
+                    (None, _) => {}
+                }
+                answer
+            })+
+        }
+    };
+}
+
+fn message(parked: Option<&common::ParkedMessage>) -> String {
+    parked.map(|message| message.name.clone()).unwrap_or_default()
+}
+
+interventions! {
+    /// RetryParkedMessage of the opportunity service.
+    retry_sales_message = Opportunity.sales_operator.retry_parked_message(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse,
+        "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
+    /// SkipParkedMessage of the opportunity service.
+    skip_sales_message = Opportunity.sales_operator.skip_parked_message(sales::SkipParkedMessageRequest) -> sales::SkipParkedMessageResponse,
+        "SkipParkedMessage", |reply| message(reply.parked_message.as_ref());
+    /// ResendLane of the opportunity service.
+    resend_sales_lane = Opportunity.sales_operator.resend_lane(sales::ResendLaneRequest) -> sales::ResendLaneResponse,
+        "ResendLane", |reply| format!("{}/messages/{}", reply.record, reply.number);
+    /// RetryParkedMessage of the order service.
+    retry_trade_message = Order.trade_operator.retry_parked_message(trade::RetryParkedMessageRequest) -> trade::RetryParkedMessageResponse,
+        "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
+    /// SkipParkedMessage of the order service.
+    skip_trade_message = Order.trade_operator.skip_parked_message(trade::SkipParkedMessageRequest) -> trade::SkipParkedMessageResponse,
+        "SkipParkedMessage", |reply| message(reply.parked_message.as_ref());
+    /// ResendLane of the order service.
+    resend_trade_lane = Order.trade_operator.resend_lane(trade::ResendLaneRequest) -> trade::ResendLaneResponse,
+        "ResendLane", |reply| format!("{}/messages/{}", reply.record, reply.number);
 }
 
 impl Client {
     /// A client of these services.
-    pub fn new(sales: &str, trade: &str, tenant: TenantId, principal: &str, history: Arc<Mutex<History>>) -> Self {
+    pub fn new(sales: &str, trade: &str, tenant: TenantId, principal: &str, history: History) -> Self {
         let channel = |url| connect_as(url, Identity::new(tenant, principal).unwrap()).unwrap();
         let (sales, trade) = (channel(sales), channel(trade));
         Self {
@@ -111,27 +213,24 @@ impl Client {
             opportunities: OpportunityServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),
-            sales_close_outs: SalesCloseOuts::new(sales),
+            sales_close_outs: SalesCloseOuts::new(sales.clone()),
+            sales_operator: SalesOperator::new(sales),
             trade_records: TradeRecords::new(trade.clone()),
             orders: OrderServiceClient::new(trade.clone()),
             order_tasks: OrderTasks::new(trade.clone()),
-            trade_close_outs: TradeCloseOuts::new(trade),
+            trade_close_outs: TradeCloseOuts::new(trade.clone()),
+            trade_operator: TradeOperator::new(trade),
             tenant,
-            principal: principal.to_owned(),
+            principal: principal.into(),
             history,
         }
     }
 
-    fn note(&self, method: &str, request_id: &str, resource: &str, etag: &str) {
-        let answer = OkAnswer {
-            tenant: self.tenant,
-            principal: self.principal.clone(),
-            method: method.to_owned(),
-            request_id: request_id.parse().unwrap(),
-            resource: resource.to_owned(),
-            etag: etag.to_owned(),
-        };
-        self.history.lock().unwrap().answers.push(answer);
+    /// None: the id is none, so nothing can be done for it.
+    fn asks(&self, side: Side, method: &'static str, request_id: &str, body: &[u8]) -> Option<Asked> {
+        let id = request_id.parse().ok()?;
+        let request = Request { side, tenant: self.tenant, principal: self.principal.clone(), method, id };
+        Some(self.history.asks(request, body))
     }
 
     /// Makes a customer, known to both services.
@@ -180,30 +279,6 @@ impl Client {
         self.create_order_task(request).await.unwrap().task.unwrap().name
     }
 
-    /// Reads an opportunity.
-    pub async fn get_opportunity(&self, name: &str) -> sales::Opportunity {
-        let request = sales::GetOpportunityRequest { name: name.to_owned() };
-        self.opportunities.clone().get_opportunity(request).await.unwrap().into_inner().opportunity.unwrap()
-    }
-
-    /// Reads an order.
-    pub async fn get_order(&self, name: &str) -> trade::Order {
-        let request = trade::GetOrderRequest { name: name.to_owned() };
-        self.orders.clone().get_order(request).await.unwrap().into_inner().order.unwrap()
-    }
-
-    /// Reads a customer as sales sees it.
-    pub async fn relationship(&self, name: &str) -> sales::Customer {
-        let request = sales::GetCustomerRequest { name: name.to_owned() };
-        self.customers.clone().get_customer(request).await.unwrap().into_inner().customer.unwrap()
-    }
-
-    /// Reads a customer's trade record.
-    pub async fn trade_record(&self, name: &str) -> trade::Customer {
-        let request = trade::GetCustomerRequest { name: name.to_owned() };
-        self.trade_records.clone().get_customer(request).await.unwrap().into_inner().customer.unwrap()
-    }
-
     /// Reads a close-out of an opportunity.
     pub async fn sales_close_out(&self, name: &str) -> common::CloseOut {
         let request = sales::GetCloseOutRequest { name: name.to_owned() };
@@ -227,6 +302,39 @@ impl Client {
         let request = trade::ListTasksRequest { parent: parent.to_owned(), ..Default::default() };
         self.order_tasks.clone().list_tasks(request).await.unwrap().into_inner().tasks
     }
+}
+
+/// Reads: each is noted with what it showed; `get` panics where there is nothing to show, `look` tells why.
+macro_rules! reads {
+    ($($(#[$doc:meta])* $get:ident, $look:ident = $side:ident.$client:ident.$method:ident($package:ident::$request:ident) -> $field:ident: $record:ty;)+) => {
+        impl Client {
+            $($(#[$doc])*
+            pub async fn $get(&self, name: &str) -> $record {
+                self.$look(name).await.unwrap()
+            }
+
+            $(#[$doc])*
+            pub async fn $look(&self, name: &str) -> Result<$record, Status> {
+                let reading = self.history.reads(Side::$side, self.tenant);
+                let request = $package::$request { name: name.to_owned() };
+                let reply = self.$client.clone().$method(request).await?;
+                let record = reply.into_inner().$field.unwrap();
+                reading.saw(&record.name, &record.etag);
+                Ok(record)
+            })+
+        }
+    };
+}
+
+reads! {
+    /// Reads an opportunity.
+    get_opportunity, look_at_opportunity = Opportunity.opportunities.get_opportunity(sales::GetOpportunityRequest) -> opportunity: sales::Opportunity;
+    /// Reads an order.
+    get_order, look_at_order = Order.orders.get_order(trade::GetOrderRequest) -> order: trade::Order;
+    /// Reads a customer as sales sees it.
+    relationship, look_at_relationship = Opportunity.customers.get_customer(sales::GetCustomerRequest) -> customer: sales::Customer;
+    /// Reads a customer's trade record.
+    trade_record, look_at_trade_record = Order.trade_records.get_customer(trade::GetCustomerRequest) -> customer: trade::Customer;
 }
 
 fn task(parent: &str, kind: TaskKind) -> Task {

@@ -23,7 +23,7 @@ use std::{
     collections::HashMap,
     str::FromStr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -104,7 +104,7 @@ pub struct Fleet {
     pub place: Place,
     looks: (Db, Db),
     tenant: TenantId,
-    history: Arc<Mutex<History>>,
+    history: History,
 }
 
 impl Fleet {
@@ -130,7 +130,7 @@ impl Fleet {
         }
         let looks = place.databases().await;
         let tenant = TenantId(Uuid::now_v7());
-        Self { opportunity, order, at_opportunity, at_order, place, looks, tenant, history: Arc::default() }
+        Self { opportunity, order, at_opportunity, at_order, place, looks, tenant, history: History::whole() }
     }
 
     /// All processes of both services.
@@ -179,8 +179,7 @@ impl Fleet {
     /// The end of a story: quiet within this time, and no invariant violated. The databases are removed.
     pub async fn end_within(self, timeout: Duration) {
         self.place.quiet(timeout).await;
-        let history = self.history.lock().unwrap().clone();
-        self.place.check(&history).await;
+        self.place.check(&self.history).await;
         let Self { opportunity, order, place, looks, .. } = self;
         looks.0.close().await;
         looks.1.close().await;

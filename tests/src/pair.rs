@@ -11,7 +11,6 @@ use crm_outbox::{
     db::Db,
     sql::{Args, Sql},
 };
-use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 pub use crate::place::QUIET;
@@ -27,7 +26,8 @@ pub struct Pair {
     pub place: Place,
     /// The tenant of [`Pair::client`].
     pub tenant: TenantId,
-    history: Arc<Mutex<History>>,
+    /// What its clients did and saw.
+    pub history: History,
 }
 
 impl Pair {
@@ -39,7 +39,7 @@ impl Pair {
         let order = Service::new("order-service", &place.order, [trade, trade_peer], &[sales_peer]);
         opportunity.migrate();
         order.migrate();
-        Self { opportunity, order, place, tenant: TenantId(Uuid::now_v7()), history: Arc::default() }
+        Self { opportunity, order, place, tenant: TenantId(Uuid::now_v7()), history: History::whole() }
     }
 
     /// Both services, ready.
@@ -85,8 +85,7 @@ impl Pair {
     /// The end of a story: quiet, and no invariant violated. The databases are removed.
     pub async fn end(self) {
         self.quiet().await;
-        let history = self.history.lock().unwrap().clone();
-        self.place.check(&history).await;
+        self.place.check(&self.history).await;
         let Self { opportunity, order, place, .. } = self;
         drop((opportunity, order));
         place.remove().await;

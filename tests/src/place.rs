@@ -93,7 +93,7 @@ impl Place {
     pub async fn check(&self, history: &History) {
         let (opportunity, order) = self.databases().await;
         let report = crm_checker::check(&opportunity, &order, history).await.unwrap();
-        println!("{report}, {} answers in the history", history.answers.len());
+        println!("{report}, {} answers in the history", history.answers());
         assert!(report.violations.is_empty(), "{report}");
         assert!(report.checked > 0, "nothing was checked");
         opportunity.close().await;

@@ -9,15 +9,13 @@ use crm_proto::{
     common::{PeerOutcome, Propagation, TaskKind, TaskState},
     opportunity as sales,
 };
-use crm_runtime::channel::{Identity, PublicChannel, connect_as};
 use crm_tests::{
-    client::{closing, reopening},
+    client::{Client, closing, reopening},
     pair::{Pair, QUIET},
     place::Kind,
     process::free_port,
     stories, until,
 };
-use sales::operator_service_client::OperatorServiceClient;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,15 +27,13 @@ stories!(
     a_parked_message_is_sent_again_once_its_cause_is_mended
 );
 
-fn operator(pair: &Pair) -> OperatorServiceClient<PublicChannel> {
-    OperatorServiceClient::new(
-        connect_as(&pair.opportunity.url(), Identity::new(pair.tenant, "olga").unwrap()).unwrap(),
-    )
+fn operator(pair: &Pair) -> Client {
+    pair.client_of(pair.tenant, "olga")
 }
 
-async fn parked(operator: &OperatorServiceClient<PublicChannel>) -> Vec<crm_proto::common::ParkedMessage> {
+async fn parked(operator: &Client) -> Vec<crm_proto::common::ParkedMessage> {
     let request = sales::ListParkedMessagesRequest::default();
-    operator.clone().list_parked_messages(request).await.unwrap().into_inner().parked_messages
+    operator.sales_operator.clone().list_parked_messages(request).await.unwrap().into_inner().parked_messages
 }
 
 /// Changes the payload of the message that tells of a close, in the database of a service that does not run; answers what it was.
@@ -89,8 +85,8 @@ async fn a_message_that_can_not_be_read_is_given_up_and_made_up_for(kind: Kind) 
     pair.opportunity.start(&[]).await;
     pair.order.start(&[]).await;
     let ([opportunity, order, close_out], _) = spoilt(&mut pair, &metrics).await;
-    let (client, mut operator) = (pair.client(), operator(&pair));
-    let waiting = async || parked(&operator.clone()).await.pop();
+    let (client, operator) = (pair.client(), operator(&pair));
+    let waiting = async || parked(&operator).await.pop();
     let message = until("the message is parked", QUIET, waiting).await;
     assert_eq!((&message.record, &message.close_out), (&opportunity, &close_out));
     assert!(message.parked && !message.fault.is_empty(), "{message:?}");
@@ -110,12 +106,12 @@ async fn a_message_that_can_not_be_read_is_given_up_and_made_up_for(kind: Kind) 
         justification: justification.to_owned(),
         request_id: uuid::Uuid::now_v7().to_string(),
     };
-    let refused = operator.skip_parked_message(skip("no")).await.unwrap_err();
+    let refused = operator.skip_sales_message(skip("no")).await.unwrap_err();
     let violation = refused.get_details_bad_request().unwrap().field_violations.remove(0);
     assert_eq!((&*violation.field, &*violation.reason), ("justification", "TOO_SHORT"));
     let request = skip("its payload was destroyed by hand");
-    let first = operator.skip_parked_message(request.clone()).await.unwrap().into_inner();
-    let copy = operator.skip_parked_message(request).await.unwrap().into_inner();
+    let first = operator.skip_sales_message(request.clone()).await.unwrap();
+    let copy = operator.skip_sales_message(request).await.unwrap();
     assert_eq!(first, copy, "a copy of the call gets the same answer");
     pair.quiet().await;
     assert!(parked(&operator).await.is_empty());
@@ -130,7 +126,7 @@ async fn a_message_that_can_not_be_read_is_given_up_and_made_up_for(kind: Kind) 
         justification: "to make up for the message that was given up".into(),
         ..Default::default()
     };
-    let resent = operator.resend_lane(resend).await.unwrap().into_inner();
+    let resent = operator.resend_sales_lane(resend).await.unwrap();
     assert_eq!(resent.propagation(), Propagation::Settled);
     let tasks = client.order_tasks_of(&order).await;
     assert!(tasks.iter().all(|task| task.state() == TaskState::Cancelled), "{tasks:?}");
@@ -141,16 +137,15 @@ async fn a_parked_message_is_sent_again_once_its_cause_is_mended(kind: Kind) {
     let metrics = format!("127.0.0.1:{}", free_port());
     let mut pair = Pair::started(kind).await;
     let ([_, _, close_out], was) = spoilt(&mut pair, &metrics).await;
-    let (client, mut operator) = (pair.client(), operator(&pair));
-    let waiting = async || parked(&operator.clone()).await.pop();
+    let (client, operator) = (pair.client(), operator(&pair));
+    let waiting = async || parked(&operator).await.pop();
     let message = until("the message is parked", QUIET, waiting).await;
-    let mut retry = async || {
+    let retry = async || {
         let request = sales::RetryParkedMessageRequest { name: message.name.clone(), ..Default::default() };
-        operator.retry_parked_message(request).await.unwrap().into_inner().parked_message.unwrap()
+        operator.retry_sales_message(request).await.unwrap().parked_message.unwrap()
     };
     assert!(!retry().await.parked);
-    let operator = self::operator(&pair);
-    until("it is parked again", QUIET, async || parked(&operator.clone()).await.pop()).await;
+    until("it is parked again", QUIET, async || parked(&operator).await.pop()).await;
     pair.opportunity.kill();
     let (db, other) = pair.databases().await;
     spoil(&db, &was).await;

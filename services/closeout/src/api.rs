@@ -1,9 +1,10 @@
 //! Both services as one client: every call of the public API that this program makes, with retries.
 
-use crate::history::Recorder;
 use crate::identity::Identity;
 use crate::retry::{self, Patience};
 use anyhow::Context;
+use crm_checker::{Asked, History, Request};
+use crm_closeout::{codes::Side, ids::TenantId};
 use crm_proto::opportunity::{
     self as sales, close_out_reason_service_client::CloseOutReasonServiceClient,
     close_out_service_client::CloseOutServiceClient as SalesCloseOutClient,
@@ -18,6 +19,7 @@ use crm_proto::order::{
     operator_service_client::OperatorServiceClient as TradeOperatorClient, order_service_client::OrderServiceClient,
     task_service_client::TaskServiceClient as OrderTaskClient,
 };
+use prost::Message;
 use std::time::Duration;
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
@@ -31,8 +33,8 @@ type Link = InterceptedService<Channel, Identity>;
 pub(crate) struct Api {
     identity: Identity,
     patience: Patience,
-    /// Takes what mutations were answered, where somebody wants to know.
-    recorder: Option<Recorder>,
+    /// Takes what mutations are asked and answered, where somebody wants to know.
+    history: Option<History>,
     opportunities: OpportunityServiceClient<Link>,
     relationships: RelationshipClient<Link>,
     selling_tasks: SellingTaskClient<Link>,
@@ -55,7 +57,7 @@ impl Api {
         Ok(Self {
             identity,
             patience,
-            recorder: None,
+            history: None,
             opportunities: OpportunityServiceClient::new(sales.clone()),
             relationships: RelationshipClient::new(sales.clone()),
             selling_tasks: SellingTaskClient::new(sales.clone()),
@@ -71,9 +73,9 @@ impl Api {
         })
     }
 
-    /// The same, noting what mutations are answered.
-    pub(crate) fn recorded_by(self, recorder: Recorder) -> Self {
-        Self { recorder: Some(recorder), ..self }
+    /// The same, noting each attempt of a mutation and its answer.
+    pub(crate) fn recorded_in(self, history: History) -> Self {
+        Self { history: Some(history), ..self }
     }
 
     /// The same with more or less patience.
@@ -94,6 +96,13 @@ impl Api {
     pub(crate) fn tenant(&self) -> Uuid {
         self.identity.tenant()
     }
+
+    /// Notes an attempt, where somebody wants to know. One without an id of its own cannot be found again.
+    fn asks(&self, side: Side, method: &'static str, request_id: &str, body: &[u8]) -> Option<Asked> {
+        let (tenant, principal) = (TenantId(self.identity.tenant()), self.identity.principal().into());
+        let request = Request { side, tenant, principal, method, id: request_id.parse().ok()? };
+        self.history.as_ref().map(|history| history.asks(request, body))
+    }
 }
 
 /// Writes one method per call: `name(request) -> reply`, sent by `client.method`, again while waiting helps.
@@ -112,24 +121,31 @@ macro_rules! calls {
     };
 }
 
-/// The same for mutations: the answer's record is noted as what the call was about.
+/// The same for mutations: each attempt is noted, with the record that its answer is about.
 macro_rules! mutations {
     ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty
-        = $client:ident.$method:ident, $call:literal, $record:ident;)*) => {
+        = $side:ident.$client:ident.$method:ident, $call:literal, $record:ident;)*) => {
         impl Api {$(
             $(#[$doc])*
             pub(crate) async fn $name(&self, request: $request) -> Result<$reply, Status> {
-                let (is_real, request_id) = (!request.validate_only, request.request_id.clone());
-                let send = |request| {
+                let send = |request: $request| {
+                    let body = (!request.validate_only).then(|| request.encode_to_vec());
+                    let asked = body.and_then(|body| self.asks(Side::$side, $call, &request.request_id, &body));
                     let mut client = self.$client.clone();
-                    async move { client.$method(request).await }
+                    async move {
+                        let answer = client.$method(request).await;
+                        match (asked, &answer) {
+                            (Some(asked), Ok(reply)) => {
+                                let record = reply.get_ref().$record.clone().unwrap_or_default();
+                                asked.done(&record.name, &record.etag, &record.encode_to_vec());
+                            }
+                            (Some(asked), Err(status)) => asked.refused(status),
+                            (None, _) => {}
+                        }
+                        answer
+                    }
                 };
-                let reply: $reply = Box::pin(retry::call(self.patience, request, send)).await?;
-                if let (Some(recorder), Some(record), true) = (&self.recorder, &reply.$record, is_real) {
-                    let about = (record.name.clone(), record.etag.clone());
-                    recorder.note(&self.identity, $call, &request_id, about);
-                }
-                Ok(reply)
+                Box::pin(retry::call(self.patience, request, send)).await
             }
         )*}
     };
@@ -210,35 +226,35 @@ calls! {
 mutations! {
     /// Makes an opportunity.
     create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
-        = opportunities.create_opportunity, "CreateOpportunity", opportunity;
+        = Opportunity.opportunities.create_opportunity, "CreateOpportunity", opportunity;
     /// Marks an opportunity as won.
     win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse
-        = opportunities.win_opportunity, "WinOpportunity", opportunity;
+        = Opportunity.opportunities.win_opportunity, "WinOpportunity", opportunity;
     /// Closes out an opportunity.
     close_out_opportunity(sales::CloseOutOpportunityRequest) -> sales::CloseOutOpportunityResponse
-        = opportunities.close_out_opportunity, "CloseOutOpportunity", opportunity;
+        = Opportunity.opportunities.close_out_opportunity, "CloseOutOpportunity", opportunity;
     /// Reopens an opportunity.
     reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse
-        = opportunities.reopen_opportunity, "ReopenOpportunity", opportunity;
+        = Opportunity.opportunities.reopen_opportunity, "ReopenOpportunity", opportunity;
     /// Makes a customer.
     create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse
-        = relationships.create_customer, "CreateCustomer", customer;
+        = Opportunity.relationships.create_customer, "CreateCustomer", customer;
     /// Makes a selling task.
     create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse
-        = selling_tasks.create_task, "CreateTask", task;
+        = Opportunity.selling_tasks.create_task, "CreateTask", task;
     /// Makes an order.
-    create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = orders.create_order, "CreateOrder", order;
+    create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = Order.orders.create_order, "CreateOrder", order;
     /// Confirms an order.
     confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse
-        = orders.confirm_order, "ConfirmOrder", order;
+        = Order.orders.confirm_order, "ConfirmOrder", order;
     /// Closes out an order.
     close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse
-        = orders.close_out_order, "CloseOutOrder", order;
+        = Order.orders.close_out_order, "CloseOutOrder", order;
     /// Reopens an order.
-    reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = orders.reopen_order, "ReopenOrder", order;
+    reopen_order(trade::ReopenOrderRequest) -> trade::ReopenOrderResponse = Order.orders.reopen_order, "ReopenOrder", order;
     /// Makes an order task.
     create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse
-        = order_tasks.create_task, "CreateTask", task;
+        = Order.order_tasks.create_task, "CreateTask", task;
 }
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {

@@ -13,7 +13,6 @@ mod demo;
 mod embedded;
 mod failure;
 mod format;
-mod history;
 mod identity;
 mod import;
 mod json;

@@ -1,45 +1,26 @@
 //! Looks into the databases of both services and finds what must never be there: an effect that came twice or not at all, a
-//! mirror that differs from its record, a counter that is wrong. In flow two open databases and what clients were answered; out
+//! mirror that differs from its record, a counter that is wrong. In flow two open databases and what clients did and saw; out
 //! comes a [`Report`]. Only reads; knows the tables, and nothing of how they are written.
 //!
-//! Reading order: [`check`], `invariants` (one function each, all in one list), `picture` (what they look at), `read`.
+//! Reading order: [`check`], [`History`], `invariants` (one function each, all in one list), `picture` (what they look at),
+//! `trail`, `read`.
 
+mod history;
 mod invariants;
 mod picture;
+mod queries;
 mod quiet;
 mod read;
+mod trail;
 
+pub use history::{Answer, Asked, Attempt, History, Reading, Request, Seen};
 pub use quiet::quiet;
 
-use crm_closeout::ids::TenantId;
 use crm_outbox::db::{self, Db};
+use history::Told;
+use invariants::Holds;
 use picture::Picture;
 use std::fmt;
-use uuid::Uuid;
-
-/// An answer that a client got.
-#[derive(Clone, Debug)]
-pub struct OkAnswer {
-    /// Whose data.
-    pub tenant: TenantId,
-    /// Who called.
-    pub principal: String,
-    /// Which method, such as `CloseOutOpportunity`.
-    pub method: String,
-    /// Id of the call.
-    pub request_id: Uuid,
-    /// Name of the resource that was answered.
-    pub resource: String,
-    /// Its etag in the answer; empty: not known.
-    pub etag: String,
-}
-
-/// What clients saw: every mutation that was answered with OK. May be empty.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// The answers, in any order.
-    pub answers: Vec<OkAnswer>,
-}
 
 /// Something that must not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,13 +82,24 @@ impl Report {
 
 /// Checks every invariant. Both sides must be quiet: see [`quiet`()]. Reads each table once, in pages.
 pub async fn check(opportunity: &Db, order: &Db, history: &History) -> Result<Report, Error> {
-    let picture = Picture::take(opportunity, order, history).await?;
+    let picture = Picture::take(opportunity, order, history.told()).await?;
+    Ok(report(&picture, &[Holds::Always, Holds::AtRest]))
+}
+
+/// Checks the invariants that hold at any instant; clients and both services may be at work meanwhile.
+pub async fn check_now(opportunity: &Db, order: &Db) -> Result<Report, Error> {
+    let picture = Picture::take(opportunity, order, Told::default()).await?;
+    Ok(report(&picture, &[Holds::Always]))
+}
+
+fn report(picture: &Picture, which: &[Holds]) -> Report {
     let mut report = Report::default();
-    for (invariant, check) in invariants::ALL {
+    for invariant in invariants::ALL.iter().filter(|invariant| which.contains(&invariant.holds)) {
         let mut found = invariants::Found::default();
-        check(&picture, &mut found);
+        (invariant.check)(picture, &mut found);
         report.checked += found.checked;
-        report.violations.extend(found.texts.into_iter().map(|text| Violation { invariant: *invariant, text }));
+        let violation = |text| Violation { invariant: invariant.number, text };
+        report.violations.extend(found.texts.into_iter().map(violation));
     }
-    Ok(report)
+    report
 }

@@ -1,32 +1,34 @@
 //! Both databases as the invariants look at them: one shape for both sides, reduced to what is compared. What a service calls an
 //! opportunity or an order is a [`Subject`] here.
 
-use crate::{History, read::each};
+use crate::{
+    history::Told,
+    queries,
+    read::each,
+    trail::{Asked, Thing, Trails},
+};
 use crm_closeout::{
-    codes::{Record, RecordKind},
+    codes::{Record, RecordKind, Side as Service},
     episode::{CloseOut, CloseOutState, Delivery, Outcome, OutcomeClass},
     fact::MirrorState,
     ids::{CloseOutId, CustomerId, TenantId},
     money::Currency,
-    records::{AuditEntry, Lane, Received},
+    records::{Lane, Received, TimelineEntry},
     task::Task,
     time::Time,
 };
 use crm_opportunity::domain as sales;
 use crm_order::domain as trade;
 use crm_outbox::{
-    db::{Db, Error},
-    sql::{Args, Sql},
+    db::{Db, Error, Tx},
     tables::OutboxRow,
     wire,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A record of a tenant.
 pub(crate) type Key = (TenantId, Record);
-/// What names a request: tenant, principal, method, request id.
-pub(crate) type Request = (TenantId, String, String, Uuid);
 /// Sums for each currency, by counter.
 pub(crate) type Amounts = BTreeMap<Currency, Vec<i64>>;
 
@@ -34,14 +36,16 @@ pub(crate) type Amounts = BTreeMap<Currency, Vec<i64>>;
 pub(crate) struct Picture {
     pub(crate) opportunity: Side,
     pub(crate) order: Side,
-    /// What clients saw.
-    pub(crate) history: History,
+    /// What clients did and saw.
+    pub(crate) told: Told,
 }
 
 /// One side.
 #[derive(Default)]
 pub(crate) struct Side {
     pub(crate) name: &'static str,
+    /// A customer may be there before it was heard of.
+    pub(crate) has_stubs: bool,
     pub(crate) subjects: BTreeMap<Key, Subject>,
     pub(crate) customers: BTreeMap<(TenantId, CustomerId), Customer>,
     /// How many messages each record has sent.
@@ -52,20 +56,20 @@ pub(crate) struct Side {
     pub(crate) outbox: BTreeMap<Key, Vec<Message>>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) close_outs: BTreeMap<(TenantId, CloseOutId), Episode>,
-    /// What the audit trail says of each subject and customer.
-    pub(crate) changes: BTreeMap<Key, Changes>,
-    /// Numbers with which the whole state of a record was sent; those before one may never have been.
-    pub(crate) snapshots: BTreeMap<Key, BTreeSet<i64>>,
-    /// Messages that the audit trail names.
-    pub(crate) causes: BTreeSet<(TenantId, Uuid)>,
-    /// Audit rows of the requests in the history: resource and version.
-    pub(crate) done: HashMap<Request, Vec<(String, i64)>>,
-    /// Audit rows of requests.
-    pub(crate) effects: u64,
+    /// The audit trails.
+    pub(crate) trails: Trails,
+    /// Version of each thing, and the state of each subject in a word.
+    pub(crate) versions: BTreeMap<(TenantId, Thing), (i64, &'static str)>,
+    /// Ids that rows of a tenant name, and what they name with it.
+    pub(crate) names: Vec<(TenantId, Uuid, &'static str)>,
     /// Requests with two effects of one kind.
     pub(crate) doubled: Vec<String>,
     /// Requests with an effect and without an answer row.
     pub(crate) unanswered: Vec<String>,
+    /// Duties that should be done.
+    pub(crate) unfinished: Vec<String>,
+    /// Sessions of the database that should not be as they are.
+    pub(crate) sessions: Vec<String>,
 }
 
 /// An opportunity or an order.
@@ -112,6 +116,8 @@ pub(crate) struct Message {
     pub(crate) number: i64,
     pub(crate) id: Uuid,
     pub(crate) hash: Vec<u8>,
+    /// Refused; an operator has to look.
+    pub(crate) parked: bool,
 }
 
 /// A close-out.
@@ -124,6 +130,8 @@ pub(crate) struct Episode {
     pub(crate) state: CloseOutState,
     pub(crate) delivery: Delivery,
     pub(crate) reversal_delivery: Option<Delivery>,
+    pub(crate) cause: Option<CloseOutId>,
+    pub(crate) hop: i32,
 }
 
 impl Episode {
@@ -140,15 +148,6 @@ impl Episode {
     }
 }
 
-/// What the audit trail says of one record.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Changes {
-    /// Changes of state that the other side has to hear of.
-    pub(crate) transitions: i64,
-    /// Edits that it may have to hear of.
-    pub(crate) edits: i64,
-}
-
 impl Subject {
     /// It is closed out.
     pub(crate) fn is_closed(&self) -> bool {
@@ -157,86 +156,122 @@ impl Subject {
 }
 
 impl Picture {
-    /// Reads both sides.
-    pub(crate) async fn take(opportunity: &Db, order: &Db, history: &History) -> Result<Self, Error> {
-        let mut sales = Side::read("opportunity side", opportunity, history).await?;
-        let mut trade = Side::read("order side", order, history).await?;
-        each(opportunity, |row| sales.opportunity(row)).await?;
-        each(opportunity, |row| sales.customer(row)).await?;
-        each(order, |row| trade.order(row)).await?;
-        each(order, |row| trade.trade_record(row)).await?;
-        Ok(Self { opportunity: sales, order: trade, history: history.clone() })
+    /// Reads both sides, each at one moment; the inbox of the first one last. So each message that a sender has no more, or never
+    /// had, was read before the inbox in which it must be, and a picture taken under load is good for what holds at any instant.
+    pub(crate) async fn take(opportunity: &Db, order: &Db, told: Told) -> Result<Self, Error> {
+        let mut tx = opportunity.moment().await?;
+        let mut sales = Side { name: "opportunity side", ..Side::default() };
+        sales.read(&mut tx, &Asked::of(Service::Opportunity, &told)).await?;
+        each(&mut tx, |row| sales.opportunity(row)).await?;
+        each(&mut tx, |row| sales.customer(row)).await?;
+        tx.rollback().await?;
+
+        let mut tx = order.moment().await?;
+        let mut trade = Side { name: "order side", has_stubs: true, ..Side::default() };
+        trade.read(&mut tx, &Asked::of(Service::Order, &told)).await?;
+        each(&mut tx, |row| trade.order(row)).await?;
+        each(&mut tx, |row| trade.trade_record(row)).await?;
+        each(&mut tx, |row| trade.received(row)).await?;
+        tx.rollback().await?;
+
+        let mut tx = opportunity.moment().await?;
+        each(&mut tx, |row| sales.received(row)).await?;
+        tx.rollback().await?;
+        sales.sessions = queries::sessions(opportunity).await?;
+        trade.sessions = queries::sessions(order).await?;
+        Ok(Self { opportunity: sales, order: trade, told })
     }
 
     /// Each side with the other one.
     pub(crate) fn sides(&self) -> [(&Side, &Side); 2] {
         [(&self.opportunity, &self.order), (&self.order, &self.opportunity)]
     }
+
+    /// The side of a service.
+    pub(crate) fn side(&self, service: Service) -> &Side {
+        match service {
+            Service::Opportunity => &self.opportunity,
+            Service::Order => &self.order,
+        }
+    }
 }
 
 impl Side {
-    async fn read(name: &'static str, db: &Db, history: &History) -> Result<Self, Error> {
-        let mut side = Self { name, ..Self::default() };
-        each(db, |lane: Lane| drop(side.lanes.insert((lane.tenant_id, lane.record), lane))).await?;
-        each(db, |row: Received| {
-            let message = Message { number: row.number, id: row.message_id, hash: row.hash };
-            side.inbox.entry((row.tenant_id, row.record)).or_default().push(message);
+    /// Reads what both services have alike, apart from the inbox.
+    async fn read(&mut self, tx: &mut Tx, asked: &Asked<'_>) -> Result<(), Error> {
+        each(tx, |row| self.lane(row)).await?;
+        each(tx, |row: OutboxRow| {
+            let (number, id, hash) = (row.number, row.message_id, wire::hash(&row.payload));
+            self.names.push((row.tenant_id, row.record.id, "a message to be sent"));
+            let message = Message { number, id, hash, parked: row.parked };
+            self.outbox.entry((row.tenant_id, row.record)).or_default().push(message);
         })
         .await?;
-        each(db, |row: OutboxRow| {
-            let message = Message { number: row.number, id: row.message_id, hash: wire::hash(&row.payload) };
-            side.outbox.entry((row.tenant_id, row.record)).or_default().push(message);
+        each(tx, |row| self.task(row)).await?;
+        each(tx, |row| self.close_out(row)).await?;
+        each(tx, |row: TimelineEntry| {
+            self.names.push((row.tenant_id, row.customer_id.0, "a timeline"));
+            self.names.push((row.tenant_id, row.record.id, "an entry of a timeline"));
         })
         .await?;
-        each(db, |task| side.tasks.push(task)).await?;
-        each(db, |row: CloseOut| {
-            let episode = Episode {
-                subject: row.subject,
-                number: row.episode,
-                outcome: row.outcome,
-                class: row.class,
-                closed_at: row.closed_at,
-                state: row.state,
-                delivery: Delivery { effects: Vec::new(), ..row.delivery },
-                reversal_delivery: row.reversal_delivery.map(|delivery| Delivery { effects: Vec::new(), ..delivery }),
-            };
-            side.close_outs.insert((row.tenant_id, row.close_out_id), episode);
-        })
-        .await?;
-        let asked = |answer: &crate::OkAnswer| {
-            (answer.tenant, answer.principal.clone(), answer.method.clone(), answer.request_id)
-        };
-        let asked: HashSet<Request> = history.answers.iter().map(asked).collect();
-        each(db, |row| side.audit(row, &asked)).await?;
-        side.doubled = texts(db, DOUBLED).await?;
-        side.doubled.extend(texts(db, MADE_TWICE).await?);
-        side.unanswered = texts(db, UNANSWERED).await?;
-        Ok(side)
+        each(tx, |row| self.trails.add(row, asked)).await?;
+        self.trails.sort();
+        self.doubled = queries::done_twice(tx).await?;
+        self.unanswered = queries::unanswered(tx).await?;
+        self.unfinished = queries::unfinished(tx).await?;
+        Ok(())
     }
 
-    fn audit(&mut self, row: AuditEntry, asked: &HashSet<Request>) {
-        self.causes.extend(row.message_id.map(|id| (row.tenant_id, id)));
-        if let Some(record) = Record::parse(&row.resource) {
-            let changes = self.changes.entry((row.tenant_id, record)).or_default();
-            let made = row.version_before == 0;
-            // The other side makes no difference between the two states of a live order.
-            let mirrored = (row.state_before.as_str(), row.state_after.as_str()) != ("CONFIRMED", "IN_FULFILMENT");
-            let moved = record.kind != RecordKind::Customer && row.state_before != row.state_after && mirrored;
-            changes.transitions += i64::from(made || moved);
-            changes.edits += i64::from(row.method.starts_with("Update"));
-        }
-        if row.method == "ResendLane"
-            && let Some((record, _)) = row.resource.split_once("/messages/")
-            && let Some(record) = Record::parse(record)
-        {
-            self.snapshots.entry((row.tenant_id, record)).or_default().insert(row.version_after);
-        }
-        let Some(id) = row.request_id else { return };
-        self.effects += 1;
-        let request = (row.tenant_id, row.actor, row.method, id);
-        if asked.contains(&request) {
-            self.done.entry(request).or_default().push((row.resource, row.version_after));
-        }
+    /// A message of this lane is parked, so neither it nor those behind it arrive.
+    pub(crate) fn is_stuck(&self, lane: &Key) -> bool {
+        self.outbox.get(lane).is_some_and(|messages| messages.iter().any(|message| message.parked))
+    }
+
+    fn lane(&mut self, lane: Lane) {
+        let named = [Some(lane.record.id), lane.customer_id.map(|id| id.0), lane.parent_id];
+        let named = named.into_iter().chain([lane.close_out_id.map(|id| id.0)]).flatten();
+        self.names.extend(named.map(|id| (lane.tenant_id, id, "a mirror")));
+        self.lanes.insert((lane.tenant_id, lane.record), lane);
+    }
+
+    fn received(&mut self, row: Received) {
+        let message = Message { number: row.number, id: row.message_id, hash: row.hash, parked: false };
+        self.names.push((row.tenant_id, row.record.id, "a message that was applied"));
+        self.inbox.entry((row.tenant_id, row.record)).or_default().push(message);
+    }
+
+    fn task(&mut self, task: Task) {
+        self.names.push((task.tenant_id, task.root.id, "a task"));
+        self.names.extend(task.closed_by.map(|id| (task.tenant_id, id.0, "a cancelled task")));
+        self.versions.insert((task.tenant_id, Thing::Task(task.task_id)), (task.version, ""));
+        self.tasks.push(task);
+    }
+
+    fn close_out(&mut self, row: CloseOut) {
+        let named = [Some(row.subject.id), row.customer_id.map(|id| id.0), row.cause.map(|id| id.0)];
+        self.names.extend(named.into_iter().flatten().map(|id| (row.tenant_id, id, "a close-out")));
+        let bare = |delivery: Delivery| Delivery { effects: Vec::new(), ..delivery };
+        let episode = Episode {
+            subject: row.subject,
+            number: row.episode,
+            outcome: row.outcome,
+            class: row.class,
+            closed_at: row.closed_at,
+            state: row.state,
+            delivery: bare(row.delivery),
+            reversal_delivery: row.reversal_delivery.map(bare),
+            cause: row.cause,
+            hop: row.hop,
+        };
+        self.close_outs.insert((row.tenant_id, row.close_out_id), episode);
+    }
+
+    fn subject(&mut self, key: Key, sent: i64, version: i64, state: &'static str, subject: Subject) {
+        let named = [subject.customer.map(|id| id.0), subject.parent, subject.close_out.map(|id| id.0)];
+        self.names.extend(named.into_iter().flatten().map(|id| (key.0, id, "a subject")));
+        self.versions.insert((key.0, Thing::Record(key.1)), (version, state));
+        self.sent.insert(key, sent);
+        self.subjects.insert(key, subject);
     }
 
     fn opportunity(&mut self, row: sales::Opportunity) {
@@ -260,8 +295,7 @@ impl Side {
             won_at: row.won_at,
             unpaid: false,
         };
-        self.sent.insert(key, row.sent);
-        self.subjects.insert(key, subject);
+        self.subject(key, row.sent, row.version, row.state.word(), subject);
     }
 
     fn order(&mut self, row: trade::Order) {
@@ -288,8 +322,7 @@ impl Side {
             won_at: None,
             unpaid: row.paid_minor < total,
         };
-        self.sent.insert(key, row.sent);
-        self.subjects.insert(key, subject);
+        self.subject(key, row.sent, row.version, row.state.word(), subject);
     }
 
     fn customer(&mut self, row: sales::Customer) {
@@ -311,6 +344,7 @@ impl Side {
             }),
         };
         self.sent.insert((row.tenant_id, record), row.sent);
+        self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
     }
 
@@ -327,27 +361,8 @@ impl Side {
             amounts: row.amounts.0.into_iter().map(|(currency, sums)| (currency, sums.to_vec())).collect(),
             relationship: None,
         };
+        let record = Record::new(RecordKind::Customer, row.customer_id.0);
+        self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
     }
-}
-
-const DOUBLED: &str = "SELECT a.method, a.request_id, a.actor, min(a.resource), count(*) FROM audit AS a \
-    WHERE a.request_id IS NOT NULL GROUP BY a.tenant_id, a.actor, a.method, a.request_id, a.resource \
-    HAVING count(*) > 1 LIMIT 100";
-const MADE_TWICE: &str = "SELECT a.method, a.request_id, a.actor, min(a.resource), count(*) FROM audit AS a \
-    WHERE a.request_id IS NOT NULL AND a.version_before = 0 GROUP BY a.tenant_id, a.actor, a.method, a.request_id \
-    HAVING count(*) > 1 AND count(DISTINCT a.resource) > 1 LIMIT 100";
-const UNANSWERED: &str = "SELECT a.method, a.request_id, a.actor, min(a.resource), count(*) FROM audit AS a \
-    WHERE a.request_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM idempotency AS i WHERE i.tenant_id = a.tenant_id \
-    AND i.principal = a.actor AND i.method = a.method AND i.request_id = a.request_id) \
-    GROUP BY a.tenant_id, a.actor, a.method, a.request_id LIMIT 100";
-
-async fn texts(db: &Db, query: &str) -> Result<Vec<String>, Error> {
-    let rows = db.read(&Sql::plain(query), Args::none()).await?;
-    let text = |row: &crm_outbox::db::Row| {
-        let (method, id, actor): (String, Uuid, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let (resource, count): (String, i64) = (row.get(3)?, row.get(4)?);
-        Ok(format!("{method} {id} of {actor}: {count} audit row(s), such as one of {resource}"))
-    };
-    rows.iter().map(text).collect()
 }

@@ -2,7 +2,6 @@
 
 use crate::failure::Usage;
 use crate::format::counted;
-use crate::history::Recorder;
 use crate::screen::{Paint, Screen};
 use crm_checker::{History, Report, Violation};
 use crm_outbox::db::Db;
@@ -20,8 +19,8 @@ pub(super) struct End {
     pub(super) opportunity: Db,
     /// Database of the order service.
     pub(super) order: Db,
-    /// What the services answered.
-    pub(super) recorder: Recorder,
+    /// What was asked and answered.
+    pub(super) history: History,
 }
 
 impl End {
@@ -43,8 +42,7 @@ impl End {
     pub(super) async fn check(&self, screen: &Screen) -> anyhow::Result<Report> {
         screen.heading("6  Invariants")?;
         crm_checker::quiet(&self.opportunity, &self.order, QUIET).await?;
-        let history = self.recorder.history();
-        let report = crm_checker::check(&self.opportunity, &self.order, &history).await?;
+        let report = crm_checker::check(&self.opportunity, &self.order, &self.history).await?;
         for violation in report.violations.iter().take(SHOWN) {
             screen.line(&screen.paint(Paint::Bad, &told(violation)))?;
         }
@@ -53,7 +51,7 @@ impl End {
         }
         let paint = if report.violations.is_empty() { Paint::Good } else { Paint::Bad };
         let checks = counted(report.checked, "check", "checks");
-        let answers = counted(history.answers.len() as u64, "answer", "answers");
+        let answers = counted(self.history.answers() as u64, "answer", "answers");
         let text = format!("{checks} over both databases and {answers}: {} violated", report.violations.len());
         screen.line(&screen.paint(paint, &text))?;
         Ok(report)

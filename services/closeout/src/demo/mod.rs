@@ -12,13 +12,13 @@ use crate::args::{DemoArgs, Global};
 use crate::data::{self, DataSet, DealRow};
 use crate::embedded::{Embedded, Places};
 use crate::failure::{Ending, Usage};
-use crate::history::Recorder;
 use crate::identity::Identity;
 use crate::import::{self, Imported};
 use crate::request_id;
 use crate::retry::PATIENT;
 use crate::screen::{Paint, Screen};
 use anyhow::{Context, anyhow, bail};
+use crm_checker::History;
 use end::End;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -64,13 +64,12 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, screen: &Screen) -> an
     let started = Instant::now();
     let places = Places::on_free_ports(&home.folder, &args.databases);
     let mut pair = Embedded::start(&places).await?;
-    let recorder = Recorder::default();
-    let end =
-        End { opportunity: pair.opportunity_db.clone(), order: pair.order_db.clone(), recorder: recorder.clone() };
+    let history = History::default();
+    let end = End { opportunity: pair.opportunity_db.clone(), order: pair.order_db.clone(), history: history.clone() };
     if own_database {
         end.check_pair().await?;
     }
-    let api = Api::new(&pair.opportunity_url, &pair.order_url, identity, PATIENT)?.recorded_by(recorder);
+    let api = Api::new(&pair.opportunity_url, &pair.order_url, identity, PATIENT)?.recorded_in(history);
     api.ready().await?;
     greet(&pair, &places, &api, started.elapsed(), screen)?;
     let result = tokio::select! {

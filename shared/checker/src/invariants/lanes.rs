@@ -1,22 +1,26 @@
 //! Lanes of messages: every number once, every message of a transition sent, and applied as it was sent.
 
 use super::{Found, named};
-use crate::picture::{Key, Message, Picture, Side};
+use crate::{
+    picture::{Key, Message, Picture, Side},
+    trail::{Step, Thing},
+};
 use crm_closeout::{codes::RecordKind, episode::CloseOutState, ids::TenantId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
-/// I5: a lane with a hole or a repeat in its numbers. What a receiver has applied is 1, 2, 3 ... without a gap; what a sender still
-/// holds is numbered from its record's counter.
+/// I5, at any instant: a lane with a hole or a repeat in its numbers. What a receiver has applied is 1, 2, 3 ... without a gap; what
+/// a sender still holds is numbered within its record's counter. The whole state of a record, which an operator may have sent,
+/// takes the place of everything before it.
 pub(super) fn numbers_are_dense(picture: &Picture, found: &mut Found) {
     for (side, sender) in picture.sides() {
         for (key, messages) in &side.inbox {
             // Before the whole state of a record anything may be missing; nothing may come twice.
-            let snapshots = sender.snapshots.get(key);
-            let is_snapshot = |number: i64| snapshots.is_some_and(|numbers| numbers.contains(&number));
+            let resent = sender.trails.resent.get(key);
+            let is_whole = |number: i64| resent.is_some_and(|numbers| numbers.contains(&number));
             let before = std::iter::once(0).chain(messages.iter().map(|message| message.number));
             let dense = messages.iter().zip(before).all(|(message, before)| {
-                message.number == before + 1 || (message.number > before && is_snapshot(message.number))
+                message.number == before + 1 || (message.number > before && is_whole(message.number))
             });
             found.expect(dense, || {
                 let numbers: Vec<_> = messages.iter().map(|message| message.number.to_string()).collect();
@@ -33,28 +37,32 @@ pub(super) fn numbers_are_dense(picture: &Picture, found: &mut Found) {
     }
 }
 
-/// I6: a cascading transition without its message, or a message without its transition. The audit trail tells the transitions of
-/// a record; it sends one message for each, and otherwise only for some of its edits. The same for close-outs: as many as the
-/// record counts, numbered from 1, and the one in force is the one the record names.
+/// I6, at any instant: a cascading transition without its message, or a message without its transition. The audit trail tells the
+/// transitions of a record; it sends one message for each, and otherwise only for some of its edits, or what an operator asks
+/// for. The same for close-outs: as many as the record counts, numbered from 1, and the one in force is the one the record names.
 pub(super) fn transitions_are_sent(picture: &Picture, found: &mut Found) {
     for (side, _) in picture.sides() {
         for (key, sent) in &side.sent {
-            let changes = side.changes.get(key).copied().unwrap_or_default();
-            let snapshots = side.snapshots.get(key);
-            let skipped = snapshots.and_then(|numbers| numbers.last()).copied().unwrap_or_default();
-            let most = (changes.transitions + changes.edits).max(skipped) + snapshots.map_or(0, |n| n.len() as i64);
-            found.expect((changes.transitions..=most).contains(sent), || {
-                format!(
-                    "{}: {} has sent {sent} message(s) for {} transition(s) and {} edit(s)",
-                    side.name,
-                    named(key),
-                    changes.transitions,
-                    changes.edits
-                )
+            let steps = side.trails.steps.get(&(key.0, Thing::Record(key.1))).map_or(&[][..], Vec::as_slice);
+            let transitions = steps.iter().filter(|step| is_transition(key, step)).count() as i64;
+            let edits = steps.iter().filter(|step| step.edit).count() as i64;
+            let resent = side.trails.resent.get(key);
+            let skipped = resent.and_then(BTreeSet::last).copied().unwrap_or_default();
+            let most = (transitions + edits).max(skipped) + resent.map_or(0, BTreeSet::len) as i64;
+            found.expect((transitions..=most).contains(sent), || {
+                let text = format!("{sent} message(s) for {transitions} transition(s) and {edits} edit(s)");
+                format!("{}: {} has sent {text}", side.name, named(key))
             });
         }
         close_outs(side, found);
     }
+}
+
+/// A change that the other side has to hear of.
+fn is_transition(key: &Key, step: &Step) -> bool {
+    // The other side makes no difference between the two states of a live order.
+    let mirrored = (&*step.from, &*step.to) != ("CONFIRMED", "IN_FULFILMENT");
+    step.before == 0 || (key.1.kind != RecordKind::Customer && step.from != step.to && mirrored)
 }
 
 fn close_outs(side: &Side, found: &mut Found) {
@@ -83,10 +91,11 @@ fn close_outs(side: &Side, found: &mut Found) {
 }
 
 /// I7: a message that was sent and not applied, or applied and not sent, or applied with another content, or twice; or an effect
-/// of a message of which the inbox knows nothing, so that a copy would be applied again.
+/// of a message of which the inbox knows nothing, so that a copy would be applied again. What stands in a lane that is parked
+/// has not been applied yet.
 pub(super) fn sent_is_applied(picture: &Picture, found: &mut Found) {
     for (sender, receiver) in picture.sides() {
-        for (key, sent) in &sender.sent {
+        for (key, sent) in sender.sent.iter().filter(|(key, _)| !sender.is_stuck(key)) {
             let applied = receiver.inbox.get(key).and_then(|messages| messages.last()).map_or(0, |last| last.number);
             found.expect(applied == *sent, || {
                 format!("{}: {} has sent {sent} message(s); the last one applied is {applied}", sender.name, named(key))
@@ -120,17 +129,17 @@ fn applied_once(receiver: &Side, found: &mut Found) {
             });
         }
     }
-    for cause in &receiver.causes {
+    for cause in &receiver.trails.causes {
         found.expect(seen.contains(cause), || {
             format!("{}: message {} had an effect and is not in the inbox", receiver.name, cause.1)
         });
     }
 }
 
-/// I9: the receiver's highest number of a lane differing from the sender's.
+/// I9: the receiver's highest number of a lane differing from the sender's, unless the lane is parked.
 pub(super) fn high_water_marks_agree(picture: &Picture, found: &mut Found) {
     for (sender, receiver) in picture.sides() {
-        for (key, sent) in &sender.sent {
+        for (key, sent) in sender.sent.iter().filter(|(key, _)| !sender.is_stuck(key)) {
             let lane = receiver.lanes.get(key).map_or(0, |lane| lane.last_number);
             found.expect(lane == *sent, || {
                 format!("{}: its lane of {} stands at {lane}, the sender at {sent}", receiver.name, named(key))
@@ -140,6 +149,49 @@ pub(super) fn high_water_marks_agree(picture: &Picture, found: &mut Found) {
             let known = sender.sent.contains_key(key);
             let kind = if key.1.kind == RecordKind::Customer { "customer" } else { "subject" };
             found.expect(known, || format!("{}: a lane of {}, a {kind} that is not there", receiver.name, named(key)));
+        }
+    }
+}
+
+/// I10, at any instant: a message acked by the sender that the receiver has not applied. Its row is gone from the outbox, so the
+/// sender holds it for done; the inbox, which was read later, must have it.
+pub(super) fn acked_is_applied(picture: &Picture, found: &mut Found) {
+    for (sender, receiver) in picture.sides() {
+        for (key, sent) in &sender.sent {
+            let held: BTreeSet<_> =
+                sender.outbox.get(key).into_iter().flatten().map(|message| message.number).collect();
+            let applied: BTreeSet<_> = receiver.inbox.get(key).into_iter().flatten().map(|m| m.number).collect();
+            let whole = sender.trails.resent.get(key).and_then(BTreeSet::last).copied().unwrap_or(1);
+            let lost: Vec<_> =
+                (whole..=*sent).filter(|number| !held.contains(number) && !applied.contains(number)).collect();
+            found.expect(lost.is_empty(), || {
+                format!("{}: {} counts as told {lost:?}; {} has not heard", sender.name, named(key), receiver.name)
+            });
+        }
+    }
+}
+
+/// I8, at any instant: messages of a lane applied in another order than numbered. Clocks of several processes do not tell the
+/// order, but versions do: they are given under the lock of the record that is changed. So whatever two messages of one lane have
+/// changed, the later one has given it the higher version. Messages that changed nothing are not seen here; what they said is
+/// compared as the mirror.
+pub(super) fn applied_in_order(picture: &Picture, found: &mut Found) {
+    for (side, _) in picture.sides() {
+        let mut places: HashMap<(TenantId, Uuid), (&Key, i64)> = HashMap::new();
+        for (key, messages) in &side.inbox {
+            places.extend(messages.iter().map(|message| ((key.0, message.id), (key, message.number))));
+        }
+        for ((tenant, thing), steps) in &side.trails.steps {
+            let mut last: BTreeMap<&Key, i64> = BTreeMap::new();
+            for step in steps {
+                let place = step.message.and_then(|id| places.get(&(*tenant, id)));
+                let Some((key, number)) = place else { continue };
+                let before = last.insert(key, *number).unwrap_or_default();
+                found.expect(before <= *number, || {
+                    let text = format!("message {number} of {} changed {thing} after message {before}", named(key));
+                    format!("{}: {text}", side.name)
+                });
+            }
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The invariants, one function each. A new one is a function of the picture and a line in [`ALL`].
 
+mod answers;
+mod cascades;
 mod converged;
 mod lanes;
+mod leftovers;
 mod recount;
 mod requests;
+mod steps;
 mod tasks;
+mod tenants;
 
 use crate::picture::{Key, Picture};
 
@@ -25,19 +30,52 @@ impl Found {
     }
 }
 
-type Invariant = fn(&Picture, &mut Found);
+/// When an invariant holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// At any instant.
+    Always,
+    /// Once both sides are quiet.
+    AtRest,
+}
 
-/// Every invariant with its number.
-pub(crate) static ALL: &[(u8, Invariant)] = &[
-    (1, requests::answered_is_done),
-    (4, requests::done_once),
-    (5, lanes::numbers_are_dense),
-    (6, lanes::transitions_are_sent),
-    (7, lanes::sent_is_applied),
-    (9, lanes::high_water_marks_agree),
-    (11, tasks::follow_their_subject),
-    (13, recount::counters_are_exact),
-    (21, converged::mirrors_agree),
+/// A rule that everything keeps.
+pub(crate) struct Invariant {
+    pub(crate) number: u8,
+    pub(crate) holds: Holds,
+    pub(crate) check: fn(&Picture, &mut Found),
+}
+
+const fn always(number: u8, check: fn(&Picture, &mut Found)) -> Invariant {
+    Invariant { number, holds: Holds::Always, check }
+}
+
+const fn at_rest(number: u8, check: fn(&Picture, &mut Found)) -> Invariant {
+    Invariant { number, holds: Holds::AtRest, check }
+}
+
+/// Every invariant.
+pub(crate) static ALL: &[Invariant] = &[
+    at_rest(1, requests::answered_is_done),
+    at_rest(2, requests::done_was_asked_for),
+    at_rest(3, requests::refused_is_not_done),
+    always(4, requests::done_once),
+    always(5, lanes::numbers_are_dense),
+    always(6, lanes::transitions_are_sent),
+    at_rest(7, lanes::sent_is_applied),
+    always(8, lanes::applied_in_order),
+    at_rest(9, lanes::high_water_marks_agree),
+    always(10, lanes::acked_is_applied),
+    at_rest(11, tasks::follow_their_subject),
+    always(12, steps::follow_the_rules),
+    at_rest(13, recount::counters_are_exact),
+    always(14, tenants::keep_apart),
+    always(15, cascades::end_by_themselves),
+    at_rest(16, leftovers::nothing_is_left),
+    at_rest(17, answers::answered_alike),
+    at_rest(18, answers::versions_rise),
+    at_rest(19, answers::reads_are_fresh),
+    at_rest(21, converged::mirrors_agree),
 ];
 
 fn named((tenant, record): &Key) -> String {

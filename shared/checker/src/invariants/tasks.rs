@@ -11,11 +11,15 @@ use crm_closeout::{
 
 /// I11: a closed subject with a related task still open and nothing that says why; a task still closed by a close-out that was
 /// reversed, or by one that nobody knows. A win-back task may be open on a closed subject; collect and invoice tasks stay open on
-/// the order side while a processed order is not paid in full. A task that a person has changed is nobody's but that person's.
+/// the order side while a processed order is not paid in full. A task that a person has changed is nobody's but that
+/// person's. A parked message about the record has not come yet.
 pub(super) fn follow_their_subject(picture: &Picture, found: &mut Found) {
     for (side, other) in picture.sides() {
         for task in &side.tasks {
             let key = (task.tenant_id, task.root);
+            if other.is_stuck(&key) {
+                continue;
+            }
             let own = side.subjects.get(&key);
             if let Some(subject) = own.or_else(|| other.subjects.get(&key)).filter(|subject| subject.is_closed()) {
                 let allowed = !task.state.is_open() || may_stay_open(task, subject, own.is_some());

@@ -2,21 +2,14 @@
 //! tasks on both sides.
 
 use clap::Parser;
-use crm_checker::{History, OkAnswer, quiet};
+use crm_checker::{History, quiet};
 use crm_closeout::ids::TenantId;
 use crm_outbox::db::Db;
 use crm_proto::{
-    Money,
-    common::{Outcome, Task, TaskKind, Wait},
-    opportunity as sales,
-    opportunity::{
-        customer_service_client::CustomerServiceClient, opportunity_service_client::OpportunityServiceClient,
-        task_service_client::TaskServiceClient as SellingTasks,
-    },
-    order as trade,
-    order::{order_service_client::OrderServiceClient, task_service_client::TaskServiceClient as OrderTasks},
+    common::{TaskKind, Wait},
+    opportunity as sales, order as trade,
 };
-use crm_runtime::channel::{Identity, PublicChannel, connect_as};
+use crm_tests::client::{Client, cancelling, closing, reopening};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -90,134 +83,45 @@ async fn make() -> Good {
     Good { folder, history }
 }
 
-struct Client {
-    opportunities: OpportunityServiceClient<PublicChannel>,
-    orders: OrderServiceClient<PublicChannel>,
-    selling: SellingTasks<PublicChannel>,
-    tasks: OrderTasks<PublicChannel>,
-    customer: String,
-    history: History,
-}
-
 async fn story(sales: &str, trade: &str) -> History {
-    let channel = |url| connect_as(url, Identity::new(TENANT, "ann").unwrap()).unwrap();
-    let customer = sales::Customer { display_name: "海康".into(), ..sales::Customer::default() };
-    let request = sales::CreateCustomerRequest { customer: Some(customer), ..Default::default() };
-    let created = CustomerServiceClient::new(channel(sales)).create_customer(request).await.unwrap().into_inner();
-    let mut client = Client {
-        opportunities: OpportunityServiceClient::new(channel(sales)),
-        orders: OrderServiceClient::new(channel(trade)),
-        selling: SellingTasks::new(channel(sales)),
-        tasks: OrderTasks::new(channel(trade)),
-        customer: created.customer.unwrap().name,
-        history: History::default(),
-    };
-    let closed = client.opportunity().await;
-    client.order(&closed).await;
-    client.close_out(&closed).await;
-    let reopened = client.opportunity().await;
-    client.order(&reopened).await;
-    client.close_out(&reopened).await;
-    client.reopen(&reopened).await;
-    let won = client.opportunity().await;
-    let order = client.order(&won).await;
-    let request = trade::ConfirmOrderRequest { name: order.clone(), wait: Wait::Peer.into(), ..Default::default() };
-    client.orders.confirm_order(request).await.unwrap();
-    client
-        .opportunities
-        .win_opportunity(sales::WinOpportunityRequest { name: won, ..Default::default() })
-        .await
-        .unwrap();
-    let request = trade::CloseOutOrderRequest {
-        name: order,
-        outcome: Outcome::Cancelled.into(),
-        reason: "closeOutReasons/ORD_OUT_OF_STOCK".into(),
+    let history = History::whole();
+    let client = Client::new(sales, trade, TENANT, "ann", history.clone());
+    let customer = client.customer().await;
+    let edit = sales::UpdateCustomerRequest {
+        customer: Some(sales::Customer { name: customer.clone(), tier: "A".into(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["tier".into()] }),
         ..Default::default()
     };
-    client.orders.close_out_order(request).await.unwrap();
-    client.opportunity().await;
-    client.history
+    client.update_customer(edit).await.unwrap();
+    let closed = opportunity(&client, &customer).await;
+    order(&client, &customer, &closed).await;
+    client.close_out_opportunity(closing(&closed)).await.unwrap();
+    let reopened = opportunity(&client, &customer).await;
+    order(&client, &customer, &reopened).await;
+    client.close_out_opportunity(closing(&reopened)).await.unwrap();
+    client.reopen_opportunity(reopening(&reopened)).await.unwrap();
+    client.get_opportunity(&reopened).await;
+    let won = opportunity(&client, &customer).await;
+    let order = order(&client, &customer, &won).await;
+    let wait = Wait::Peer.into();
+    client.confirm_order(trade::ConfirmOrderRequest { name: order.clone(), wait, ..Default::default() }).await.unwrap();
+    client.win_opportunity(sales::WinOpportunityRequest { name: won, ..Default::default() }).await.unwrap();
+    client.close_out_order(cancelling(&order)).await.unwrap();
+    opportunity(&client, &customer).await;
+    history
 }
 
-impl Client {
-    /// An opportunity with a task on either side, known to both services.
-    async fn opportunity(&mut self) -> String {
-        let opportunity = sales::Opportunity {
-            title: "Cameras".into(),
-            customer: self.customer.clone(),
-            amount: Some(Money { currency_code: "CNY".into(), units: 100, nanos: 0 }),
-            ..Default::default()
-        };
-        let request = sales::CreateOpportunityRequest {
-            opportunity: Some(opportunity),
-            wait: Wait::Peer.into(),
-            ..Default::default()
-        };
-        let reply = self.opportunities.create_opportunity(request).await.unwrap().into_inner();
-        let name = reply.opportunity.unwrap().name;
-        let task = Some(task(&name, TaskKind::Demo));
-        self.selling.create_task(sales::CreateTaskRequest { task, ..Default::default() }).await.unwrap();
-        let task = Some(task_of(&name));
-        self.tasks.create_task(trade::CreateTaskRequest { task, ..Default::default() }).await.unwrap();
-        name
-    }
-
-    /// A draft order with a task.
-    async fn order(&mut self, opportunity: &str) -> String {
-        let unit_price = Some(Money { currency_code: "CNY".into(), units: 10, nanos: 0 });
-        let line = trade::OrderLine { product: "Camera".into(), quantity: 3, unit_price, ..Default::default() };
-        let order = trade::Order {
-            customer: self.customer.clone(),
-            opportunity: opportunity.into(),
-            lines: vec![line],
-            ..Default::default()
-        };
-        let request = trade::CreateOrderRequest { order: Some(order), wait: Wait::Peer.into(), ..Default::default() };
-        let name = self.orders.create_order(request).await.unwrap().into_inner().order.unwrap().name;
-        let task = Some(task_of(&name));
-        self.tasks.create_task(trade::CreateTaskRequest { task, ..Default::default() }).await.unwrap();
-        name
-    }
-
-    async fn close_out(&mut self, opportunity: &str) {
-        let request_id = Uuid::now_v7();
-        let request = sales::CloseOutOpportunityRequest {
-            name: opportunity.into(),
-            reason: "closeOutReasons/NO_INTENT_NOW".into(),
-            request_id: request_id.to_string(),
-            ..Default::default()
-        };
-        let reply = self.opportunities.close_out_opportunity(request).await.unwrap().into_inner();
-        self.saw("CloseOutOpportunity", request_id, &reply.opportunity.unwrap());
-    }
-
-    async fn reopen(&mut self, opportunity: &str) {
-        let request_id = Uuid::now_v7();
-        let request = sales::ReopenOpportunityRequest {
-            name: opportunity.into(),
-            request_id: request_id.to_string(),
-            ..Default::default()
-        };
-        let reply = self.opportunities.reopen_opportunity(request).await.unwrap().into_inner();
-        self.saw("ReopenOpportunity", request_id, &reply.opportunity.unwrap());
-    }
-
-    fn saw(&mut self, method: &str, request_id: Uuid, opportunity: &sales::Opportunity) {
-        self.history.answers.push(OkAnswer {
-            tenant: TENANT,
-            principal: "ann".into(),
-            method: method.into(),
-            request_id,
-            resource: opportunity.name.clone(),
-            etag: opportunity.etag.clone(),
-        });
-    }
+/// An opportunity with a task on either side, known to both services.
+async fn opportunity(client: &Client, customer: &str) -> String {
+    let name = client.opportunity(customer).await;
+    client.selling_task(&name, TaskKind::Demo).await;
+    client.order_task(&name, TaskKind::Procure).await;
+    name
 }
 
-fn task_of(parent: &str) -> Task {
-    task(parent, TaskKind::Procure)
-}
-
-fn task(parent: &str, kind: TaskKind) -> Task {
-    Task { parent: parent.into(), kind: kind.into(), title: "Do it".into(), ..Default::default() }
+/// A draft order with a task.
+async fn order(client: &Client, customer: &str, opportunity: &str) -> String {
+    let name = client.order(customer, opportunity).await;
+    client.order_task(&name, TaskKind::Procure).await;
+    name
 }

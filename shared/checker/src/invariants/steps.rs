@@ -1,0 +1,149 @@
+//! The history of each thing, step by step. Which steps there may be is written again from `domain.md`, not taken from the
+//! services.
+
+use super::Found;
+use crate::{
+    picture::{Picture, Side},
+    trail::{Step, Thing},
+};
+use crm_closeout::{codes::RecordKind, ids::TenantId};
+
+/// Steps of an opportunity from one state to another. To where a close-out is taken back is told by the step that closed it.
+const OPPORTUNITY: &[(&str, &str)] = &[
+    ("", "OPEN"),
+    ("OPEN", "OPEN"),
+    ("OPEN", "ON_HOLD"),
+    ("OPEN", "WON"),
+    ("OPEN", "CLOSE_PENDING"),
+    ("OPEN", "CLOSED_OUT"),
+    ("ON_HOLD", "ON_HOLD"),
+    ("ON_HOLD", "OPEN"),
+    ("ON_HOLD", "CLOSE_PENDING"),
+    ("ON_HOLD", "CLOSED_OUT"),
+    ("WON", "OPEN"),
+    ("WON", "CLOSE_PENDING"),
+    ("WON", "CLOSED_OUT"),
+    ("CLOSE_PENDING", "CLOSED_OUT"),
+    ("CLOSE_PENDING", "OPEN"),
+    ("CLOSE_PENDING", "ON_HOLD"),
+    ("CLOSE_PENDING", "WON"),
+];
+
+/// Steps of an order. A processed one may still be paid for.
+const ORDER: &[(&str, &str)] = &[
+    ("", "DRAFT"),
+    ("DRAFT", "DRAFT"),
+    ("DRAFT", "CONFIRMED"),
+    ("DRAFT", "CANCELLED"),
+    ("CONFIRMED", "CONFIRMED"),
+    ("CONFIRMED", "IN_FULFILMENT"),
+    ("CONFIRMED", "CLOSE_PENDING"),
+    ("CONFIRMED", "PROCESSED"),
+    ("CONFIRMED", "CANCELLED"),
+    ("IN_FULFILMENT", "IN_FULFILMENT"),
+    ("IN_FULFILMENT", "CLOSE_PENDING"),
+    ("IN_FULFILMENT", "PROCESSED"),
+    ("IN_FULFILMENT", "CANCELLED"),
+    ("CLOSE_PENDING", "PROCESSED"),
+    ("CLOSE_PENDING", "CANCELLED"),
+    ("CLOSE_PENDING", "CONFIRMED"),
+    ("CLOSE_PENDING", "IN_FULFILMENT"),
+    ("PROCESSED", "PROCESSED"),
+];
+
+/// Steps of a task. Only the reversal of a close-out brings a cancelled one back.
+const TASK: &[(&str, &str)] = &[
+    ("", "OPEN"),
+    ("OPEN", "OPEN"),
+    ("OPEN", "IN_PROGRESS"),
+    ("OPEN", "DONE"),
+    ("OPEN", "CANCELLED"),
+    ("IN_PROGRESS", "IN_PROGRESS"),
+    ("IN_PROGRESS", "DONE"),
+    ("IN_PROGRESS", "CANCELLED"),
+];
+
+const CLOSED: &[&str] = &["CLOSED_OUT", "PROCESSED", "CANCELLED"];
+
+/// I12, at any instant: a history of a record or a task with a version step other than 1, a change of state that `domain.md` does
+/// not allow, or a close-out epoch going back; or one that does not end where the record stands.
+pub(super) fn follow_the_rules(picture: &Picture, found: &mut Found) {
+    for (side, _) in picture.sides() {
+        for ((tenant, thing), steps) in &side.trails.steps {
+            let wrong = versions(side, *thing, steps)
+                .or_else(|| states(*thing, steps))
+                .or_else(|| epochs(side, *tenant, *thing, steps))
+                .or_else(|| end(side, *tenant, *thing, steps));
+            found.checked += steps.len() as u64;
+            found.expect(wrong.is_none(), || {
+                format!("{}: {thing} of tenant {tenant}: {}", side.name, wrong.unwrap_or_default())
+            });
+        }
+        for ((tenant, thing), (version, _)) in &side.versions {
+            let known = side.trails.steps.contains_key(&(*tenant, *thing)) || *version == made_at(side, *thing);
+            found.expect(known, || format!("{}: {thing} of tenant {tenant} has no history", side.name));
+        }
+    }
+}
+
+/// The version before the first step. A customer that was put in before it was heard of has its first version without one.
+fn made_at(side: &Side, thing: Thing) -> i64 {
+    let customer = matches!(thing, Thing::Record(record) if record.kind == RecordKind::Customer);
+    i64::from(customer && side.has_stubs)
+}
+
+fn versions(side: &Side, thing: Thing, steps: &[Step]) -> Option<String> {
+    let mut last = made_at(side, thing);
+    for step in steps {
+        if (step.before, step.after) != (last, last + 1) {
+            return Some(format!("from version {last} it went from {} to {}", step.before, step.after));
+        }
+        last = step.after;
+    }
+    None
+}
+
+fn states(thing: Thing, steps: &[Step]) -> Option<String> {
+    let table = match thing {
+        Thing::Task(_) => TASK,
+        Thing::Record(record) => match record.kind {
+            RecordKind::Opportunity => OPPORTUNITY,
+            RecordKind::Order => ORDER,
+            RecordKind::Customer => return None, // decided from the counters, which are counted again
+        },
+    };
+    let (mut last, mut closed_from) = ("", "");
+    for step in steps {
+        let (from, to) = (&*step.from, &*step.to);
+        let closes = !CLOSED.contains(&from) && CLOSED.contains(&to);
+        let takes_back = CLOSED.contains(&from) && to == closed_from && step.close_out.is_some();
+        if from != last || !(table.contains(&(from, to)) || takes_back) {
+            return Some(format!("at version {}, {last:?}, it went from {from:?} to {to:?}", step.after));
+        }
+        last = to;
+        closed_from = if closes { from } else { closed_from };
+    }
+    None
+}
+
+fn epochs(side: &Side, tenant: TenantId, thing: Thing, steps: &[Step]) -> Option<String> {
+    let mut last = 0;
+    for step in steps.iter().filter(|step| thing.is_subject() && CLOSED.contains(&&*step.to) && step.from != step.to) {
+        let close_out = step.close_out.and_then(|id| side.close_outs.get(&(tenant, id)));
+        let number = close_out.map_or(0, |close_out| close_out.number);
+        if number <= last {
+            return Some(format!("at version {} it was closed out by episode {number} after {last}", step.after));
+        }
+        last = number;
+    }
+    None
+}
+
+fn end(side: &Side, tenant: TenantId, thing: Thing, steps: &[Step]) -> Option<String> {
+    let last = steps.last()?;
+    let Some((version, state)) = side.versions.get(&(tenant, thing)) else {
+        return Some("it has a history and is not there".to_owned());
+    };
+    let ends = *version == last.after && (state.is_empty() || **state == *last.to);
+    (!ends).then(|| format!("its history ends with {} {}; it is {version} {state}", last.after, last.to))
+}
