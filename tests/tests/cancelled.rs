@@ -73,6 +73,16 @@ async fn moment() {
     }
 }
 
+/// Looks again and again, while everything is at work, whether that holds which always holds.
+async fn checked_meanwhile<T>(pair: &Pair) -> T {
+    let (opportunity, order) = pair.databases().await;
+    loop {
+        let report = crm_checker::check_now(&opportunity, &order).await.unwrap();
+        println!("under load: {report}");
+        assert!(report.violations.is_empty(), "{report}");
+    }
+}
+
 async fn cancelled_at_random_instants(kind: Kind) {
     let pair = Pair::started(kind).await;
     let client = pair.client();
@@ -89,7 +99,13 @@ async fn cancelled_at_random_instants(kind: Kind) {
             }
         }
     });
-    let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
+    let outcomes: Vec<_> = {
+        let calls = outcomes.buffer_unordered(AT_ONCE).collect();
+        tokio::select! {
+            outcomes = calls => outcomes,
+            never = checked_meanwhile(&pair) => never,
+        }
+    };
     let (answered, cancelled): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     let done = answered.iter().filter(|answer| matches!(answer, Ok(Ok(())))).count();
     println!("{} calls were cancelled, {done} done, {} refused", cancelled.len(), answered.len() - done);
