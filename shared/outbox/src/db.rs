@@ -272,7 +272,7 @@ async fn open_postgres(url: &str) -> Result<Pools, Error> {
     let options = PgConnectOptions::from_str(url)?.options([
         ("statement_timeout", "5s"),
         ("lock_timeout", "2s"),
-        ("idle_in_transaction_session_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "3s"),
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),

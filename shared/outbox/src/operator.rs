@@ -118,7 +118,7 @@ pub(crate) fn on_their_way(parked: &Rows<OutboxRow>) -> Vec<Settlement> {
 
 fn settlement(row: &OutboxRow, settled: Settled) -> Settlement {
     let close_out = row.close_out_id.map(|id| (id, row.reversal));
-    Settlement { key: row.key(), message_id: row.message_id, close_out, settled }
+    Settlement { key: row.key(), message_id: row.message_id, close_out, settled, awaited: false }
 }
 
 /// Takes the messages out of the outbox in whose place the whole state of their records is sent. Nothing is left to do for the

@@ -37,6 +37,8 @@ pub struct Settlement {
     pub close_out: Option<(CloseOutId, bool)>,
     /// What it is settled with.
     pub settled: Settled,
+    /// It had been claimed from the table: others of its lane may wait for it there.
+    pub awaited: bool,
 }
 
 /// What a message is settled with.
@@ -143,7 +145,7 @@ static LATER: LazyLock<Sql> = LazyLock::new(|| {
     Sql::new(&text, &later_columns())
 });
 
-/// Writes settlements: at most five statements, however many there are.
+/// Writes settlements: at most six statements, however many there are.
 pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error> {
     let mut settlements: Vec<_> = settlements.iter().collect();
     settlements.sort_by_key(|settlement| (settlement.key.0, settlement.close_out, settlement.key));
@@ -153,11 +155,16 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
             tx.execute(sql, Args::rows(&delivery_columns(), rows)).await?;
         }
     }
-    let (mut acked, mut parked, mut later) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut acked, mut woken, mut parked, mut later) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for settlement in settlements {
         let ((tenant, record, number), id) = (settlement.key, settlement.message_id);
         match &settlement.settled {
-            Settled::Acked(_) => acked.push(cells![tenant, record, number, id, String::new()]),
+            Settled::Acked(_) => {
+                acked.push(cells![tenant, record, number, id, String::new()]);
+                if settlement.awaited {
+                    woken.push(cells![tenant, record, number]);
+                }
+            }
             Settled::Parked(fault) => parked.push(cells![tenant, record, number, id, fault.clone()]),
             Settled::Released => {}
             Settled::Later(Later { after, fault, text }) => {
@@ -170,6 +177,9 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
     }
     if !acked.is_empty() {
         tx.execute(&GONE, Args::rows(&key_columns(), acked)).await?;
+    }
+    if !woken.is_empty() {
+        tx.execute(&WAKE, Args::rows(&lane_columns(), woken)).await?;
     }
     if !parked.is_empty() {
         tx.execute(&PARKED, Args::rows(&key_columns(), parked).with(&true)).await?;
@@ -193,25 +203,55 @@ fn delivery(settlement: &Settlement, reversal: bool) -> Option<Vec<crate::cell::
     }
 }
 
-/// How long a message behind a parked one of its lane is left alone.
-const BLOCKED: i64 = 60_000_000;
+/// Most messages of one lane that are claimed together.
+const OF_A_LANE: i64 = 16;
+
+/// Messages that are due, each with the first number of its lane that is still in the outbox.
+static DUE: LazyLock<Sql> = LazyLock::new(|| {
+    Sql::plain(
+        "SELECT t.tenant_id, t.record_kind, t.record_id, t.number, (SELECT min(p.number) FROM outbox AS p \
+         WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind AND p.record_id = t.record_id) \
+         FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} \
+         ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {1} {skip}",
+    )
+});
 
 static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
-    let blocked = "EXISTS (SELECT 1 FROM outbox AS p WHERE p.tenant_id = outbox.tenant_id \
-                   AND p.record_kind = outbox.record_kind AND p.record_id = outbox.record_id \
-                   AND p.number < outbox.number AND p.parked)";
+    let list = OutboxRow::statements().list.replace("t.", "");
     let text = format!(
-        "UPDATE outbox SET attempts = attempts + 1, \
-         lease_until = {{now}} + CASE WHEN {blocked} THEN {BLOCKED} ELSE {LEASE} END \
+        "UPDATE outbox SET lease_until = {{now}} + {LEASE}, attempts = attempts + 1 \
          WHERE (tenant_id, record_kind, record_id, number) IN ( \
-             SELECT t.tenant_id, t.record_kind, t.record_id, t.number FROM outbox AS t \
-             WHERE NOT t.parked AND t.lease_until <= {{now}} \
-             ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {{1}} {{skip}}) \
-         RETURNING {}, lease_until - {{now}} > {LEASE}",
-        OutboxRow::statements().list.replace("t.", "")
+             SELECT t.tenant_id, t.record_kind, t.record_id, t.number FROM {{rows}} CROSS JOIN outbox AS t \
+             WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
+             AND t.number BETWEEN r.number AND r.number + {OF_A_LANE} - 1 AND NOT t.parked \
+             AND (t.lease_until <= {{now}} OR t.waits_for > 0) {{skip}}) \
+         RETURNING {list}"
     );
-    Sql::plain(&text)
+    Sql::new(&text, &lane_columns())
 });
+
+static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "UPDATE outbox AS t SET lease_until = {{now}} + {LEASE}, waits_for = r.first, \
+         waits_since = CASE WHEN t.waits_for = r.first THEN t.waits_since ELSE {{now}} END FROM {{rows}} \
+         WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
+         AND t.number = r.number"
+    );
+    let mut columns = lane_columns();
+    columns.extend(self::columns([("first", Kind::Int)]));
+    Sql::new(&text, &columns)
+});
+
+static WAKE: LazyLock<Sql> = LazyLock::new(|| {
+    let text = "UPDATE outbox AS t SET lease_until = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
+                AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number > r.number \
+                AND t.waits_for > 0 AND NOT t.parked";
+    Sql::new(text, &lane_columns())
+});
+
+fn lane_columns() -> Vec<Column> {
+    columns([("tenant_id", Kind::Uuid), ("record_kind", Kind::Small), ("record_id", Kind::Uuid), ("number", Kind::Int)])
+}
 
 /// Messages that were claimed.
 #[derive(Debug, Default)]
@@ -222,18 +262,36 @@ pub struct Claimed {
     pub full: bool,
 }
 
-/// Claims messages whose lease is over. One behind a parked one of its lane is put off, so that it does not stand in the way of
-/// others at each claim.
+/// Claims messages whose lease is over, lane by lane: the first of a lane that is in the outbox, and with it those behind it that
+/// are due or wait for their turn. What is behind one that is parked, or that another process holds, is put off until that one
+/// has arrived, so that it does not stand in the way of others.
 pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Claimed, Error> {
-    let due = tx.rows(&CLAIM, Args::none().with(&limit)).await?;
-    let mut claimed = Claimed { rows: Vec::with_capacity(due.len()), full: due.len() as i64 == limit };
+    let due = tx.rows(&DUE, Args::none().with(&limit)).await?;
+    let full = due.len() as i64 == limit;
+    let (mut first, mut behind) = (Vec::new(), Vec::new());
     for row in &due {
-        if !row.get::<bool>(OutboxRow::statements().columns.len())? {
-            claimed.rows.push(OutboxRow::read(row)?);
+        let (tenant, record, number): (TenantId, Record, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        let head: i64 = row.get(4)?;
+        if head == number {
+            first.push((tenant, record, number));
+        } else {
+            behind.push((tenant, record, number, head));
         }
     }
-    claimed.rows.sort_by_key(Keyed::key);
-    Ok(claimed)
+    behind.retain(|(tenant, record, _, head)| !first.contains(&(*tenant, *record, *head)));
+    if !behind.is_empty() {
+        let rows = behind.into_iter().map(|(tenant, record, number, head)| cells![tenant, record, number, head]);
+        let mut columns = lane_columns();
+        columns.extend(self::columns([("first", Kind::Int)]));
+        tx.execute(&PUT_OFF, Args::rows(&columns, rows.collect())).await?;
+    }
+    if first.is_empty() {
+        return Ok(Claimed { rows: Vec::new(), full });
+    }
+    let lanes = first.into_iter().map(|(tenant, record, number)| cells![tenant, record, number]).collect();
+    let mut rows: Vec<OutboxRow> = tx.table_rows(&CLAIM, Args::rows(&lane_columns(), lanes)).await?;
+    rows.sort_by_key(Keyed::key);
+    Ok(Claimed { rows, full })
 }
 
 /// Ends every lease: for the embedded database, whose only process has just started.

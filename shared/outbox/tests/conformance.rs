@@ -46,6 +46,7 @@ fresh::on_both!(&[];
     a_parked_message_stays_and_stops_its_lane,
     another_message_with_the_same_number_stays,
     what_is_to_be_sent_later_is_counted_and_claimed_when_its_time_comes,
+    what_waits_for_its_turn_is_put_off_and_comes_when_it_is_there,
     the_backlog_is_counted,
     a_duty_is_put_in_once_and_each_of_its_steps_is_done_once,
     old_answers_are_forgotten_and_young_ones_kept,
@@ -294,6 +295,7 @@ fn acked(number: i64, reversal: bool, outcome: PeerOutcome) -> Settlement {
         message_id: message(1, number).message_id,
         close_out: Some((CloseOutId(id(1)), reversal)),
         settled: Settled::Acked(Applied { outcome, effects: vec![effect()] }),
+        awaited: false,
     }
 }
 
@@ -376,6 +378,18 @@ async fn the_backlog_is_counted(db: &Db) {
     let backlog = settle::backlog(db).await.unwrap();
     assert_eq!((backlog.waiting, backlog.parked), (3, 1));
     assert!(backlog.oldest > Duration::from_secs(1_600_000_000), "it was written in 1970");
+}
+
+async fn what_waits_for_its_turn_is_put_off_and_comes_when_it_is_there(db: &Db) {
+    let leased = |lane, number| OutboxRow { lease_until: Time(i64::MAX), attempts: 1, ..message(lane, number) };
+    // Lane 1: the first is held elsewhere. Lane 2: all are due. Lane 3: the second waits for the first in the table.
+    insert(db, &[leased(1, 1), message(1, 2), message(1, 3), message(2, 1), message(2, 2), message(3, 1)]).await;
+    insert(db, &[OutboxRow { waits_for: 1, ..leased(3, 2) }, leased(3, 3)]).await;
+    assert_eq!(claimed(db, 10).await, [(id(2), 1), (id(2), 2), (id(3), 1), (id(3), 2)]);
+    assert!(!settle::any_due(db).await.unwrap(), "what is behind the one held elsewhere is put off");
+    let first = Settlement { close_out: None, awaited: true, ..acked(1, false, PeerOutcome::Applied) };
+    settle(db, &[first]).await;
+    assert_eq!(claimed(db, 10).await, [(id(1), 2), (id(1), 3)]);
 }
 
 async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {

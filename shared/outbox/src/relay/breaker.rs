@@ -19,6 +19,8 @@ pub(super) struct Breaker {
     resume: Instant,
     in_flight: usize,
     window: usize,
+    /// The call under way must be the only one.
+    alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +32,13 @@ enum State {
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { state: State::Closed, failures: 0, resume: Instant::now(), in_flight: 0, window: CALLS }
+        Self { state: State::Closed, failures: 0, resume: Instant::now(), in_flight: 0, window: CALLS, alone: false }
     }
 
     /// A call with messages may be made.
     pub(super) fn may_send(&self) -> bool {
         match self.state {
-            State::Closed => self.in_flight < self.window,
+            State::Closed => self.in_flight < self.window && !self.alone,
             State::Trying => self.in_flight == 0,
             State::Open => false,
         }
@@ -57,14 +59,26 @@ impl Breaker {
         self.state == State::Open && self.failures >= FAILURES_TO_DOWN
     }
 
-    pub(super) fn called(&mut self) {
+    /// Calls under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// A call is made; `alone`: no other one may be made beside it.
+    pub(super) fn called(&mut self, alone: bool) {
         self.in_flight += 1;
+        self.alone = alone;
+    }
+
+    fn answered(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.alone = false;
     }
 
     /// A call was answered; `probe`: an empty one. After an outage the calls at once grow from one again. Answers whether an
     /// outage has ended by this.
     pub(super) fn works(&mut self, probe: bool) -> bool {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.answered();
         match self.state {
             State::Closed => self.window = (self.window + 1).min(CALLS),
             State::Trying if !probe => {
@@ -80,7 +94,7 @@ impl Breaker {
     /// A call failed; `wait`: the time the peer asked for. Of calls that fail together only the first one counts. Answers whether
     /// an outage has begun by this.
     pub(super) fn fails(&mut self, probe: bool, wait: Option<Duration>) -> bool {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.answered();
         if self.state == State::Open && !probe {
             return false;
         }
@@ -91,7 +105,7 @@ impl Breaker {
 
     /// The peer does not know this service: down at once. Answers whether an outage has begun by this.
     pub(super) fn denied(&mut self) -> bool {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.answered();
         let begins = self.failures < FAILURES_TO_DOWN;
         self.failures = self.failures.saturating_add(1).max(FAILURES_TO_DOWN);
         self.open(Some(LONGEST_PAUSE));
@@ -147,7 +161,7 @@ mod tests {
     fn after_failures(count: u32) -> Breaker {
         let mut breaker = Breaker::new();
         for failure in 0..count {
-            breaker.called();
+            breaker.called(false);
             breaker.fails(failure > 0, None);
         }
         breaker
@@ -160,7 +174,7 @@ mod tests {
         assert!(!breaker.may_probe(Instant::now()));
         tokio::time::advance(LONGEST_PAUSE).await;
         assert!(breaker.may_probe(Instant::now()));
-        breaker.called();
+        breaker.called(false);
         assert!(!breaker.may_probe(Instant::now()), "one at a time");
     }
 
@@ -169,23 +183,23 @@ mod tests {
         assert!(!after_failures(2).is_down());
         let mut breaker = after_failures(3);
         assert!(breaker.is_down());
-        breaker.called();
+        breaker.called(false);
         assert!(!breaker.works(true), "it may still be unable to do anything");
         assert!(!breaker.is_down(), "but who wants to may wait for it");
-        breaker.called();
+        breaker.called(false);
         assert!(breaker.works(false));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_back_gets_one_call_then_more() {
         let mut breaker = after_failures(5);
-        breaker.called();
+        breaker.called(false);
         breaker.works(true);
         let mut at_once = Vec::new();
         for _ in 0..6 {
             let mut calls = 0;
             while breaker.may_send() {
-                breaker.called();
+                breaker.called(false);
                 calls += 1;
             }
             at_once.push(calls);
@@ -201,10 +215,10 @@ mod tests {
         let mut breaker = Breaker::new();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            breaker.called();
+            breaker.called(false);
             breaker.fails(false, None);
             pauses.push(breaker.resume - Instant::now());
-            breaker.called();
+            breaker.called(false);
             breaker.works(true);
         }
         assert!(pauses[7] >= LONGEST_PAUSE / 2, "{pauses:?}");
@@ -213,7 +227,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_that_fail_together_count_once() {
         let mut breaker = Breaker::new();
-        (0..CALLS).for_each(|_| breaker.called());
+        (0..CALLS).for_each(|_| breaker.called(false));
         for _ in 0..CALLS {
             breaker.fails(false, None);
         }
@@ -222,9 +236,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn beside_a_call_that_must_be_alone_there_is_no_other() {
+        let mut breaker = Breaker::new();
+        breaker.called(true);
+        assert!(!breaker.may_send());
+        breaker.works(false);
+        assert!(breaker.may_send());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_peer_that_names_a_time_is_left_alone_until_then() {
         let mut breaker = Breaker::new();
-        breaker.called();
+        breaker.called(false);
         breaker.fails(false, Some(Duration::from_secs(30)));
         tokio::time::advance(Duration::from_secs(29)).await;
         assert!(!breaker.may_probe(Instant::now()));

@@ -52,7 +52,7 @@ struct Queue {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) messages: Vec<(Lane, Held)>,
-    /// No other call may be under way.
+    /// No other call to the same address may be under way.
     pub(super) alone: bool,
     /// Something in it was sent before.
     pub(super) repeats: bool,
@@ -106,7 +106,7 @@ impl Lanes {
     }
 
     /// Messages for one call, in the order in which their lanes became ready; their lanes are then in that call. `idle`: no call is
-    /// under way. `may_repeat`: there is budget for what was sent before.
+    /// under way to the same address. `may_repeat`: there is budget for what was sent before.
     pub(super) fn next(&mut self, idle: bool, may_repeat: bool) -> Option<Batch> {
         let now = Instant::now();
         let (mut batch, mut bytes, mut most, mut later) = (Batch::default(), 0, BATCH, VecDeque::new());

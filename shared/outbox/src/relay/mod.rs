@@ -89,9 +89,6 @@ struct Relay {
     turn: usize,
     budget: Budget,
     lanes: Lanes,
-    in_flight: usize,
-    /// A call that must be alone is under way.
-    alone: bool,
 }
 
 /// Runs until `stop`, then sends what it holds once more and returns.
@@ -175,7 +172,7 @@ impl Relay {
         let down = vec![false; addresses.len()];
         metrics::peer(&addresses, &down);
         let (budget, lanes) = (Budget::new(), Lanes::default());
-        Self { courier, db, state, addresses, breakers, down, turn: 0, budget, lanes, in_flight: 0, alone: false }
+        Self { courier, db, state, addresses, breakers, down, turn: 0, budget, lanes }
     }
 
     fn hold(&mut self, handover: Handover) {
@@ -186,32 +183,31 @@ impl Relay {
     /// The next call and whom to make it to: an empty one to an address that may be back, or messages to one that works.
     fn next_call(&mut self) -> Option<(usize, Batch)> {
         let now = Instant::now();
-        if self.alone {
-            return None;
-        }
-        let count = self.breakers.len();
         let (peer, batch) = match self.breakers.iter().position(|breaker| breaker.may_probe(now)) {
             Some(peer) => (peer, Batch::default()),
             None => {
-                let mut turns = (0..count).map(|step| (self.turn + step) % count);
-                let peer = turns.find(|peer| self.breakers.get(*peer).is_some_and(Breaker::may_send))?;
-                let batch = self.lanes.next(self.in_flight == 0, self.budget.allows())?;
-                (peer, batch)
+                let (peer, idle) = self.least_busy()?;
+                (peer, self.lanes.next(idle, self.budget.allows())?)
             }
         };
         if batch.repeats {
             self.budget.spend();
         }
-        self.alone = batch.alone;
         self.turn = peer + 1;
-        self.in_flight += 1;
-        self.breakers.get_mut(peer)?.called();
+        self.breakers.get_mut(peer)?.called(batch.alone);
         Some((peer, batch))
     }
 
+    /// The address with the fewest calls under way, among equals the next in turn; whether it has none at all.
+    fn least_busy(&self) -> Option<(usize, bool)> {
+        let count = self.breakers.len();
+        let turns = (0..count).map(|step| (self.turn + step) % count);
+        let open = turns.filter_map(|peer| Some((peer, self.breakers.get(peer)?))).filter(|(_, b)| b.may_send());
+        let (peer, breaker) = open.min_by_key(|(_, breaker)| breaker.in_flight())?;
+        Some((peer, breaker.in_flight() == 0))
+    }
+
     async fn heard(&mut self, delivered: Result<Delivered, tokio::task::JoinError>) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.alone = false;
         let (peer, batch, answer) = match delivered {
             Ok(delivered) => delivered,
             Err(error) => {
@@ -335,7 +331,9 @@ impl Relay {
             // Whoever waited may have gone away.
             let _ = waiter.send(applied.clone());
         }
-        self.courier.settle(Settlement { key: row.key(), message_id: row.message_id, close_out, settled }).await;
+        let awaited = row.attempts > 0;
+        let settlement = Settlement { key: row.key(), message_id: row.message_id, close_out, settled, awaited };
+        self.courier.settle(settlement).await;
     }
 
     /// Fetches messages whose lease is over; none while no address works. Whether there may be more of them at once.
