@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod reason;
 pub mod records;
 pub mod refusal;
+pub mod seeded;
 pub mod task;
 pub mod time;
 pub mod working_set;

@@ -23,6 +23,7 @@ use crm_closeout::{
     ids::{CloseOutId, TenantId},
     records::{Answered, Lane, Received as ReceivedRow},
     refusal::Refusal,
+    seeded_bug,
     time::Time,
     working_set::{Cause, Common, Keyed, Rows},
 };
@@ -172,6 +173,9 @@ pub async fn run<D: Domain>(
     match fill::<D>(&mut tx, settlements, items).await {
         Ok(committed) => {
             failpoint::reach(step(items, "before-commit")).await;
+            if seeded_bug!("ack-before-commit", 5) && matches!(items, [Item::Message(_), ..]) {
+                return tx.rollback().await.map(|()| committed);
+            }
             tx.commit().await?;
             failpoint::reach(step(items, "after-commit")).await;
             Ok(committed)
@@ -223,7 +227,9 @@ async fn fill<D: Domain>(
     let mut settlements = settlements.to_vec();
     settlements.extend(operator::supersede(tx, D::common(&mut world)).await?);
     let outbox = save_common(tx, D::common(&mut world)).await?;
-    table::insert(tx, books.answered.inserted()).await?;
+    if !seeded_bug!("key-outside-commit", 5) {
+        table::insert(tx, books.answered.inserted()).await?;
+    }
     operator::save(tx, &books.parked).await?;
     settlements.extend(operator::on_their_way(&books.parked));
     // Last, as close-outs come last in the order of locks.
@@ -396,7 +402,7 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     let common = D::common(world);
     let key = (message.tenant_id, message.record);
     let last = common.lanes.get(&key).map_or(0, |lane| lane.last_number);
-    if message.number <= last {
+    if message.number <= last && !seeded_bug!("dedupe-off", 1) {
         return copy(common, message, last);
     }
     if message.number > last + 1 && !message.is_snapshot() {
@@ -409,7 +415,9 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     lane.last_number = message.number;
     let applied = match &message.fact {
         Some(fact) => {
-            lane.reflect(fact);
+            if !seeded_bug!("mirror-not-updated", 5) {
+                lane.reflect(fact);
+            }
             let cause = Cause {
                 tenant_id: message.tenant_id,
                 actor: fact.actor.clone(),
@@ -422,6 +430,9 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         // What it told was not done here: a person has to look.
         None => Applied { outcome: PeerOutcome::NeedsReview, effects: Vec::new() },
     };
+    if seeded_bug!("dedupe-off", 1) && message.number <= last {
+        return Received::Applied(applied);
+    }
     let common = D::common(world);
     let received_at = common.now;
     common.received.insert(ReceivedRow {

@@ -15,6 +15,7 @@ use crm_closeout::{
     money::Money,
     reason::Reason,
     refusal::{Refusal, Violation, check_etag},
+    seeded_bug,
     time::Time,
     working_set::{Cause, Keyed},
 };
@@ -269,7 +270,7 @@ impl World {
     ) -> Result<Opportunity, Refusal> {
         let now = self.common.now;
         let row = self.opportunities.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.opportunity_id))?;
-        row.sent += 1;
+        row.sent += i64::from(!seeded_bug!("number-outside-lock", 5));
         let after = row.clone();
         let delivery = close_out.map(|close_out| (close_out.close_out_id, event == Event::Reopened));
         let fact = after.fact(cause, event, now, close_out);

@@ -17,6 +17,7 @@ use crm_closeout::{
     money::{Currency, Money},
     reason::Reason,
     refusal::{Refusal, check_etag},
+    seeded_bug,
     time::Time,
     working_set::{Cause, Keyed},
 };
@@ -281,7 +282,7 @@ impl World {
     ) -> Result<Order, Refusal> {
         let now = self.common.now;
         let row = self.orders.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.order_id))?;
-        row.sent += 1;
+        row.sent += i64::from(!seeded_bug!("number-outside-lock", 5));
         let after = row.clone();
         let delivery = close_out.map(|(close_out, _)| (close_out.close_out_id, event == Event::Reopened));
         let mut fact = after.fact(cause, event, now);
