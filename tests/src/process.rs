@@ -57,6 +57,11 @@ impl Service {
         format!("http://127.0.0.1:{}", self.ports[0])
     }
 
+    /// URL of its peer listener.
+    pub fn peer_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[1])
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["--database-url", &self.database_url]);
