@@ -338,7 +338,7 @@ async fn a_parked_message_stays_and_stops_its_lane(db: &Db) {
 async fn another_message_with_the_same_number_stays(db: &Db) {
     insert(db, &[message(1, 1)]).await;
     let other = Settlement { message_id: id(99), close_out: None, ..acked(1, false, PeerOutcome::Applied) };
-    settle(db, &[other.clone()]).await;
+    settle(db, std::slice::from_ref(&other)).await;
     settle(db, &[Settlement { settled: Settled::Parked("no".into()), ..other.clone() }]).await;
     settle(db, &[later(other, Fault::Lost, 0)]).await;
     assert_eq!(db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap(), Some(message(1, 1)));
@@ -407,7 +407,7 @@ async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {
 
 fn answer(n: u128, answered_at: Time) -> Answered {
     Answered {
-        tenant_id: if n % 2 == 0 { TENANT } else { OTHER },
+        tenant_id: if n.is_multiple_of(2) { TENANT } else { OTHER },
         principal: format!("ann {}", n % 3),
         method: "CreateOrder".into(),
         request_id: id(n),
