@@ -4,6 +4,7 @@
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
 //! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`].
+//! [`seeded`] is for tests of the checker alone.
 
 pub mod cascade;
 pub mod codes;
