@@ -23,9 +23,8 @@ use uuid::Uuid;
 
 const SIZE: Size = Size { callers: 8, at_once: 8 };
 const LEASE: Duration = Duration::from_micros(crm_outbox::settle::LEASE as u64);
-/// The aim is the lease and a second. Under full load messages that wait behind those of the killed process take part in claims
-/// before their turn has come, and it takes longer.
-const DELIVERED: Duration = LEASE.saturating_mul(2);
+/// What a killed process held is delivered within this time.
+const DELIVERED: Duration = LEASE.saturating_add(Duration::from_secs(1));
 const PATIENCE: Duration = Duration::from_secs(120);
 const QUIET: Duration = Duration::from_secs(180);
 /// Close-outs that a process holds when it is killed.

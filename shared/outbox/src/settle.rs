@@ -206,12 +206,18 @@ fn delivery(settlement: &Settlement, reversal: bool) -> Option<Vec<crate::cell::
 /// Most messages of one lane that are claimed together.
 const OF_A_LANE: i64 = 16;
 
-/// Messages that are due, each with the first number of its lane that is still in the outbox.
+/// How long a message that is not the first of its lane is put off, in microseconds; behind a parked one.
+const NOT_YET: i64 = 3_000_000;
+const BLOCKED: i64 = 60_000_000;
+
+/// Messages that are due, each with the first number of its lane that is still in the outbox, and whether it is behind a parked
+/// one.
 static DUE: LazyLock<Sql> = LazyLock::new(|| {
     Sql::plain(
         "SELECT t.tenant_id, t.record_kind, t.record_id, t.number, (SELECT min(p.number) FROM outbox AS p \
-         WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind AND p.record_id = t.record_id) \
-         FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} \
+         WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind AND p.record_id = t.record_id), \
+         EXISTS (SELECT 1 FROM outbox AS p WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind \
+         AND p.record_id = t.record_id AND p.number < t.number AND p.parked) FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} \
          ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {1} {skip}",
     )
 });
@@ -232,14 +238,12 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
 
 static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
     let text = format!(
-        "UPDATE outbox AS t SET lease_until = {{now}} + {LEASE}, waits_for = r.first, \
+        "UPDATE outbox AS t SET lease_until = {{now}} + r.pause, waits_for = r.first, \
          waits_since = CASE WHEN t.waits_for = r.first THEN t.waits_since ELSE {{now}} END FROM {{rows}} \
          WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
          AND t.number = r.number"
     );
-    let mut columns = lane_columns();
-    columns.extend(self::columns([("first", Kind::Int)]));
-    Sql::new(&text, &columns)
+    Sql::new(&text, &put_off_columns())
 });
 
 static WAKE: LazyLock<Sql> = LazyLock::new(|| {
@@ -253,6 +257,12 @@ fn lane_columns() -> Vec<Column> {
     columns([("tenant_id", Kind::Uuid), ("record_kind", Kind::Small), ("record_id", Kind::Uuid), ("number", Kind::Int)])
 }
 
+fn put_off_columns() -> Vec<Column> {
+    let mut all = lane_columns();
+    all.extend(columns([("first", Kind::Int), ("pause", Kind::Int)]));
+    all
+}
+
 /// Messages that were claimed.
 #[derive(Debug, Default)]
 pub struct Claimed {
@@ -263,27 +273,26 @@ pub struct Claimed {
 }
 
 /// Claims messages whose lease is over, lane by lane: the first of a lane that is in the outbox, and with it those behind it that
-/// are due or wait for their turn. What is behind one that is parked, or that another process holds, is put off until that one
-/// has arrived, so that it does not stand in the way of others.
+/// are due or wait for their turn. What is behind one that is parked, or that another process holds, is put off, so that it
+/// does not stand in the way of others, and woken when that one has arrived.
 pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Claimed, Error> {
     let due = tx.rows(&DUE, Args::none().with(&limit)).await?;
     let full = due.len() as i64 == limit;
     let (mut first, mut behind) = (Vec::new(), Vec::new());
     for row in &due {
         let (tenant, record, number): (TenantId, Record, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
-        let head: i64 = row.get(4)?;
+        let (head, blocked): (i64, bool) = (row.get(4)?, row.get(5)?);
         if head == number {
             first.push((tenant, record, number));
         } else {
-            behind.push((tenant, record, number, head));
+            behind.push((tenant, record, number, head, if blocked { BLOCKED } else { NOT_YET }));
         }
     }
-    behind.retain(|(tenant, record, _, head)| !first.contains(&(*tenant, *record, *head)));
+    behind.retain(|(tenant, record, _, head, _)| !first.contains(&(*tenant, *record, *head)));
     if !behind.is_empty() {
-        let rows = behind.into_iter().map(|(tenant, record, number, head)| cells![tenant, record, number, head]);
-        let mut columns = lane_columns();
-        columns.extend(self::columns([("first", Kind::Int)]));
-        tx.execute(&PUT_OFF, Args::rows(&columns, rows.collect())).await?;
+        let rows =
+            behind.into_iter().map(|(tenant, record, number, head, pause)| cells![tenant, record, number, head, pause]);
+        tx.execute(&PUT_OFF, Args::rows(&put_off_columns(), rows.collect())).await?;
     }
     if first.is_empty() {
         return Ok(Claimed { rows: Vec::new(), full });

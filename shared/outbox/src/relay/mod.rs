@@ -53,7 +53,7 @@ pub struct Handover {
 /// Messages that may wait to be taken up, and lanes that are held in memory; what does not fit is delivered from the table.
 pub const HANDOVER: usize = 10_000;
 
-const CLAIM_AT_LEAST: usize = 16;
+const CLAIM_AT_LEAST: usize = 64;
 const POLL: Duration = Duration::from_millis(500);
 
 /// Whether the peer answers, as the relay sees it.

@@ -16,8 +16,8 @@ const FIRST_REFUSED: Duration = Duration::from_millis(1_761);
 const UNKNOWN_EVERY: Duration = Duration::from_secs(60);
 const UNKNOWN_FOR: i64 = 24 * 3_600 * 1_000_000;
 /// A gap is asked about from memory so often; then the table keeps it.
-const GAPS_IN_MEMORY: u32 = 8;
-const GAP_EVERY: Duration = Duration::from_secs(5);
+const GAPS_IN_MEMORY: u32 = 4;
+const GAP_EVERY: Duration = Duration::from_secs(1);
 const GAP_FOR: i64 = 600 * 1_000_000;
 /// Losses that are counted before the one that parks a message. With two calls that count as one this makes seven calls: two with
 /// others, one in a half, four alone.
