@@ -291,14 +291,15 @@ impl<D: Domain> Desk<D> {
                 Outbox::Claim(limit, to) => claims.push((limit, to)),
             }
         }
-        let (items, replies): (Vec<_>, Vec<_>) = taken.items.into_iter().map(|w| (w.item, w.reply)).unzip();
-        self.run(&settlements, items, replies).await;
+        // First, as the relay waits for them.
         for (limit, to) in claims {
             match self.claim(limit).await {
                 Ok(rows) => drop(to.send(rows)),
                 Err(error) => tracing::warn!(%error, "no messages could be claimed; it is tried again soon"),
             }
         }
+        let (items, replies): (Vec<_>, Vec<_>) = taken.items.into_iter().map(|w| (w.item, w.reply)).unzip();
+        self.run(&settlements, items, replies).await;
     }
 
     async fn claim(&self, limit: i64) -> Result<Claimed, Error> {

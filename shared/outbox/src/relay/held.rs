@@ -82,7 +82,7 @@ impl Lanes {
     pub(super) fn hold(&mut self, Handover { row, waiter }: Handover) {
         let lane = (row.tenant_id, row.record);
         let held = Held { row, waiter, expires: Instant::now() + HELD, tries: 0, lost: false };
-        let fresh = !self.lanes.contains_key(&lane);
+        let (fresh, claimed) = (!self.lanes.contains_key(&lane), held.row.attempts > 0);
         let queue = self.lanes.entry(lane).or_default();
         let place = queue.messages.partition_point(|other| other.row.number < held.row.number);
         match queue.messages.get_mut(place).filter(|other| other.row.number == held.row.number) {
@@ -100,7 +100,10 @@ impl Lanes {
             }
         }
         // A lane that is known is ready already, or in a call, or waits for its time.
-        if fresh {
+        if fresh && claimed {
+            // It has waited for a lease to end.
+            self.ready.push_front(lane);
+        } else if fresh {
             self.ready.push_back(lane);
         }
     }

@@ -54,7 +54,7 @@ pub struct Handover {
 pub const HANDOVER: usize = 10_000;
 
 const CLAIM_AT_LEAST: usize = 64;
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(250);
 
 /// Whether the peer answers, as the relay sees it.
 #[derive(Clone, Debug, Default)]
@@ -349,7 +349,7 @@ impl Relay {
             Ok(true) => {
                 let claimed = self.courier.claim(limit as i64).await;
                 metrics::claimed(claimed.rows.len());
-                for row in claimed.rows {
+                for row in claimed.rows.into_iter().rev() {
                     self.hold(Handover { row, waiter: None });
                 }
                 claimed.full
