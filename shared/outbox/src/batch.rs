@@ -6,29 +6,29 @@ use crate::{
     cell::Kind,
     cells,
     db::{Db, Error, Tx},
-    failpoint, metrics, operator,
-    operator::Release,
+    failpoint,
+    judge::{self, Books},
+    operator::{self, Release},
     settle,
     settle::{LEASE, MessageKey, Settlement},
     sql::{Args, Sql, columns},
     table,
     tables::OutboxRow,
     wire,
-    wire::{Incoming, Received, Reject},
+    wire::{Incoming, Received},
 };
 use crm_closeout::{
-    codes::{Record, RecordKind},
+    codes::RecordKind,
     episode::CloseOut,
-    fact::{Applied, Fact, PeerOutcome},
-    ids::{CloseOutId, TenantId},
-    records::{Answered, Lane, Received as ReceivedRow},
+    fact::{Applied, Fact},
+    ids::CloseOutId,
+    records::Lane,
     refusal::Refusal,
     seeded_bug,
     time::Time,
-    working_set::{Cause, Common, Keyed, Rows},
+    working_set::{Cause, Common, Keyed},
 };
-use prost::Message as _;
-use std::{collections::BTreeSet, future::Future, sync::LazyLock, time::SystemTime};
+use std::{future::Future, sync::LazyLock, time::SystemTime};
 use uuid::Uuid;
 
 /// What a service brings to a batch: its own tables and rules. Everything else is the same for both.
@@ -216,12 +216,13 @@ async fn fill<D: Domain>(
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
     let common = Common::new(Time(now), Box::new(Uuid::now_v7));
     let mut world = D::load(tx, common, items).await?;
-    let copies = copies(D::common(&mut world), items);
+    let copies = judge::copies(D::common(&mut world), items);
     D::common(&mut world).received = table::load(tx, &copies).await?;
-    let keys: Vec<_> = items.iter().filter_map(answer_key).collect();
-    let mut books =
-        Books { answered: table::load(tx, &keys).await?, parked: table::lock(tx, &parked_keys(items)).await? };
-    let verdicts: Vec<_> = items.iter().map(|item| judge::<D>(&mut world, &mut books, item)).collect();
+    let mut books = Books {
+        answered: table::load(tx, &judge::answer_keys(items)).await?,
+        parked: table::lock(tx, &judge::parked_keys(items)).await?,
+    };
+    let verdicts: Vec<_> = items.iter().map(|item| judge::judge::<D>(&mut world, &mut books, item)).collect();
 
     D::save(tx, &world).await?;
     let mut settlements = settlements.to_vec();
@@ -285,185 +286,4 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
         tx.execute(&INSERT_OUTBOX, args).await?;
     }
     Ok(outbox)
-}
-
-/// The rows of a batch that no rule of a service needs.
-struct Books {
-    answered: Rows<Answered>,
-    parked: Rows<OutboxRow>,
-}
-
-fn parked_keys<C>(items: &[Item<C>]) -> Vec<MessageKey> {
-    operator::keys(items.iter().filter_map(|item| match item {
-        Item::Release(call) => Some((call.cause.tenant_id, &call.command)),
-        Item::Call(_) | Item::Message(_) => None,
-    }))
-}
-
-/// Messages of the batch that may have been applied before.
-fn copies<C>(common: &Common, items: &[Item<C>]) -> Vec<(TenantId, Record, i64)> {
-    let seen = |item: &Item<C>| match item {
-        Item::Call(_) | Item::Release(_) => None,
-        Item::Message(message) => {
-            let lane = common.lanes.get(&(message.tenant_id, message.record))?;
-            (message.number <= lane.last_number).then_some((message.tenant_id, message.record, message.number))
-        }
-    };
-    items.iter().filter_map(seen).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-fn answer_key<C>(item: &Item<C>) -> Option<crm_closeout::records::AnswerKey> {
-    match item {
-        Item::Call(call) => Some(call.key()),
-        Item::Release(call) => Some(call.key()),
-        Item::Message(_) => None,
-    }
-}
-
-impl<C> Call<C> {
-    fn key(&self) -> crm_closeout::records::AnswerKey {
-        (self.cause.tenant_id, self.cause.actor.clone(), self.cause.method.to_owned(), self.request_id)
-    }
-}
-
-fn judge<D: Domain>(world: &mut D::World, books: &mut Books, item: &Item<D::Command>) -> Verdict {
-    D::begin(world);
-    let Books { answered, parked } = books;
-    parked.begin();
-    match item {
-        Item::Call(call) => {
-            judge_call::<D, _>(world, answered, call, |world| D::decide(world, &call.cause, &call.command))
-        }
-        Item::Release(call) => judge_call::<D, _>(world, answered, call, |world| {
-            let row = operator::release(parked, D::common(world), &call.cause, &call.command)?;
-            metrics::intervened(call.cause.method);
-            Ok(Decided { reply: operator::shown(&row).encode_to_vec(), close_out_id: None })
-        }),
-        Item::Message(message) => Verdict::Message(judge_message::<D>(world, message)),
-    }
-}
-
-fn judge_call<D: Domain, C>(
-    world: &mut D::World,
-    answered: &mut Rows<Answered>,
-    call: &Call<C>,
-    decide: impl FnOnce(&mut D::World) -> Result<Decided, Refusal>,
-) -> Verdict {
-    if let Some(before) = answered.get(&call.key()) {
-        if before.fingerprint != call.fingerprint {
-            return Verdict::KeyReused;
-        }
-        return Verdict::Done(Box::new(Done {
-            reply: before.reply.clone(),
-            close_out: None,
-            close_out_id: before.close_out_id,
-            message: before.lane.zip(before.number).map(|(lane, number)| (before.tenant_id, lane, number)),
-            repeated: true,
-        }));
-    }
-    let decided = match decide(world) {
-        Ok(decided) => decided,
-        Err(refusal) => {
-            D::rollback(world);
-            return Verdict::Refused(refusal);
-        }
-    };
-    let common = D::common(world);
-    let message = common.outgoing.recent().first().map(|(tenant, outgoing)| (*tenant, outgoing.lane, outgoing.number));
-    let close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
-    let now = common.now;
-    if call.validate_only {
-        D::rollback(world);
-    } else {
-        answered.insert(Answered {
-            tenant_id: call.cause.tenant_id,
-            principal: call.cause.actor.clone(),
-            method: call.cause.method.to_owned(),
-            request_id: call.request_id,
-            fingerprint: call.fingerprint.clone(),
-            reply: decided.reply.clone(),
-            close_out_id: decided.close_out_id,
-            lane: message.map(|(_, lane, _)| lane),
-            number: message.map(|(_, _, number)| number),
-            answered_at: now,
-        });
-    }
-    let message = if call.validate_only { None } else { message };
-    Verdict::Done(Box::new(Done {
-        reply: decided.reply,
-        close_out,
-        close_out_id: decided.close_out_id,
-        message,
-        repeated: false,
-    }))
-}
-
-fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Received {
-    let common = D::common(world);
-    let key = (message.tenant_id, message.record);
-    let last = common.lanes.get(&key).map_or(0, |lane| lane.last_number);
-    if message.number <= last && !seeded_bug!("dedupe-off", 1) {
-        return copy(common, message, last);
-    }
-    if message.number > last + 1 && !message.is_snapshot() {
-        return Received::Gap(last + 1);
-    }
-    let Some(lane) = common.lanes.edit(&key) else {
-        return Received::Rejected(Reject::Internal("the lane was not loaded".into()));
-    };
-    let before = lane.clone();
-    lane.last_number = message.number;
-    let applied = match &message.fact {
-        Some(fact) => {
-            if !seeded_bug!("mirror-not-updated", 5) {
-                lane.reflect(fact);
-            }
-            let cause = Cause {
-                tenant_id: message.tenant_id,
-                actor: fact.actor.clone(),
-                method: "Apply",
-                request_id: None,
-                message_id: Some(message.message_id),
-            };
-            D::apply(world, &cause, &before, fact)
-        }
-        // What it told was not done here: a person has to look.
-        None => Applied { outcome: PeerOutcome::NeedsReview, effects: Vec::new() },
-    };
-    if seeded_bug!("dedupe-off", 1) && message.number <= last {
-        return Received::Applied(applied);
-    }
-    let common = D::common(world);
-    let received_at = common.now;
-    common.received.insert(ReceivedRow {
-        tenant_id: message.tenant_id,
-        record: message.record,
-        number: message.number,
-        message_id: message.message_id,
-        hash: message.hash.clone(),
-        outcome: applied.outcome,
-        effects: applied.effects.clone(),
-        received_at,
-    });
-    Received::Applied(applied)
-}
-
-/// The answer to a message whose number was applied before, here the numbers up to `last`.
-fn copy(common: &Common, message: &Incoming, last: i64) -> Received {
-    match common.received.get(&(message.tenant_id, message.record, message.number)) {
-        // One that was withdrawn after it had arrived is the same message with another content.
-        Some(first)
-            if first.message_id == message.message_id && (first.hash == message.hash || message.fact.is_none()) =>
-        {
-            Received::Duplicate(Applied { outcome: first.outcome, effects: first.effects.clone() })
-        }
-        None if !message.is_snapshot() => {
-            // The whole state that came later has taken its place.
-            Received::Duplicate(Applied { outcome: PeerOutcome::NoopAlreadyClosed, effects: Vec::new() })
-        }
-        Some(_) | None => Received::Rejected(Reject::SequenceReused(format!(
-            "number {} of {} is taken by another message; this lane stands at {last}",
-            message.number, message.record
-        ))),
-    }
 }

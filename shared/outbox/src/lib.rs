@@ -6,7 +6,7 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], [`load`], [`writer`], [`relay`],
+//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`writer`], [`seats`], [`relay`],
 //! [`settle`], [`select`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
@@ -15,10 +15,12 @@ pub mod cell;
 pub mod db;
 mod failpoint;
 pub mod job;
+mod judge;
 pub mod load;
 pub mod metrics;
 pub mod operator;
 pub mod relay;
+pub mod seats;
 pub mod select;
 pub mod settle;
 pub mod sql;

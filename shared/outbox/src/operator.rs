@@ -67,15 +67,16 @@ pub(crate) fn release(
 ) -> Result<OutboxRow, Refusal> {
     let name = name(release.record, release.number);
     let key = (cause.tenant_id, release.record, release.number);
-    let row = parked.edit(&key).ok_or_else(|| {
+    let is_parked = parked.get(&key).map(|row| row.parked).ok_or_else(|| {
         let mut refusal = Refusal::not_found(&name);
         refusal.message = format!("{name} is not in the outbox; it has arrived, or it never was: list the parked ones");
         refusal
     })?;
-    if !row.parked {
+    let row = if is_parked { parked.edit(&key) } else { None };
+    let Some(row) = row else {
         let message = format!("{name} is not parked; it is delivered without your doing");
         return Err(Refusal::precondition("NOT_PARKED", name, message));
-    }
+    };
     (row.parked, row.lease_until) = (false, Time(0));
     (row.losses, row.refusals, row.waits_for, row.waits_since) = (0, 0, 0, Time(0));
     let state_after = if release.withdraw.is_some() { "SKIPPED" } else { "WAITING" };
@@ -96,7 +97,7 @@ static LANES: LazyLock<Vec<Column>> = LazyLock::new(|| {
 /// Saves released messages: they and those behind them are due at once, and their close-outs are on their way again.
 pub(crate) async fn save(tx: &mut Tx, parked: &Rows<OutboxRow>) -> Result<(), Error> {
     static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        let text = "UPDATE outbox AS t SET lease_until = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
+        let text = "UPDATE outbox AS t SET lease_until = 0, waits_for = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
                     AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number > r.number \
                     AND NOT t.parked";
         Sql::new(text, &LANES)

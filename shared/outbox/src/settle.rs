@@ -209,18 +209,24 @@ const OF_A_LANE: i64 = 16;
 /// How long a message that is not the first of its lane is put off, in microseconds; behind a parked one.
 const NOT_YET: i64 = 3_000_000;
 const BLOCKED: i64 = 60_000_000;
+/// Messages that wait for their turn and are looked at in one claim. Most are woken when it has come.
+const WAITING_AT_ONCE: i64 = 64;
 
 /// Messages that are due, each with the first number of its lane that is still in the outbox, and whether it is behind a parked
 /// one.
-static DUE: LazyLock<Sql> = LazyLock::new(|| {
-    Sql::plain(
+static DUE: LazyLock<Sql> = LazyLock::new(|| due("t.waits_for = 0"));
+static WAITING: LazyLock<Sql> = LazyLock::new(|| due("t.waits_for > 0"));
+
+fn due(which: &str) -> Sql {
+    let text = format!(
         "SELECT t.tenant_id, t.record_kind, t.record_id, t.number, (SELECT min(p.number) FROM outbox AS p \
          WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind AND p.record_id = t.record_id), \
          EXISTS (SELECT 1 FROM outbox AS p WHERE p.tenant_id = t.tenant_id AND p.record_kind = t.record_kind \
-         AND p.record_id = t.record_id AND p.number < t.number AND p.parked) FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} \
-         ORDER BY t.lease_until, t.tenant_id, t.record_kind, t.record_id, t.number LIMIT {1} {skip}",
-    )
-});
+         AND p.record_id = t.record_id AND p.number < t.number AND p.parked) FROM outbox AS t WHERE NOT t.parked AND {which} \
+         AND t.lease_until <= {{now}} ORDER BY t.lease_until LIMIT {{1}} {{skip}}"
+    );
+    Sql::plain(&text)
+}
 
 static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
     let list = OutboxRow::statements().list.replace("t.", "");
@@ -247,7 +253,7 @@ static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static WAKE: LazyLock<Sql> = LazyLock::new(|| {
-    let text = "UPDATE outbox AS t SET lease_until = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
+    let text = "UPDATE outbox AS t SET lease_until = 0, waits_for = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
                 AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number > r.number \
                 AND t.waits_for > 0 AND NOT t.parked";
     Sql::new(text, &lane_columns())
@@ -276,8 +282,9 @@ pub struct Claimed {
 /// are due or wait for their turn. What is behind one that is parked, or that another process holds, is put off, so that it
 /// does not stand in the way of others, and woken when that one has arrived.
 pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Claimed, Error> {
-    let due = tx.rows(&DUE, Args::none().with(&limit)).await?;
+    let mut due = tx.rows(&DUE, Args::none().with(&limit)).await?;
     let full = due.len() as i64 == limit;
+    due.extend(tx.rows(&WAITING, Args::none().with(&WAITING_AT_ONCE)).await?);
     let (mut first, mut behind) = (Vec::new(), Vec::new());
     for row in &due {
         let (tenant, record, number): (TenantId, Record, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
@@ -306,14 +313,20 @@ pub async fn claim(tx: &mut Tx, limit: i64) -> Result<Claimed, Error> {
 /// Ends every lease: for the embedded database, whose only process has just started.
 pub async fn release(tx: &mut Tx) -> Result<(), Error> {
     static RELEASE: LazyLock<Sql> =
-        LazyLock::new(|| Sql::plain("UPDATE outbox SET lease_until = 0 WHERE lease_until > 0"));
+        LazyLock::new(|| Sql::plain("UPDATE outbox SET lease_until = 0, waits_for = 0 WHERE lease_until > 0"));
     tx.execute(&RELEASE, Args::none()).await.map(|_| ())
 }
 
 /// Whether a message waits whose lease is over.
 pub async fn any_due(db: &Db) -> Result<bool, Error> {
     static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::plain("SELECT t.number FROM outbox AS t WHERE NOT t.parked AND t.lease_until <= {now} LIMIT 1")
+        let any = |which| {
+            format!(
+                "(SELECT t.number FROM outbox AS t WHERE NOT t.parked AND {which} AND t.lease_until <= {{now}} LIMIT 1)"
+            )
+        };
+        let (first, waiting) = (any("t.waits_for = 0"), any("t.waits_for > 0"));
+        Sql::plain(&format!("SELECT 1 WHERE coalesce({first}, {waiting}) IS NOT NULL"))
     });
     Ok(!db.read(&DUE, Args::none()).await?.is_empty())
 }
@@ -335,7 +348,8 @@ pub async fn backlog(db: &Db) -> Result<Backlog, Error> {
         Sql::plain(
             "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox AS o WHERE NOT o.parked LIMIT 100000) AS w), \
              (SELECT count(*) FROM (SELECT 1 FROM outbox AS o WHERE o.parked LIMIT 100000) AS p), \
-             coalesce((SELECT {now} - o.created_at FROM outbox AS o WHERE NOT o.parked ORDER BY o.lease_until LIMIT 1), 0)",
+             coalesce((SELECT {now} - o.created_at FROM outbox AS o WHERE NOT o.parked AND o.waits_for = 0 \
+             ORDER BY o.lease_until LIMIT 1), 0)",
         )
     });
     let rows = db.read(&BACKLOG, Args::none()).await?;

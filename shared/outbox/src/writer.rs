@@ -11,16 +11,13 @@ use crate::{
     db::{Db, Error},
     operator::Release,
     relay::{Handover, Waiter},
+    seats::{Seat, Seats},
     settle,
     settle::{Claimed, MessageKey, Settlement},
     wire::{Incoming, Received, Reject},
 };
 use crm_closeout::{ids::TenantId, refusal::Refusal, working_set::Keyed};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -30,10 +27,8 @@ use tokio::{
 pub const BATCH: usize = 256;
 const MESSAGES: usize = BATCH * 2 / 3;
 const SETTLEMENTS: usize = 1_024;
-/// Calls that may wait, and how many of them of one tenant, so that others always find room.
+/// Calls that may wait.
 pub const CALLS_WAITING: usize = 2_048;
-/// See [`CALLS_WAITING`].
-pub const CALLS_OF_TENANT: usize = CALLS_WAITING / 4 * 3;
 const MESSAGES_WAITING: usize = 1_024;
 const RERUNS: u32 = 3;
 const RECONNECT: Duration = Duration::from_millis(200);
@@ -76,40 +71,6 @@ struct Waiting<C> {
     reply: Reply,
     /// Given back when the item is taken.
     _seat: Option<Seat>,
-}
-
-/// How many calls of each tenant wait.
-type Seats = Arc<Mutex<HashMap<TenantId, usize>>>;
-
-/// A place in the callers' input.
-struct Seat {
-    seats: Seats,
-    tenant: TenantId,
-}
-
-impl Seat {
-    /// None: the tenant has its share.
-    fn take(seats: &Seats, tenant: TenantId) -> Option<Self> {
-        let mut taken = seats.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(tenant).or_default();
-        if *count >= CALLS_OF_TENANT {
-            return None;
-        }
-        *count += 1;
-        Some(Self { seats: seats.clone(), tenant })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.tenant) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.tenant);
-            }
-        }
-    }
 }
 
 enum Outbox {

@@ -19,11 +19,12 @@ use crm_outbox::{
     db::{Db, Error, Tx},
     operator::Release,
     relay::{self, PeerState, Peers},
+    seats::CALLS_OF_TENANT,
     sql::{Args, Sql},
     table,
     tables::OutboxRow,
     wire::{self, Received, Reject},
-    writer::{self, Answer, BATCH, CALLS_OF_TENANT, CALLS_WAITING, Failure, Writer},
+    writer::{self, Answer, BATCH, CALLS_WAITING, Failure, Writer},
 };
 use crm_proto::peer::{ApplyRequest, ApplyResponse, Envelope};
 use std::{

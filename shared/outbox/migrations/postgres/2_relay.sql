@@ -9,4 +9,9 @@ ALTER TABLE outbox
 -- Few rows are ever in it, and only while an operator has to look.
 CREATE INDEX outbox_parked ON outbox (tenant_id, message_id) WHERE parked;
 
+-- What waits for its turn does not stand in the way of what is due.
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox (lease_until) WHERE NOT parked AND waits_for = 0;
+CREATE INDEX outbox_waiting ON outbox (lease_until) WHERE NOT parked AND waits_for > 0;
+
 ALTER TABLE audit ADD COLUMN note TEXT NOT NULL DEFAULT ''; -- why an operator did it

@@ -8,4 +8,14 @@ ALTER TABLE outbox ADD COLUMN waits_since INTEGER NOT NULL DEFAULT 0; -- since w
 -- Few rows are ever in it, and only while an operator has to look.
 CREATE INDEX outbox_parked ON outbox (tenant_id, message_id) WHERE parked;
 
+-- What waits for its turn does not stand in the way of what is due.
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox (lease_until) WHERE NOT parked AND waits_for = 0;
+CREATE INDEX outbox_waiting ON outbox (lease_until) WHERE NOT parked AND waits_for > 0;
+
 ALTER TABLE audit ADD COLUMN note TEXT NOT NULL DEFAULT ''; -- why an operator did it
+
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('outbox', 'outbox_waiting', '1000 2'),
+    ('outbox', 'outbox_parked', '1000 1000 1');
+ANALYZE sqlite_schema; -- take it up at once
