@@ -243,13 +243,11 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
-    let text = format!(
-        "UPDATE outbox AS t SET lease_until = {{now}} + r.pause, waits_for = r.first, \
-         waits_since = CASE WHEN t.waits_for = r.first THEN t.waits_since ELSE {{now}} END FROM {{rows}} \
-         WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
-         AND t.number = r.number"
-    );
-    Sql::new(&text, &put_off_columns())
+    let text = "UPDATE outbox AS t SET lease_until = {now} + r.pause, waits_for = r.first, \
+                waits_since = CASE WHEN t.waits_for = r.first THEN t.waits_since ELSE {now} END FROM {rows} \
+                WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
+                AND t.number = r.number";
+    Sql::new(text, &put_off_columns())
 });
 
 static WAKE: LazyLock<Sql> = LazyLock::new(|| {

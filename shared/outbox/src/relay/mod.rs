@@ -55,6 +55,8 @@ pub const HANDOVER: usize = 10_000;
 
 const CLAIM_AT_LEAST: usize = 64;
 const POLL: Duration = Duration::from_millis(250);
+/// When there may be more to claim at once.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Whether the peer answers, as the relay sees it.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +117,12 @@ pub async fn relay<F, R>(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
+            // Before what is always there under load.
+            _ = poll.tick() => {
+                if relay.poll().await {
+                    poll.reset_after(AGAIN);
+                }
+            }
             Some(delivered) = calls.join_next() => relay.heard(delivered).await,
             Some(handover) = committed.recv(), if relay.lanes.len() < HANDOVER => {
                 relay.hold(handover);
@@ -125,11 +133,6 @@ pub async fn relay<F, R>(
                 }
             }
             () = tokio::time::sleep_until(probe.unwrap_or_else(Instant::now)), if probe.is_some() => {}
-            _ = poll.tick() => {
-                if relay.poll().await {
-                    poll.reset_immediately();
-                }
-            }
         }
     }
     while let Ok(handover) = committed.try_recv() {
