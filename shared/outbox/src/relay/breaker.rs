@@ -1,6 +1,7 @@
 //! How hard the peer may be asked: a breaker for each of its addresses, and a budget for what is sent again. In go the answers of
 //! calls, out comes whether another one may be made. Knows no messages.
 
+use super::held::BATCH;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub(super) struct Breaker {
     window: usize,
     /// The call under way must be the only one.
     alone: bool,
+    /// Most messages of a call: less for a peer that is slow.
+    most: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,15 @@ enum State {
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { state: State::Closed, failures: 0, resume: Instant::now(), in_flight: 0, window: CALLS, alone: false }
+        Self {
+            state: State::Closed,
+            failures: 0,
+            resume: Instant::now(),
+            in_flight: 0,
+            window: CALLS,
+            alone: false,
+            most: BATCH,
+        }
     }
 
     /// A call with messages may be made.
@@ -59,6 +70,16 @@ impl Breaker {
         self.state == State::Open && self.failures >= FAILURES_TO_DOWN
     }
 
+    /// Most messages that the next call may have.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// A call came too late: the next ones are smaller.
+    pub(super) fn shrink(&mut self) {
+        self.most = (self.most / 2).max(1);
+    }
+
     /// Calls under way.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
@@ -80,7 +101,10 @@ impl Breaker {
     pub(super) fn works(&mut self, probe: bool) -> bool {
         self.answered();
         match self.state {
-            State::Closed => self.window = (self.window + 1).min(CALLS),
+            State::Closed => {
+                self.window = (self.window + 1).min(CALLS);
+                self.most = (self.most + self.most / 4 + 1).min(BATCH);
+            }
             State::Trying if !probe => {
                 let failures = std::mem::take(&mut self.failures);
                 self.state = State::Closed;

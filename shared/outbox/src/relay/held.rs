@@ -109,10 +109,10 @@ impl Lanes {
     }
 
     /// Messages for one call, in the order in which their lanes became ready; their lanes are then in that call. `idle`: no call is
-    /// under way to the same address. `may_repeat`: there is budget for what was sent before.
-    pub(super) fn next(&mut self, idle: bool, may_repeat: bool) -> Option<Batch> {
+    /// under way to the same address. `may_repeat`: there is budget for what was sent before. `most`: messages.
+    pub(super) fn next(&mut self, idle: bool, may_repeat: bool, most: usize) -> Option<Batch> {
         let now = Instant::now();
-        let (mut batch, mut bytes, mut most, mut later) = (Batch::default(), 0, BATCH, VecDeque::new());
+        let (mut batch, mut bytes, mut most, mut later) = (Batch::default(), 0, most, VecDeque::new());
         while batch.messages.len() < most
             && bytes < BATCH_BYTES
             && let Some(lane) = self.ready.pop_front()
@@ -223,37 +223,37 @@ pub(super) mod tests {
     #[test]
     fn a_lane_is_in_one_call_at_a_time_in_the_order_of_its_numbers() {
         let mut lanes = holding([row(1, 2), row(1, 1), row(2, 1)]);
-        let first = lanes.next(true, true);
+        let first = lanes.next(true, true, BATCH);
         lanes.hold(Handover { row: row(1, 3), waiter: None });
-        assert!(lanes.next(false, true).is_none(), "lane 1 is in a call");
+        assert!(lanes.next(false, true, BATCH).is_none(), "lane 1 is in a call");
         assert_eq!(names(first), [(1, 1), (1, 2), (2, 1)]);
         lanes.put_back((TenantId(Uuid::from_u128(1)), row(1, 1).record), Vec::new());
-        assert_eq!(names(lanes.next(true, true)), [(1, 3)]);
+        assert_eq!(names(lanes.next(true, true, BATCH)), [(1, 3)]);
     }
 
     #[test]
     fn what_may_break_the_peer_is_sent_in_half_a_call_then_alone() {
         let halves = (1..=300).map(|lane| OutboxRow { losses: 1, ..row(lane, 1) });
-        assert_eq!(names(holding(halves).next(true, true)).len(), BATCH / 2);
+        assert_eq!(names(holding(halves).next(true, true, BATCH)).len(), BATCH / 2);
         let mut lanes = holding([row(1, 1), OutboxRow { losses: 2, ..row(2, 1) }, row(2, 2), row(3, 1)]);
-        assert_eq!(names(lanes.next(false, true)), [(1, 1)], "company for those before it");
-        assert!(lanes.next(false, true).is_none(), "it waits until no call is under way");
-        let alone = lanes.next(true, true);
+        assert_eq!(names(lanes.next(false, true, BATCH)), [(1, 1)], "company for those before it");
+        assert!(lanes.next(false, true, BATCH).is_none(), "it waits until no call is under way");
+        let alone = lanes.next(true, true, BATCH);
         assert!(alone.as_ref().is_some_and(|batch| batch.alone));
         assert_eq!(names(alone), [(2, 1)]);
-        assert_eq!(names(lanes.next(false, true)), [(3, 1)]);
+        assert_eq!(names(lanes.next(false, true, BATCH)), [(3, 1)]);
     }
 
     #[test]
     fn without_budget_only_what_is_new_is_sent() {
         let mut lanes = holding([row(1, 1), row(2, 1)]);
-        let mut batch = lanes.next(true, true).map(|batch| batch.messages).unwrap_or_default();
+        let mut batch = lanes.next(true, true, BATCH).map(|batch| batch.messages).unwrap_or_default();
         batch[0].1.lost = true;
         for (lane, held) in batch {
             lanes.put_back(lane, vec![held]);
         }
-        assert_eq!(names(lanes.next(true, false)), [(2, 1)]);
-        let repeated = lanes.next(true, true);
+        assert_eq!(names(lanes.next(true, false, BATCH)), [(2, 1)]);
+        let repeated = lanes.next(true, true, BATCH);
         assert!(repeated.as_ref().is_some_and(|batch| batch.repeats));
         assert_eq!(names(repeated), [(1, 1)]);
     }
@@ -261,11 +261,11 @@ pub(super) mod tests {
     #[test]
     fn a_message_that_comes_before_those_held_ends_their_pause() {
         let mut lanes = holding([row(1, 2)]);
-        let mut batch = lanes.next(true, true).map(|batch| batch.messages).unwrap_or_default();
+        let mut batch = lanes.next(true, true, BATCH).map(|batch| batch.messages).unwrap_or_default();
         let (lane, mut held) = batch.remove(0);
         held.tries = 30;
         lanes.put_back(lane, vec![held]);
         lanes.hold(Handover { row: row(1, 1), waiter: None });
-        assert_eq!(names(lanes.next(true, true)), [(1, 1), (1, 2)]);
+        assert_eq!(names(lanes.next(true, true, BATCH)), [(1, 1), (1, 2)]);
     }
 }

@@ -190,7 +190,8 @@ impl Relay {
             Some(peer) => (peer, Batch::default()),
             None => {
                 let (peer, idle) = self.least_busy()?;
-                (peer, self.lanes.next(idle, self.budget.allows())?)
+                let most = self.breakers.get(peer)?.most();
+                (peer, self.lanes.next(idle, self.budget.allows(), most)?)
             }
         };
         if batch.repeats {
@@ -260,6 +261,10 @@ impl Relay {
         if let Some(breaker) = self.breakers.get_mut(peer) {
             let outage = match fault {
                 CallFault::Lost => breaker.fails(probe, None),
+                CallFault::Late => {
+                    breaker.shrink();
+                    breaker.fails(probe, None)
+                }
                 CallFault::Busy(wait) => breaker.fails(probe, wait),
                 CallFault::Denied => breaker.denied(),
                 CallFault::Content => breaker.works(probe),
@@ -277,11 +282,11 @@ impl Relay {
             }
         }
         self.note_state();
-        let (alone, text) = (batch.messages.len() == 1, error.message());
+        let (single, text) = (batch.messages.len() == 1, error.message());
         let mut fates = Vec::with_capacity(batch.messages.len());
         for (lane, mut held) in batch.messages {
-            let fate = verdict::of_message(&held, &fault, alone && batch.alone, text);
-            held.lost |= fault == CallFault::Lost;
+            let fate = verdict::of_message(&held, &fault, single, batch.alone, text);
+            held.lost |= fault == CallFault::Lost || (fault == CallFault::Late && single);
             fates.push((lane, held, fate));
         }
         self.carry_out(fates).await;

@@ -77,6 +77,8 @@ fn refused(before: i64, text: String) -> Settled {
 pub(super) enum CallFault {
     /// Nobody answered.
     Lost,
+    /// Nobody answered in time.
+    Late,
     /// The peer answered that it can do nothing now; it may have said when to come back.
     Busy(Option<Duration>),
     /// The peer does not take calls of this service.
@@ -87,11 +89,10 @@ pub(super) enum CallFault {
 
 /// What the status of a whole call means. One that has a cause on this side was not sent by the peer.
 pub(super) fn of_call(status: &Status) -> CallFault {
-    if status.source().is_some() {
-        return CallFault::Lost;
-    }
     match status.code() {
-        Code::DeadlineExceeded | Code::Cancelled => CallFault::Lost,
+        Code::DeadlineExceeded => CallFault::Late,
+        _ if status.source().is_some() => CallFault::Lost,
+        Code::Cancelled => CallFault::Lost,
         Code::Unavailable | Code::Aborted | Code::ResourceExhausted => {
             CallFault::Busy(status.get_details_retry_info().and_then(|info| info.retry_delay))
         }
@@ -109,8 +110,9 @@ pub(super) fn of_call(status: &Status) -> CallFault {
     }
 }
 
-/// What a failed call means for a message in it; `alone`: nothing else was in the call, and no other call was under way.
-pub(super) fn of_message(held: &Held, fault: &CallFault, alone: bool, text: &str) -> Fate {
+/// What a failed call means for a message in it; `single`: nothing else was in the call; `alone`: and no other call to that address
+/// was under way. A call with many that comes too late says only that there were too many.
+pub(super) fn of_message(held: &Held, fault: &CallFault, single: bool, alone: bool, text: &str) -> Fate {
     let losses = held.row.losses;
     let counted = |after| {
         let text = format!("a call with it failed: {text}");
@@ -118,12 +120,15 @@ pub(super) fn of_message(held: &Held, fault: &CallFault, alone: bool, text: &str
     };
     match fault {
         CallFault::Busy(_) | CallFault::Denied => Fate::Again,
-        CallFault::Lost if !held.lost && losses == 0 => Fate::Again,
-        CallFault::Lost if alone && losses >= LOSSES => {
+        CallFault::Late if !single => Fate::Again,
+        CallFault::Lost | CallFault::Late if !held.lost && losses == 0 => Fate::Again,
+        CallFault::Lost | CallFault::Late if alone && losses >= LOSSES => {
             let text = format!("the peer broke off each call with this message alone; the last time: {text}");
             Fate::Settled(Settled::Parked(text))
         }
-        CallFault::Lost => counted(super::jitter(FIRST_LOST, LONGEST_LOST, losses.clamp(0, 16) as u32)),
+        CallFault::Lost | CallFault::Late => {
+            counted(super::jitter(FIRST_LOST, LONGEST_LOST, losses.clamp(0, 16) as u32))
+        }
         CallFault::Content if alone => Fate::Settled(refused(held.row.refusals, text.to_owned())),
         CallFault::Content => counted(Duration::ZERO),
     }
@@ -207,7 +212,7 @@ mod tests {
         loop {
             calls += 1;
             let alone = message.row.losses > 1;
-            match of_message(&message, &CallFault::Lost, alone, "reset") {
+            match of_message(&message, &CallFault::Lost, alone, alone, "reset") {
                 Fate::Again => message.lost = true,
                 Fate::Settled(Settled::Later(Later { fault: Fault::Lost, .. })) => {
                     message.row.losses += 1;
@@ -223,9 +228,17 @@ mod tests {
 
     #[test]
     fn a_call_that_is_refused_as_a_whole_is_split_and_its_last_message_counts_as_refused() {
-        let in_company = later(of_message(&held(1), &CallFault::Content, false, "too large"));
+        let in_company = later(of_message(&held(1), &CallFault::Content, false, false, "too large"));
         assert_eq!((in_company.fault, in_company.after), (Fault::Lost, Duration::ZERO));
-        assert_eq!(later(of_message(&held(1), &CallFault::Content, true, "too large")).fault, Fault::Refused);
+        assert_eq!(later(of_message(&held(1), &CallFault::Content, true, true, "too large")).fault, Fault::Refused);
+    }
+
+    #[test]
+    fn a_call_with_many_that_comes_too_late_blames_none_of_them() {
+        let mut message = held(1);
+        message.lost = true;
+        assert_eq!(of_message(&message, &CallFault::Late, false, false, "late"), Fate::Again);
+        assert_eq!(later(of_message(&message, &CallFault::Late, true, false, "late")).fault, Fault::Lost);
     }
 
     #[test]
@@ -233,7 +246,7 @@ mod tests {
         for fault in [CallFault::Busy(None), CallFault::Denied] {
             let mut message = held(1);
             message.row.losses = 9;
-            assert_eq!(of_message(&message, &fault, true, "no"), Fate::Again);
+            assert_eq!(of_message(&message, &fault, true, true, "no"), Fate::Again);
         }
     }
 
@@ -241,7 +254,7 @@ mod tests {
     fn statuses_of_calls_are_told_apart() {
         let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
         assert_eq!(of_call(&broken), CallFault::Lost);
-        assert_eq!(of_call(&Status::deadline_exceeded("late")), CallFault::Lost);
+        assert_eq!(of_call(&Status::deadline_exceeded("late")), CallFault::Late);
         assert_eq!(of_call(&Status::permission_denied("no")), CallFault::Denied);
         assert_eq!(of_call(&Status::invalid_argument("what")), CallFault::Content);
         assert_eq!(of_call(&Status::unavailable("later")), CallFault::Busy(None));
