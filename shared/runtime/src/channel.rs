@@ -18,6 +18,10 @@ use tower::{ServiceExt, util::MapErr};
 /// How long a call to the peer may take, unless the request says otherwise; well below the lease of the messages in it.
 pub const PEER_DEADLINE: Duration = Duration::from_secs(5);
 
+/// A connection to the peer that is silent for so long is asked whether it lives, and given up after as long again: before a lease
+/// of 15 s ends, so that what is claimed then does not go over a connection that has died unnoticed.
+const PEER_SILENCE: Duration = Duration::from_millis(2_500);
+
 /// A channel to the other service's peer listener.
 pub type PeerChannel = InterceptedService<PlainChannel, PeerCredentials>;
 /// A channel to a public listener.
@@ -40,8 +44,8 @@ pub enum ChannelError {
 /// Must be called within a tokio runtime; an unreachable peer shows at the first call, as UNAVAILABLE.
 pub fn connect(url: &str, token: Option<PeerToken>) -> Result<PeerChannel, ChannelError> {
     let channel = endpoint(url)?
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(PEER_SILENCE)
+        .keep_alive_timeout(PEER_SILENCE)
         .initial_stream_window_size(256 * 1024)
         .concurrency_limit(32)
         .connect_lazy();
