@@ -265,7 +265,8 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
             losses: 0,
             refusals: 0,
             waits_for: 0,
-            waits_since: Time(0),
+            gap_at: 0,
+            gap_since: Time(0),
         })
         .collect();
     outbox.sort_by_key(OutboxRow::key);

@@ -2,11 +2,10 @@
 //! whole state of a record is sent instead. Decided and saved in a batch like any command, with its audit row.
 
 use crate::{
-    cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    settle::{MessageKey, Settled, Settlement},
-    sql::{Args, Sql, columns},
+    settle::{self, MessageKey, Settled, Settlement},
+    sql::{Args, Sql},
     table::{self, Table},
     tables::OutboxRow,
     wire,
@@ -78,7 +77,8 @@ pub(crate) fn release(
         return Err(Refusal::precondition("NOT_PARKED", name, message));
     };
     (row.parked, row.lease_until) = (false, Time(0));
-    (row.losses, row.refusals, row.waits_for, row.waits_since) = (0, 0, 0, Time(0));
+    (row.losses, row.refusals, row.waits_for) = (0, 0, 0);
+    (row.gap_at, row.gap_since) = (0, Time(0));
     let state_after = if release.withdraw.is_some() { "SKIPPED" } else { "WAITING" };
     if release.withdraw.is_some() {
         row.payload = wire::tombstone(&cause.actor, common.now);
@@ -90,25 +90,9 @@ pub(crate) fn release(
     Ok(row)
 }
 
-static LANES: LazyLock<Vec<Column>> = LazyLock::new(|| {
-    columns([("tenant_id", Kind::Uuid), ("record_kind", Kind::Small), ("record_id", Kind::Uuid), ("number", Kind::Int)])
-});
-
-/// Saves released messages: they and those behind them are due at once, and their close-outs are on their way again.
+/// Saves released messages: they are due at once, and those that wait behind them come with them.
 pub(crate) async fn save(tx: &mut Tx, parked: &Rows<OutboxRow>) -> Result<(), Error> {
-    static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        let text = "UPDATE outbox AS t SET lease_until = 0, waits_for = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
-                    AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number > r.number \
-                    AND NOT t.parked";
-        Sql::new(text, &LANES)
-    });
-    let released = parked.updated();
-    if released.is_empty() {
-        return Ok(());
-    }
-    table::update(tx, released.iter().copied()).await?;
-    let lanes = released.iter().map(|row| cells![row.tenant_id, row.record, row.number]).collect();
-    tx.execute(&DUE, Args::rows(&LANES, lanes)).await.map(|_| ())
+    table::update(tx, parked.updated()).await
 }
 
 /// Close-outs of released messages, on their way again.
@@ -131,7 +115,7 @@ pub(crate) async fn supersede(tx: &mut Tx, common: &Common) -> Result<Vec<Settle
         let lanes = "SELECT r.tenant_id, r.record_kind, r.record_id FROM {rows}";
         let text =
             format!("DELETE FROM outbox WHERE (tenant_id, record_kind, record_id) IN ({lanes}) RETURNING {list}");
-        Sql::new(&text, &LANES)
+        Sql::new(&text, &settle::lane_columns())
     });
     let snapshots = common.outgoing.entries().iter().filter(|(_, outgoing)| outgoing.fact.event == Event::Snapshot);
     let snapshots: Vec<_> = snapshots.map(|(tenant, outgoing)| (*tenant, outgoing)).collect();
@@ -139,7 +123,7 @@ pub(crate) async fn supersede(tx: &mut Tx, common: &Common) -> Result<Vec<Settle
         return Ok(Vec::new());
     }
     let lanes = snapshots.iter().map(|(tenant, outgoing)| cells![*tenant, outgoing.lane, outgoing.number]).collect();
-    let gone: Vec<OutboxRow> = tx.table_rows(&SUPERSEDED, Args::rows(&LANES, lanes)).await?;
+    let gone: Vec<OutboxRow> = tx.table_rows(&SUPERSEDED, Args::rows(&settle::lane_columns(), lanes)).await?;
     let told: Vec<_> = snapshots.iter().map(|(tenant, outgoing)| (*tenant, outgoing.close_out)).collect();
     let is_told = |row: &OutboxRow| told.contains(&(row.tenant_id, row.close_out_id.map(|id| (id, row.reversal))));
     let nothing_left =

@@ -138,8 +138,8 @@ static PARKED: LazyLock<Sql> = LazyLock::new(|| {
 static LATER: LazyLock<Sql> = LazyLock::new(|| {
     let text = format!(
         "UPDATE outbox AS t SET lease_until = {{now}} + r.pause, losses = (t.losses + r.lost) * r.lost, \
-         refusals = t.refusals + r.refused, fault = r.fault, waits_for = r.expected, \
-         waits_since = CASE WHEN r.expected = t.waits_for THEN t.waits_since ELSE {{now}} END \
+         refusals = t.refusals + r.refused, fault = r.fault, waits_for = r.expected, gap_at = r.expected, \
+         gap_since = CASE WHEN r.expected = t.gap_at THEN t.gap_since ELSE {{now}} END \
          FROM {{rows}} WHERE {ON_KEY} AND NOT t.parked"
     );
     Sql::new(&text, &later_columns())
@@ -231,7 +231,7 @@ fn due(which: &str) -> Sql {
 static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
     let list = OutboxRow::statements().list.replace("t.", "");
     let text = format!(
-        "UPDATE outbox SET lease_until = {{now}} + {LEASE}, attempts = attempts + 1 \
+        "UPDATE outbox SET lease_until = {{now}} + {LEASE}, attempts = attempts + 1, waits_for = 0 \
          WHERE (tenant_id, record_kind, record_id, number) IN ( \
              SELECT t.tenant_id, t.record_kind, t.record_id, t.number FROM {{rows}} CROSS JOIN outbox AS t \
              WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
@@ -243,8 +243,7 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
-    let text = "UPDATE outbox AS t SET lease_until = {now} + r.pause, waits_for = r.first, \
-                waits_since = CASE WHEN t.waits_for = r.first THEN t.waits_since ELSE {now} END FROM {rows} \
+    let text = "UPDATE outbox AS t SET lease_until = {now} + r.pause, waits_for = r.first FROM {rows} \
                 WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
                 AND t.number = r.number";
     Sql::new(text, &put_off_columns())
@@ -252,12 +251,13 @@ static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
 
 static WAKE: LazyLock<Sql> = LazyLock::new(|| {
     let text = "UPDATE outbox AS t SET lease_until = 0, waits_for = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
-                AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number > r.number \
+                AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number = r.number + 1 \
                 AND t.waits_for > 0 AND NOT t.parked";
     Sql::new(text, &lane_columns())
 });
 
-fn lane_columns() -> Vec<Column> {
+/// A message of a lane, as rows of a statement.
+pub(crate) fn lane_columns() -> Vec<Column> {
     columns([("tenant_id", Kind::Uuid), ("record_kind", Kind::Small), ("record_id", Kind::Uuid), ("number", Kind::Int)])
 }
 
@@ -315,18 +315,23 @@ pub async fn release(tx: &mut Tx) -> Result<(), Error> {
     tx.execute(&RELEASE, Args::none()).await.map(|_| ())
 }
 
-/// Whether a message waits whose lease is over.
-pub async fn any_due(db: &Db) -> Result<bool, Error> {
+/// How soon a message can be claimed, if that is within this time; zero: at once.
+pub async fn next_due(db: &Db, within: Duration) -> Result<Option<Duration>, Error> {
     static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        let any = |which| {
+        let first = |which| {
             format!(
-                "(SELECT t.number FROM outbox AS t WHERE NOT t.parked AND {which} AND t.lease_until <= {{now}} LIMIT 1)"
+                "(SELECT t.lease_until FROM outbox AS t WHERE NOT t.parked AND {which} AND t.lease_until <= {{now}} + {{1}} \
+                 ORDER BY t.lease_until LIMIT 1) - {{now}}"
             )
         };
-        let (first, waiting) = (any("t.waits_for = 0"), any("t.waits_for > 0"));
-        Sql::plain(&format!("SELECT 1 WHERE coalesce({first}, {waiting}) IS NOT NULL"))
+        Sql::plain(&format!("SELECT {}, {}", first("t.waits_for = 0"), first("t.waits_for > 0")))
     });
-    Ok(!db.read(&DUE, Args::none()).await?.is_empty())
+    let within = i64::try_from(within.as_micros()).unwrap_or(LEASE);
+    let rows = db.read(&DUE, Args::none().with(&within)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (due, waiting): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+    let soonest = due.into_iter().chain(waiting).min();
+    Ok(soonest.map(|micros| Duration::from_micros(micros.max(0).unsigned_abs())))
 }
 
 /// What waits in the outbox of a service, all tenants together.

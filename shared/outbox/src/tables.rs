@@ -66,10 +66,12 @@ pub struct OutboxRow {
     pub losses: i64,
     /// Times that the receiver said it is at fault itself.
     pub refusals: i64,
-    /// Number that the receiver wants first; 0: it does not wait.
+    /// Number before it that has to arrive first, while no process holds it; 0: it is due, or held.
     pub waits_for: i64,
+    /// Number that the receiver wanted instead when it was sent last; 0: none.
+    pub gap_at: i64,
     /// Since when it is this number.
-    pub waits_since: Time,
+    pub gap_since: Time,
 }
 
 impl Keyed for OutboxRow {
@@ -83,7 +85,7 @@ impl Keyed for OutboxRow {
 table!(OutboxRow = "outbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
     tenant_id: TenantId, record: Record, number: i64, message_id: Uuid, payload: Vec<u8>, close_out_id: Option<CloseOutId>,
     reversal: bool, created_at: Time, lease_until: Time, attempts: i64, parked: bool, fault: String,
-    losses: i64, refusals: i64, waits_for: i64, waits_since: Time,
+    losses: i64, refusals: i64, waits_for: i64, gap_at: i64, gap_since: Time,
 });
 
 table!(Received = "inbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {

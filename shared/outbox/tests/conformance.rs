@@ -153,7 +153,8 @@ fn message(lane: u128, number: i64) -> OutboxRow {
         losses: 0,
         refusals: 0,
         waits_for: 0,
-        waits_since: Time(0),
+        gap_at: 0,
+        gap_since: Time(0),
     }
 }
 
@@ -332,7 +333,11 @@ async fn a_parked_message_stays_and_stops_its_lane(db: &Db) {
     assert_eq!(close_out.delivery.propagation, Propagation::Parked);
     assert_eq!(settle::propagation(db, message(1, 1).key()).await.unwrap(), Propagation::Parked);
     assert_eq!(claimed(db, 10).await, [(id(2), 1)]);
-    assert!(!settle::any_due(db).await.unwrap(), "what is behind a parked message is put off");
+    assert!(!due(db).await, "what is behind a parked message is put off");
+}
+
+async fn due(db: &Db) -> bool {
+    settle::next_due(db, Duration::ZERO).await.unwrap().is_some()
 }
 
 async fn another_message_with_the_same_number_stays(db: &Db) {
@@ -356,18 +361,19 @@ async fn what_is_to_be_sent_later_is_counted_and_claimed_when_its_time_comes(db:
     settle(db, &[later(settlement(1), Fault::Lost, 0), later(settlement(2), Fault::Gap(1), 0)]).await;
     settle(db, &[later(settlement(1), Fault::Lost, 0), later(settlement(3), Fault::Refused, 600)]).await;
     assert_eq!((row(1).await.losses, row(3).await.refusals, &*row(3).await.fault), (2, 1, "why"));
-    let since = row(2).await.waits_since;
+    let since = row(2).await.gap_since;
     settle(db, &[later(settlement(1), Fault::Unknown, 0), later(settlement(2), Fault::Gap(1), 0)]).await;
     assert_eq!(row(1).await.losses, 0, "losses count in a row");
-    assert_eq!(
-        (row(2).await.waits_for, row(2).await.waits_since),
-        (1, since),
-        "since it began to wait for this number"
-    );
+    assert_eq!((row(2).await.gap_at, row(2).await.gap_since), (1, since), "since this number was first wanted");
     settle(db, &[later(settlement(2), Fault::Gap(2), 0)]).await;
-    assert_eq!(row(2).await.waits_for, 2);
-    assert!(row(2).await.waits_since >= since);
+    assert_eq!((row(2).await.waits_for, row(2).await.gap_at), (2, 2));
+    let since = row(2).await.gap_since;
     assert_eq!(claimed(db, 10).await, [(id(1), 1), (id(1), 2)]);
+    assert_eq!(
+        (row(2).await.waits_for, row(2).await.gap_since),
+        (0, since),
+        "a claim does not forget how long it waits"
+    );
     assert!(settle::any_before(db, message(1, 2).key()).await.unwrap());
     assert!(!settle::any_before(db, message(1, 1).key()).await.unwrap());
 }
@@ -386,22 +392,27 @@ async fn what_waits_for_its_turn_is_put_off_and_comes_when_it_is_there(db: &Db) 
     insert(db, &[leased(1, 1), message(1, 2), message(1, 3), message(2, 1), message(2, 2), message(3, 1)]).await;
     insert(db, &[OutboxRow { waits_for: 1, ..leased(3, 2) }, leased(3, 3)]).await;
     assert_eq!(claimed(db, 10).await, [(id(2), 1), (id(2), 2), (id(3), 1), (id(3), 2)]);
-    assert!(!settle::any_due(db).await.unwrap(), "what is behind the one held elsewhere is put off");
+    assert!(!due(db).await, "what is behind the one held elsewhere is put off");
     let first = Settlement { close_out: None, awaited: true, ..acked(1, false, PeerOutcome::Applied) };
-    settle(db, &[first]).await;
+    settle(db, std::slice::from_ref(&first)).await;
     assert_eq!(claimed(db, 10).await, [(id(1), 2), (id(1), 3)]);
+    let key = message(3, 1).key();
+    settle(db, &[Settlement { key, message_id: message(3, 1).message_id, ..first }]).await;
+    assert!(!due(db).await, "what a process holds is not given to another");
 }
 
 async fn a_claim_takes_what_is_due_and_leases_it(db: &Db) {
     let mut leased = message(3, 1);
     leased.lease_until = Time(i64::MAX);
     insert(db, &[message(2, 2), message(2, 1), message(1, 1), leased]).await;
-    assert!(settle::any_due(db).await.unwrap());
+    assert!(due(db).await);
     assert_eq!(claimed(db, 10).await, [(id(1), 1), (id(2), 1), (id(2), 2)]);
-    assert!(!settle::any_due(db).await.unwrap());
+    assert!(!due(db).await);
     assert!(claimed(db, 10).await.is_empty());
     let row = db.get::<OutboxRow>(&message(1, 1).key()).await.unwrap().unwrap();
     assert_eq!(row.attempts, 1);
+    let soon = settle::next_due(db, Duration::from_secs(15)).await.unwrap().unwrap();
+    assert!(soon > Duration::from_secs(10), "when the lease ends: {soon:?}");
     assert!(row.lease_until > Time(1_600_000_000_000_000), "the lease is in the database's own time");
 }
 
@@ -475,7 +486,7 @@ async fn released_messages_are_due_at_once(db: &Db) {
     let mut leased = message(1, 1);
     leased.lease_until = Time(i64::MAX);
     insert(db, &[leased]).await;
-    assert!(!settle::any_due(db).await.unwrap());
+    assert!(!due(db).await);
     let mut tx = db.begin().await.unwrap();
     settle::release(&mut tx).await.unwrap();
     tx.commit().await.unwrap();

@@ -3,8 +3,9 @@
 ALTER TABLE outbox
     ADD COLUMN losses      BIGINT NOT NULL DEFAULT 0, -- times in a row that a call with it broke off, the first two counted once
     ADD COLUMN refusals    BIGINT NOT NULL DEFAULT 0, -- times that the receiver said it is at fault itself
-    ADD COLUMN waits_for   BIGINT NOT NULL DEFAULT 0, -- number that the receiver wants first; 0: it does not wait
-    ADD COLUMN waits_since BIGINT NOT NULL DEFAULT 0; -- since when it is this number
+    ADD COLUMN waits_for   BIGINT NOT NULL DEFAULT 0, -- number before it that has to arrive first; no process holds it. 0: it is due, or held
+    ADD COLUMN gap_at      BIGINT NOT NULL DEFAULT 0, -- number that the receiver wanted instead when it was sent last; 0: none
+    ADD COLUMN gap_since   BIGINT NOT NULL DEFAULT 0; -- since when it is this number
 
 -- Few rows are ever in it, and only while an operator has to look.
 CREATE INDEX outbox_parked ON outbox (tenant_id, message_id) WHERE parked;

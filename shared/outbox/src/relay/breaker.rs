@@ -55,6 +55,11 @@ impl Breaker {
         }
     }
 
+    /// Only empty calls are made.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// An empty call is due.
     pub(super) fn may_probe(&self, now: Instant) -> bool {
         self.state == State::Open && self.in_flight == 0 && now >= self.resume

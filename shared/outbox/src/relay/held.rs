@@ -26,13 +26,21 @@ pub(super) struct Held {
     pub(super) row: OutboxRow,
     pub(super) waiter: Option<Waiter>,
     expires: Instant,
-    /// Times that its turn had not come.
+    /// Number that the peer wanted instead; 0: none.
+    gap: i64,
+    /// Times that it wanted this number.
     pub(super) tries: u32,
     /// A call with it broke off, which is not counted in the table yet.
     pub(super) lost: bool,
 }
 
 impl Held {
+    /// Its turn had not come: the peer wants this number first. While that number moves, it soon will.
+    pub(super) fn behind(&mut self, expected: i64) {
+        self.tries = if self.gap == expected { self.tries.saturating_add(1) } else { 1 };
+        self.gap = expected;
+    }
+
     fn repeats(&self) -> bool {
         self.tries > 0 || self.lost
     }
@@ -81,7 +89,7 @@ impl Lanes {
     /// Takes up a message.
     pub(super) fn hold(&mut self, Handover { row, waiter }: Handover) {
         let lane = (row.tenant_id, row.record);
-        let held = Held { row, waiter, expires: Instant::now() + HELD, tries: 0, lost: false };
+        let held = Held { row, waiter, expires: Instant::now() + HELD, gap: 0, tries: 0, lost: false };
         let (fresh, claimed) = (!self.lanes.contains_key(&lane), held.row.attempts > 0);
         let queue = self.lanes.entry(lane).or_default();
         let place = queue.messages.partition_point(|other| other.row.number < held.row.number);
@@ -89,7 +97,7 @@ impl Lanes {
             // Claimed here or elsewhere meanwhile: what the table knows of it counts.
             Some(other) => {
                 let waiter = other.waiter.take().or(held.waiter);
-                *other = Held { waiter, lost: other.lost, tries: other.tries, ..held };
+                *other = Held { waiter, lost: other.lost, gap: other.gap, tries: other.tries, ..held };
             }
             None => {
                 queue.messages.insert(place, held);
@@ -135,10 +143,14 @@ impl Lanes {
                 break;
             }
             batch.alone = alone;
+            // What comes behind a hole can not arrive before what is in it, which another process holds.
+            let mut number = first.row.number;
             while batch.messages.len() < most
                 && bytes < BATCH_BYTES
-                && let Some(held) = queue.messages.pop_front_if(|held| alone || !held.is_suspect())
+                && let Some(held) =
+                    queue.messages.pop_front_if(|held| held.row.number == number && (alone || !held.is_suspect()))
             {
+                number += 1;
                 bytes += held.row.payload.len() + 128;
                 most = if alone { 1 } else { most.min(BATCH >> held.row.losses) };
                 batch.repeats |= held.repeats();
@@ -201,12 +213,13 @@ pub(super) mod tests {
             losses: 0,
             refusals: 0,
             waits_for: 0,
-            waits_since: Time(0),
+            gap_at: 0,
+            gap_since: Time(0),
         }
     }
 
     pub(crate) fn held(number: i64) -> Held {
-        Held { row: row(1, number), waiter: None, expires: Instant::now() + HELD, tries: 0, lost: false }
+        Held { row: row(1, number), waiter: None, expires: Instant::now() + HELD, gap: 0, tries: 0, lost: false }
     }
 
     fn holding(rows: impl IntoIterator<Item = OutboxRow>) -> Lanes {
@@ -256,6 +269,24 @@ pub(super) mod tests {
         let repeated = lanes.next(true, true, BATCH);
         assert!(repeated.as_ref().is_some_and(|batch| batch.repeats));
         assert_eq!(names(repeated), [(1, 1)]);
+    }
+
+    #[test]
+    fn pauses_grow_only_while_nothing_of_the_lane_arrives() {
+        let mut message = held(7);
+        (0..3).for_each(|_| message.behind(3));
+        assert_eq!(message.tries, 3);
+        message.behind(5);
+        assert_eq!(message.tries, 1);
+    }
+
+    #[test]
+    fn what_comes_behind_a_hole_stays_until_what_is_before_it_is_answered() {
+        let mut lanes = holding([row(1, 3), row(1, 4), row(1, 6), row(2, 1)]);
+        let first = lanes.next(true, true, BATCH);
+        assert_eq!(names(first), [(1, 3), (1, 4), (2, 1)]);
+        lanes.put_back((TenantId(Uuid::from_u128(1)), row(1, 1).record), Vec::new());
+        assert_eq!(names(lanes.next(true, true, BATCH)), [(1, 6)]);
     }
 
     #[test]

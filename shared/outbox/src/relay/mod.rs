@@ -13,7 +13,7 @@ use crate::{
     failpoint, metrics, settle,
     settle::{Settled, Settlement},
     tables::OutboxRow,
-    wire,
+    wire::{self, Received},
     writer::Courier,
 };
 use breaker::{Breaker, Budget};
@@ -54,8 +54,9 @@ pub struct Handover {
 pub const HANDOVER: usize = 10_000;
 
 const CLAIM_AT_LEAST: usize = 64;
+/// The table is looked at so often, and when a lease ends.
 const POLL: Duration = Duration::from_millis(250);
-/// When there may be more to claim at once.
+/// Not sooner again than this.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Whether the peer answers, as the relay sees it.
@@ -119,9 +120,8 @@ pub async fn relay<F, R>(
             () = stop.cancelled() => break,
             // Before what is always there under load.
             _ = poll.tick() => {
-                if relay.poll().await {
-                    poll.reset_after(AGAIN);
-                }
+                let next = relay.poll().await;
+                poll.reset_after(next.max(AGAIN));
             }
             Some(delivered) = calls.join_next() => relay.heard(delivered).await,
             Some(handover) = committed.recv(), if relay.lanes.len() < HANDOVER => {
@@ -247,8 +247,11 @@ impl Relay {
         let mut fates = Vec::with_capacity(batch.messages.len());
         for ((lane, mut held), outcome) in batch.messages.into_iter().zip(outcomes) {
             metrics::delivered(&outcome);
-            let fate = verdict::of_outcome(&held, wire::received(outcome), now);
-            held.tries += u32::from(fate == Fate::Again);
+            let received = wire::received(outcome);
+            if let Received::Gap(expected) = &received {
+                held.behind(*expected);
+            }
+            let fate = verdict::of_outcome(&held, received, now);
             held.lost = false;
             fates.push((lane, held, fate));
         }
@@ -344,29 +347,28 @@ impl Relay {
         self.courier.settle(settlement).await;
     }
 
-    /// Fetches messages whose lease is over; none while no address works. Whether there may be more of them at once.
-    async fn poll(&mut self) -> bool {
+    /// Fetches messages whose lease is over; none while no address works. Answers when to look again.
+    async fn poll(&mut self) -> Duration {
         let held = self.lanes.forget_expired();
-        if !self.breakers.iter().any(Breaker::may_send) {
-            return false;
+        if self.breakers.iter().all(Breaker::is_open) {
+            return POLL;
+        }
+        match settle::next_due(&self.db, POLL).await {
+            Ok(Some(Duration::ZERO)) => {}
+            Ok(soon) => return soon.unwrap_or(POLL),
+            Err(error) => {
+                tracing::debug!(%error, "the outbox can not be read; it is tried again soon");
+                return POLL;
+            }
         }
         // Some are always fetched: one of them may be what a lane that is held here waits for.
         let limit = (4 * BATCH).saturating_sub(held).clamp(CLAIM_AT_LEAST, BATCH);
-        match settle::any_due(&self.db).await {
-            Ok(false) => false,
-            Ok(true) => {
-                let claimed = self.courier.claim(limit as i64).await;
-                metrics::claimed(claimed.rows.len());
-                for row in claimed.rows.into_iter().rev() {
-                    self.hold(Handover { row, waiter: None });
-                }
-                claimed.full
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the outbox can not be read; it is tried again soon");
-                false
-            }
+        let claimed = self.courier.claim(limit as i64).await;
+        metrics::claimed(claimed.rows.len());
+        for row in claimed.rows.into_iter().rev() {
+            self.hold(Handover { row, waiter: None });
         }
+        if claimed.full { AGAIN } else { POLL }
     }
 }
 

@@ -15,7 +15,7 @@ const REFUSALS: i64 = 10;
 const FIRST_REFUSED: Duration = Duration::from_millis(1_761);
 const UNKNOWN_EVERY: Duration = Duration::from_secs(60);
 const UNKNOWN_FOR: i64 = 24 * 3_600 * 1_000_000;
-/// A gap is asked about from memory so often; then the table keeps it.
+/// What was claimed is asked about from memory so often while there is a gap before it; then the table keeps it.
 const GAPS_IN_MEMORY: u32 = 4;
 const GAP_EVERY: Duration = Duration::from_secs(1);
 const GAP_FOR: i64 = 600 * 1_000_000;
@@ -41,11 +41,12 @@ pub(super) fn of_outcome(held: &Held, received: Received, now: i64) -> Fate {
     let row = &held.row;
     match received {
         Received::Applied(applied) | Received::Duplicate(applied) => Fate::Settled(Settled::Acked(applied)),
-        Received::Gap(_) if held.tries < GAPS_IN_MEMORY => Fate::Again,
+        // One that was never claimed is behind others that somebody delivers; its own lease is time enough.
+        Received::Gap(_) if row.attempts == 0 || held.tries <= GAPS_IN_MEMORY => Fate::Again,
         Received::Gap(expected) => {
             let text = format!("the peer waits for number {expected} of this lane");
             let later = Later { after: GAP_EVERY, fault: Fault::Gap(expected), text };
-            if row.waits_for == expected && now - row.waits_since.0 >= GAP_FOR {
+            if row.gap_at == expected && now - row.gap_since.0 >= GAP_FOR {
                 Fate::ParkedUnlessAwaited(later)
             } else {
                 Fate::Settled(Settled::Later(later))
@@ -197,8 +198,10 @@ mod tests {
     fn a_gap_is_no_failure_and_parks_only_what_nothing_comes_before() {
         let mut message = held(5);
         assert_eq!(of_outcome(&message, Received::Gap(3), 0), Fate::Again);
-        message.tries = GAPS_IN_MEMORY;
-        (message.row.waits_for, message.row.waits_since) = (3, Time(MINUTE));
+        message.tries = GAPS_IN_MEMORY + 1;
+        assert_eq!(of_outcome(&message, Received::Gap(3), 0), Fate::Again, "it was never claimed");
+        message.row.attempts = 1;
+        (message.row.gap_at, message.row.gap_since) = (3, Time(MINUTE));
         let later = later(of_outcome(&message, Received::Gap(3), 10 * MINUTE));
         assert_eq!(later.fault, Fault::Gap(3));
         assert_eq!(of_outcome(&message, Received::Gap(3), 11 * MINUTE), Fate::ParkedUnlessAwaited(later));
