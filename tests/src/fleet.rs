@@ -166,9 +166,9 @@ impl Fleet {
         [undelivered(&self.looks.0).await, undelivered(&self.looks.1).await]
     }
 
-    /// How long the longest lease of a message of either service still lasts.
-    pub async fn longest_lease(&self) -> Duration {
-        longest_lease(&self.looks.0).await.max(longest_lease(&self.looks.1).await)
+    /// Whether any process has delivered this message.
+    pub fn has_delivered(&self, message: Uuid) -> bool {
+        self.replicas().any(|replica| replica.has_delivered(message))
     }
 
     /// No fault on any way.
@@ -224,10 +224,4 @@ async fn replica(
 async fn undelivered(db: &Db) -> Waiting {
     let rows = db.read(&Sql::plain("SELECT message_id, record_id FROM outbox"), Args::none()).await.unwrap();
     rows.iter().map(|row| (row.get(0).unwrap(), row.get(1).unwrap())).collect()
-}
-
-async fn longest_lease(db: &Db) -> Duration {
-    let rows = db.read(&Sql::plain("SELECT max(lease_until) - {now} FROM outbox"), Args::none()).await.unwrap();
-    let micros = rows[0].get::<Option<i64>>(0).unwrap().unwrap_or_default();
-    Duration::from_micros(micros.try_into().unwrap_or_default())
 }

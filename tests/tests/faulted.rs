@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use crm_proto::{common::Wait, opportunity as sales, order as trade};
-use crm_runtime::channel::PEER_DEADLINE;
 use crm_tests::{
     client::{cancelling, closing},
     fleet::{Databases, Fleet, Replica, Waiting},
@@ -24,9 +23,9 @@ use uuid::Uuid;
 
 const SIZE: Size = Size { callers: 8, at_once: 8 };
 const LEASE: Duration = Duration::from_micros(crm_outbox::settle::LEASE as u64);
-/// What a killed process held is delivered within this time: the lease and a second, and the time that a call is given, as it may
-/// go over a connection that the fault before has silenced. `replicas.rs` asks for the lease and a second where nothing else is wrong.
-const DELIVERED: Duration = LEASE.saturating_add(PEER_DEADLINE).saturating_add(Duration::from_secs(1));
+/// What a killed process held is delivered within this time: the lease and a second; two where the programs are not optimised,
+/// as all of them and their load share two cores.
+const DELIVERED: Duration = LEASE.saturating_add(Duration::from_secs(if cfg!(debug_assertions) { 2 } else { 1 }));
 const PATIENCE: Duration = Duration::from_secs(120);
 const QUIET: Duration = Duration::from_secs(180);
 /// Close-outs that a process holds when it is killed.
@@ -152,16 +151,17 @@ async fn kill(fleet: &mut Fleet, side: bool, nth: usize, customer: &str) -> Dura
     replica(fleet, side, nth).mend();
     tokio::time::sleep(GONE).await;
     replica(fleet, side, nth).service.start(&[]).await;
-    let mut took = [Duration::ZERO; 2];
-    for (ids, took) in [held, all.into_keys().collect()].into_iter().zip(&mut took) {
-        until("what was left is delivered", PATIENCE, || async {
-            let now = waiting(fleet, side).await;
-            (!ids.iter().any(|id| now.contains_key(id))).then_some(())
-        })
-        .await;
-        *took = killed.elapsed();
-    }
-    let [took, others] = took;
+    until("what it left is delivered", PATIENCE, || async {
+        held.iter().all(|id| fleet.has_delivered(*id)).then_some(())
+    })
+    .await;
+    let took = killed.elapsed();
+    until("all is confirmed that waited", PATIENCE, || async {
+        let now = waiting(fleet, side).await;
+        (!all.keys().any(|id| now.contains_key(id))).then_some(())
+    })
+    .await;
+    let others = killed.elapsed();
     println!(
         "its messages were delivered {took:.1?} after the kill, all that waited at its service after {others:.1?}"
     );
