@@ -21,7 +21,7 @@ use tonic::{
     Request, Status,
     transport::Channel,
 };
-use tonic_types::StatusExt;
+use tonic_types::{FieldViolation, StatusExt};
 use uuid::Uuid;
 
 stories!(every_refusal_says_why_and_leaves_no_trace);
@@ -37,12 +37,36 @@ fn reason(status: &Status) -> String {
     status.get_details_error_info().map_or_else(String::new, |info| info.reason)
 }
 
+/// A value of the wording was not given: its name still stands there in braces.
+fn is_unfilled(text: &str) -> bool {
+    let names = text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    names.into_iter().any(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+/// The caller asks for Chinese: the refusal is told in it as well, and each wrong field by itself.
+fn in_chinese(status: &Status) -> Result<(), String> {
+    let chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) && !is_unfilled(text);
+    let told = status.get_details_localized_message().ok_or("is not told in any language")?;
+    if told.locale != "zh" || !chinese(&told.message) {
+        return Err(format!("is not told in Chinese: {told:?}"));
+    }
+    let fields = status.get_details_bad_request().map_or_else(Vec::new, |bad| bad.field_violations);
+    let silent = |field: &FieldViolation| field.localized_message.as_ref().is_none_or(|told| !chinese(&told.message));
+    match fields.iter().find(|field| silent(field)) {
+        None if is_unfilled(status.message()) => Err(format!("a value is missing: {}", status.message())),
+        None => Ok(()),
+        Some(field) => Err(format!("a field is not told in Chinese: {field:?}")),
+    }
+}
+
 impl Table {
     fn refused<T: Debug>(&mut self, what: &str, answer: Result<T, Status>, code: Code, expected: &str) {
         self.rows += 1;
         match answer {
             Ok(answer) => self.wrong.push(format!("{what}: was done: {answer:?}")),
-            Err(status) if (status.code(), reason(&status).as_str()) == (code, expected) => {}
+            Err(status) if (status.code(), reason(&status).as_str()) == (code, expected) => {
+                self.wrong.extend(in_chinese(&status).err().map(|why| format!("{what}: {why}")));
+            }
             Err(status) => {
                 self.wrong.push(format!("{what}: expected {code:?}/{expected}, got {status} {}", reason(&status)))
             }

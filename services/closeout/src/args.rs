@@ -76,6 +76,14 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
+/// Which reason for a refusal.
+#[derive(Debug, Args)]
+pub(crate) struct ErrorsArgs {
+    /// Only this reason, such as LIVE_ORDER [default: all].
+    #[arg(value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -156,6 +164,15 @@ Examples:
   closeout reasons
   closeout reasons --scope order --locale zh-CN")]
     Reasons(ReasonsArgs),
+    /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
+    #[command(after_help = "\
+Nothing has to run for it. What stands in braces is filled in by the service.
+
+Examples:
+  closeout errors
+  closeout errors LIVE_ORDER
+  closeout errors --json | jq '.errors[] | select(.code == \"ABORTED\")'")]
+    Errors(ErrorsArgs),
 }
 
 /// Databases other than the embedded ones.

@@ -176,8 +176,12 @@ fn every_cause(error: &anyhow::Error) -> String {
     text
 }
 
-/// Every cause of a status, from the outside in: a bare "transport error" helps nobody.
+/// What a status says, in the person's language if the service knows it; else every cause of it, from the outside in: a bare
+/// "transport error" helps nobody.
 fn words(status: &Status) -> String {
+    if let Some(told) = status.get_details_localized_message() {
+        return told.message;
+    }
     let mut text = if status.message().is_empty() { status.code().description() } else { status.message() }.to_owned();
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
@@ -195,8 +199,15 @@ fn violations(status: &Status) -> Vec<(String, String)> {
     let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
     let rules = details.precondition_failure().into_iter().flat_map(|failure| &failure.violations);
     fields
-        .map(|violation| (violation.field.clone(), violation.description.clone()))
-        .chain(rules.map(|rule| (format!("{} {}", rule.r#type, rule.subject), rule.description.clone())))
+        .map(|violation| {
+            let told = violation.localized_message.as_ref().map_or(&violation.description, |told| &told.message);
+            (violation.field.clone(), told.clone())
+        })
+        .chain(rules.map(|rule| {
+            // A rule is told in one language only; what it says is the message, which is told in both.
+            let told = if rule.description == status.message() { words(status) } else { rule.description.clone() };
+            (format!("{} {}", rule.r#type, rule.subject), told)
+        }))
         .collect()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::{Global, LOCAL_TENANT};
 use crate::failure::Usage;
+use crm_closeout::wording::Language;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status, service::Interceptor};
@@ -17,6 +18,7 @@ pub(crate) struct Identity {
     tenant_value: MetadataValue<Ascii>,
     principal: MetadataValue<Ascii>,
     name: String,
+    language: Language,
 }
 
 impl Identity {
@@ -29,7 +31,7 @@ impl Identity {
             return Err(Usage(format!("--principal {principal:?}: 1 to 128 visible ASCII characters, please")).into());
         }
         let tenant_value = tenant.to_string().parse()?;
-        Ok(Self { tenant, tenant_value, principal: principal.parse()?, name: principal })
+        Ok(Self { tenant, tenant_value, principal: principal.parse()?, name: principal, language: language() })
     }
 
     /// The tenant.
@@ -49,8 +51,15 @@ impl Interceptor for Identity {
         let metadata = request.metadata_mut();
         metadata.insert("x-tenant-id", self.tenant_value.clone());
         metadata.insert("x-principal", self.principal.clone());
+        metadata.insert("accept-language", MetadataValue::from_static(self.language.tag()));
         Ok(request)
     }
+}
+
+/// The language of the terminal, as POSIX says it: the first of these variables that is set.
+pub(crate) fn language() -> Language {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).map_or(Language::English, |tag| Language::of(&tag))
 }
 
 fn is_principal(text: &str) -> bool {

@@ -16,6 +16,7 @@ use crm_closeout::{
     records::TimelineEntry,
     refusal::etag,
     time::Time,
+    wording,
 };
 use crm_proto::{common::Historical, opportunity as pb};
 use prost_types::FieldMask;
@@ -94,7 +95,7 @@ pub(crate) fn stage(fields: &mut Fields, field: &str, name: &str) -> Option<&'st
     let stage = pipeline::parse_stage(name);
     if stage.is_none() {
         let names: Vec<_> = pipeline::DEFAULT.stages.iter().map(|stage| pipeline::stage_name(stage.id)).collect();
-        fields.refuse(field, "UNKNOWN_STAGE", format!("must be one of {}", names.join(", ")));
+        fields.refuse(field, &wording::UNKNOWN_STAGE, &[("stages", &names.join(", "))]);
     }
     stage
 }
@@ -105,16 +106,16 @@ fn since(fields: &mut Fields, historical: &Historical) -> Option<Since> {
     let entered = past("stage_entered_time", historical.stage_entered_time.as_ref());
     let activity = past("activity_time", historical.activity_time.as_ref());
     if historical.create_time.is_none() {
-        fields.refuse("historical.create_time", "REQUIRED", "must be given with the other dates");
+        fields.refuse("historical.create_time", &wording::REQUIRED_WITH_HISTORICAL, &[]);
     }
     let created_at = created?;
     let stage_entered_at = entered.unwrap_or(created_at);
     let activity_at = activity.unwrap_or(stage_entered_at);
     if stage_entered_at < created_at {
-        fields.refuse("historical.stage_entered_time", "OUT_OF_RANGE", "must not be before create_time");
+        fields.refuse("historical.stage_entered_time", &wording::BEFORE_CREATION, &[]);
     }
     if activity_at < created_at {
-        fields.refuse("historical.activity_time", "OUT_OF_RANGE", "must not be before create_time");
+        fields.refuse("historical.activity_time", &wording::BEFORE_CREATION, &[]);
     }
     Some(Since { created_at, stage_entered_at, activity_at })
 }
@@ -123,7 +124,7 @@ fn since(fields: &mut Fields, historical: &Historical) -> Option<Since> {
 pub(crate) fn close_time(fields: &mut Fields, historical: Option<&Historical>) -> Option<Time> {
     let historical = historical?;
     if historical.close_time.is_none() {
-        fields.refuse("historical.close_time", "REQUIRED", "must be given with `historical`");
+        fields.refuse("historical.close_time", &wording::REQUIRED_WITH_HISTORICAL, &[]);
     }
     fields.past("historical.close_time", historical.close_time.as_ref())
 }

@@ -14,9 +14,11 @@ use crm_closeout::{
     reason::{self, Given, ReasonScope},
     records::TimelineEntry,
     refusal::etag,
+    wording,
 };
 use crm_proto::{common::Historical, order as pb};
 use prost_types::FieldMask;
+use std::fmt::Display;
 
 const MOST_LINES: usize = 200;
 const MOST_UNITS: i64 = 1_000_000_000;
@@ -29,7 +31,7 @@ pub(crate) fn new_order(
     historical: Option<&Historical>,
 ) -> NewOrder {
     if historical.is_some_and(|historical| historical.create_time.is_none()) {
-        fields.refuse("historical.create_time", "REQUIRED", "must be given with `historical`");
+        fields.refuse("historical.create_time", &wording::REQUIRED_WITH_HISTORICAL, &[]);
     }
     let created_at = historical.and_then(|h| fields.past("historical.create_time", h.create_time.as_ref()));
     let (currency, lines) = lines(fields, &order.lines);
@@ -47,23 +49,22 @@ pub(crate) fn new_order(
 
 fn lines(fields: &mut Fields, lines: &[pb::OrderLine]) -> (Currency, Lines) {
     if lines.is_empty() || lines.len() > MOST_LINES {
-        fields.refuse("order.lines", "COUNT", format!("must be 1 to {MOST_LINES} lines, are {}", lines.len()));
+        fields.refuse("order.lines", &wording::COUNT, &[("least", &1), ("most", &MOST_LINES), ("count", &lines.len())]);
     }
     let mut currency = None;
     let mut taken = Vec::with_capacity(lines.len().min(MOST_LINES));
     for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
         let field = |name: &str| format!("order.lines[{index}].{name}");
         if !(1..=MOST_UNITS).contains(&line.quantity) {
-            fields.refuse(field("quantity"), "OUT_OF_RANGE", format!("must be 1 to {MOST_UNITS}"));
+            fields.refuse(field("quantity"), &wording::RANGE, &[("least", &1), ("most", &MOST_UNITS)]);
         }
         if line.unit_price.is_none() {
-            fields.refuse(field("unit_price"), "REQUIRED", "must be given");
+            fields.refuse(field("unit_price"), &wording::REQUIRED, &[]);
         }
         let price = fields.money(&field("unit_price"), line.unit_price.as_ref()).unwrap_or(Money::NONE);
         let first = *currency.get_or_insert(price.currency);
         if price.currency != first {
-            let text = format!("must be in {first} like the first line: an order has one currency");
-            fields.refuse(field("unit_price"), "MIXED_CURRENCY", text);
+            fields.refuse(field("unit_price"), &wording::MIXED_CURRENCY, &[("currency", &first)]);
         }
         taken.push(Line {
             product: fields.line(&field("product"), &line.product, 1..=fields::LABEL),
@@ -75,7 +76,7 @@ fn lines(fields: &mut Fields, lines: &[pb::OrderLine]) -> (Currency, Lines) {
     }
     let lines = Lines(taken);
     if !lines.fits() {
-        fields.refuse("order.lines", "OUT_OF_RANGE", "the order's total is larger than any amount may be");
+        fields.refuse("order.lines", &wording::TOTAL_TOO_LARGE, &[]);
     }
     (currency.unwrap_or(Currency::NONE), lines)
 }
@@ -116,17 +117,17 @@ pub(crate) fn order_edit(fields: &mut Fields, order: &pb::Order, mask: Option<&F
 /// What was fulfilled.
 pub(crate) fn fulfilment(fields: &mut Fields, lines: &[pb::LineFulfilment]) -> Vec<(usize, i64)> {
     if lines.is_empty() || lines.len() > MOST_LINES {
-        fields.refuse("lines", "COUNT", format!("must be 1 to {MOST_LINES} lines, are {}", lines.len()));
+        fields.refuse("lines", &wording::COUNT, &[("least", &1), ("most", &MOST_LINES), ("count", &lines.len())]);
     }
     let mut done = Vec::with_capacity(lines.len().min(MOST_LINES));
     for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
         if !(1..=MOST_UNITS).contains(&line.quantity) {
-            let text = format!("must be 1 to {MOST_UNITS}");
-            fields.refuse(format!("lines[{index}].quantity"), "OUT_OF_RANGE", text);
+            let values: [(&str, &dyn Display); 2] = [("least", &1), ("most", &MOST_UNITS)];
+            fields.refuse(format!("lines[{index}].quantity"), &wording::RANGE, &values);
         }
         match usize::try_from(line.line) {
             Ok(line_index) => done.push((line_index, line.quantity)),
-            Err(_) => fields.refuse(format!("lines[{index}].line"), "OUT_OF_RANGE", "must not be negative"),
+            Err(_) => fields.refuse(format!("lines[{index}].line"), &wording::NEGATIVE, &[]),
         }
     }
     done
@@ -136,7 +137,7 @@ pub(crate) fn fulfilment(fields: &mut Fields, lines: &[pb::LineFulfilment]) -> V
 pub(crate) fn payment(fields: &mut Fields, amount: Option<&crm_proto::Money>) -> Money {
     let read = fields.money("amount", amount);
     if amount.is_none() || read.is_some_and(|amount| amount.minor == 0) {
-        fields.refuse("amount", "REQUIRED", "must be given, above zero");
+        fields.refuse("amount", &wording::REQUIRED_ABOVE_ZERO, &[]);
     }
     read.unwrap_or(Money::NONE)
 }
@@ -145,7 +146,7 @@ pub(crate) fn payment(fields: &mut Fields, amount: Option<&crm_proto::Money>) ->
 pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest) -> Closing {
     let outcome = fields.code::<Outcome>("outcome", request.outcome);
     if outcome == Some(Outcome::Lost) {
-        fields.refuse("outcome", "OUT_OF_RANGE", "must be CANCELLED or PROCESSED");
+        fields.refuse("outcome", &wording::NOT_AN_OUTCOME, &[]);
     }
     let processed = outcome == Some(Outcome::Processed);
     let default = format!("{}/{}", reason::COLLECTION, reason::PROCESSED);
@@ -158,7 +159,7 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
     let scope = if processed { ReasonScope::OrderProcessed } else { ReasonScope::Order };
     let historical = request.historical.as_ref();
     if historical.is_some_and(|historical| historical.close_time.is_none()) {
-        fields.refuse("historical.close_time", "REQUIRED", "must be given with `historical`");
+        fields.refuse("historical.close_time", &wording::REQUIRED_WITH_HISTORICAL, &[]);
     }
     Closing {
         id: fields.name("name", &request.name, OrderId::parse, OrderId),

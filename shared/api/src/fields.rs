@@ -6,11 +6,12 @@ use crm_closeout::{
     ids::NameError,
     money::{Currency, MAX_MINOR, Money},
     reason::{self, DEFAULT_REASONS, Given, Reason, ReasonScope},
-    refusal::Violation,
+    refusal::{Refusal, Violation},
     time::Time,
+    wording::{self, Value, Wording},
 };
 use prost_types::{FieldMask, Timestamp};
-use std::{collections::BTreeSet, ops::RangeInclusive, time::SystemTime};
+use std::{collections::BTreeSet, fmt::Display, ops::RangeInclusive, time::SystemTime};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -36,8 +37,14 @@ impl Fields {
     }
 
     /// Adds a violation.
-    pub fn refuse(&mut self, field: impl Into<String>, reason: &'static str, description: impl Into<String>) {
-        self.violations.push(Violation::new(field, reason, description));
+    pub fn refuse(
+        &mut self,
+        field: impl Into<String>,
+        wording: &'static Wording,
+        values: &[(&'static str, &dyn Display)],
+    ) {
+        let values = values.iter().map(|(name, value)| (*name, value.to_string())).collect();
+        self.violations.push(Violation { field: field.into(), wording, values });
     }
 
     /// Refuses the request if a field is wrong.
@@ -45,7 +52,7 @@ impl Fields {
         if self.violations.is_empty() {
             return Ok(());
         }
-        Err(crate::failure::invalid(self.violations))
+        Err(crate::failure::refusal(Refusal::invalid(self.violations)))
     }
 
     /// A resource name that must be given.
@@ -57,7 +64,7 @@ impl Fields {
         stand_in: fn(Uuid) -> T,
     ) -> T {
         if text.is_empty() {
-            self.refuse(field, "REQUIRED", "must be given");
+            self.refuse(field, &wording::REQUIRED, &[]);
         }
         self.optional_name(field, text, parse).unwrap_or_else(|| stand_in(Uuid::nil()))
     }
@@ -67,17 +74,18 @@ impl Fields {
         if text.is_empty() {
             return None;
         }
-        parse(text).map_err(|error| self.refuse(field, "INVALID_NAME", error.to_string())).ok()
+        parse(text)
+            .map_err(|error| self.refuse(field, &wording::INVALID_NAME, &[("collection", &error.collection)]))
+            .ok()
     }
 
     /// The name of a customer, an opportunity or an order, which must be given.
     pub fn record(&mut self, field: &str, text: &str) -> Option<Record> {
         let record = Record::parse(text);
         if text.is_empty() {
-            self.refuse(field, "REQUIRED", "must be given");
+            self.refuse(field, &wording::REQUIRED, &[]);
         } else if record.is_none() {
-            let text = "must be customers/, opportunities/ or orders/ and a lower-case UUID";
-            self.refuse(field, "INVALID_NAME", text);
+            self.refuse(field, &wording::INVALID_RECORD, &[]);
         }
         record
     }
@@ -96,15 +104,15 @@ impl Fields {
         let count = text.chars().count();
         let least = *length.start();
         if least > 0 && text.trim().is_empty() {
-            self.refuse(field, "REQUIRED", "must be given");
+            self.refuse(field, &wording::REQUIRED, &[]);
         } else if count < least {
-            self.refuse(field, "TOO_SHORT", format!("must have at least {least} characters"));
+            self.refuse(field, &wording::TOO_SHORT, &[("least", &least)]);
         }
         if count > *length.end() {
-            self.refuse(field, "TOO_LONG", format!("must have at most {} characters, has {count}", length.end()));
+            self.refuse(field, &wording::TOO_LONG, &[("most", length.end()), ("count", &count)]);
         }
         if text.chars().any(|c| c.is_control() && !allowed(c)) {
-            self.refuse(field, "CONTROL_CHARACTER", "must not contain control characters");
+            self.refuse(field, &wording::CONTROL_CHARACTER, &[]);
         }
         text.to_owned()
     }
@@ -115,7 +123,7 @@ impl Fields {
             return default.to_owned();
         }
         if text.len() > 128 {
-            self.refuse(field, "TOO_LONG", "must have at most 128 bytes");
+            self.refuse(field, &wording::TOO_LONG_BYTES, &[("most", &128)]);
         }
         self.line(field, text, 1..=128)
     }
@@ -123,7 +131,7 @@ impl Fields {
     /// A principal that replaces another; it must be given.
     pub fn changed_principal(&mut self, field: &str, text: &str) -> String {
         if text.is_empty() {
-            self.refuse(field, "REQUIRED", "must be given");
+            self.refuse(field, &wording::REQUIRED, &[]);
         }
         self.principal(field, text, "")
     }
@@ -131,7 +139,7 @@ impl Fields {
     /// One of the words of an enumeration, which must be given.
     pub fn code<C: Code>(&mut self, field: &str, code: i32) -> Option<C> {
         if code == 0 {
-            self.refuse(field, "REQUIRED", "must be given");
+            self.refuse(field, &wording::REQUIRED, &[]);
         }
         self.optional_code(field, code)
     }
@@ -142,7 +150,9 @@ impl Fields {
             return None;
         }
         C::from_code(code)
-            .map_err(|error| self.refuse(field, "UNKNOWN_ENUM", format!("{error} that this version knows")))
+            .map_err(|error| {
+                self.refuse(field, &wording::UNKNOWN_ENUM, &[("value", &error.code), ("type", &error.what)]);
+            })
             .ok()
     }
 
@@ -158,7 +168,8 @@ impl Fields {
     pub fn money(&mut self, field: &str, money: Option<&crm_proto::Money>) -> Option<Money> {
         let money = money?;
         let read = read_money(money);
-        read.map_err(|text| self.refuse(field, "INVALID_MONEY", text)).ok()
+        let refuse = |(wording, values)| self.violations.push(Violation { field: field.to_owned(), wording, values });
+        read.map_err(refuse).ok()
     }
 
     /// Which fields an update is to change: the mask's, every writable one for `*`, those that are set without a mask.
@@ -180,11 +191,8 @@ impl Fields {
                 chosen.insert(*name);
             } else if !output_only.contains(&path.as_str()) {
                 let names: Vec<_> = writable.iter().map(|(name, _)| *name).collect();
-                self.refuse(
-                    "update_mask",
-                    "UNKNOWN_FIELD",
-                    format!("{path:?} can not be written; these can: {}", names.join(", ")),
-                );
+                let (path, names) = (format!("{path:?}"), names.join(", "));
+                self.refuse("update_mask", &wording::UNKNOWN_FIELD, &[("path", &path), ("fields", &names)]);
             }
         }
         chosen
@@ -196,7 +204,7 @@ impl Fields {
         let known =
             (-62_135_596_800..=253_402_300_799).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
         if !known {
-            self.refuse(field, "INVALID_TIME", "must be a time from year 1 to 9999, its nanos from 0 to 999,999,999");
+            self.refuse(field, &wording::INVALID_TIME, &[]);
             return None;
         }
         Some(Time(time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)))
@@ -206,7 +214,7 @@ impl Fields {
     pub fn past(&mut self, field: &str, time: Option<&Timestamp>) -> Option<Time> {
         let time = self.time(field, time)?;
         if time > now() {
-            self.refuse(field, "IN_THE_FUTURE", "must not be in the future");
+            self.refuse(field, &wording::IN_THE_FUTURE, &[]);
         }
         Some(time)
     }
@@ -218,24 +226,24 @@ pub fn now() -> Time {
     Time(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
 }
 
-fn read_money(money: &crm_proto::Money) -> Result<Money, String> {
-    let currency = Currency::parse(&money.currency_code)
-        .ok_or("currency_code must be three capitals of ISO 4217, such as CNY".to_owned())?;
+fn read_money(money: &crm_proto::Money) -> Result<Money, (&'static Wording, Vec<Value>)> {
+    let currency = Currency::parse(&money.currency_code).ok_or((&wording::CURRENCY_CODE, Vec::new()))?;
     if money.units < 0 || money.nanos < 0 {
-        return Err("must not be negative".into());
+        return Err((&wording::NEGATIVE_MONEY, Vec::new()));
     }
     if money.nanos > 999_999_999 {
-        return Err("nanos must be at most 999,999,999".into());
+        return Err((&wording::NANOS_TOO_LARGE, Vec::new()));
     }
     let digits = currency.digits();
     let nanos_of_minor = 10_i32.pow(9 - digits);
     if money.nanos % nanos_of_minor != 0 {
-        return Err(format!("{currency} has {digits} digits after the point, nanos say more"));
+        let values = vec![("currency", currency.to_string()), ("digits", digits.to_string())];
+        return Err((&wording::TOO_MANY_DIGITS, values));
     }
     let minor = i128::from(money.units) * 10_i128.pow(digits) + i128::from(money.nanos / nanos_of_minor);
     match i64::try_from(minor) {
         Ok(minor) if minor <= MAX_MINOR => Ok(Money { minor, currency }),
-        _ => Err(format!("must be at most {MAX_MINOR} minor units")),
+        _ => Err((&wording::MONEY_TOO_LARGE, vec![("most", MAX_MINOR.to_string())])),
     }
 }
 
@@ -244,8 +252,10 @@ mod tests {
     use super::*;
     use crm_closeout::ids::OrderId;
 
-    fn money(units: i64, nanos: i32, currency: &str) -> Result<i64, String> {
-        read_money(&crm_proto::Money { currency_code: currency.into(), units, nanos }).map(|money| money.minor)
+    fn money(units: i64, nanos: i32, currency: &str) -> Result<i64, &'static str> {
+        read_money(&crm_proto::Money { currency_code: currency.into(), units, nanos })
+            .map(|money| money.minor)
+            .map_err(|(wording, _)| wording.reason)
     }
 
     #[test]
@@ -267,7 +277,7 @@ mod tests {
         fields.line("title", "a\0b", 1..=200);
         fields.line("long", &"长".repeat(201), 0..=200);
         fields.words("detail", "two\nlines are fine");
-        let reasons: Vec<_> = fields.violations.iter().map(|v| v.reason).collect();
+        let reasons: Vec<_> = fields.violations.iter().map(Violation::reason).collect();
         assert_eq!(reasons, ["REQUIRED", "INVALID_NAME", "CONTROL_CHARACTER", "TOO_LONG"]);
     }
 }

@@ -1,5 +1,6 @@
 //! What the peer calls: each message goes to the writer like any command, and each has an outcome of its own.
 
+use crm_closeout::wording;
 use crm_outbox::{
     batch::Domain,
     wire::{self, Received, Reject},
@@ -7,8 +8,7 @@ use crm_outbox::{
 };
 use crm_proto::peer::{ApplyRequest, ApplyResponse, peer_service_server::PeerService};
 use crm_runtime::answer;
-use std::time::Duration;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 const MOST: usize = 256;
 
@@ -30,8 +30,8 @@ impl<D: Domain> PeerService for Inbox<D> {
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
         let envelopes = request.into_inner().envelopes;
         if envelopes.len() > MOST {
-            let text = format!("at most {MOST} messages a call, these are {}", envelopes.len());
-            return Err(answer::refusal(Code::InvalidArgument, "BATCH_TOO_LARGE", text, &[]));
+            let values = [("most", MOST.to_string()), ("count", envelopes.len().to_string())];
+            return Err(answer::refusal(&wording::BATCH_TOO_LARGE, &values));
         }
         // All are handed in, in order, before the first is waited for: together they make one batch.
         let mut pending = Vec::with_capacity(envelopes.len());
@@ -59,6 +59,5 @@ impl<D: Domain> PeerService for Inbox<D> {
 
 /// Nothing is known of these messages: they are to be sent again.
 fn unavailable() -> Status {
-    let text = "the messages could not be applied now; send them again";
-    answer::retry_later(Code::Unavailable, "STORAGE_UNAVAILABLE", text, Duration::from_millis(500))
+    answer::refusal(&wording::STORAGE_UNAVAILABLE, &[])
 }

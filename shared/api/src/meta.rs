@@ -1,6 +1,7 @@
 //! What every mutation carries beside its subject: request id, validate_only, and how long to wait for the other service.
 
 use crate::fields::Fields;
+use crm_closeout::wording;
 use crm_outbox::wire;
 use crm_proto::common::Wait;
 use crm_runtime::{Deadline, auth::Caller};
@@ -52,7 +53,7 @@ impl Meta {
     pub fn new(fields: &mut Fields, request_id: &str, validate_only: bool, rest: &impl prost::Message) -> Self {
         let given = Uuid::try_parse(request_id);
         if !request_id.is_empty() && given.is_err() {
-            fields.refuse("request_id", "INVALID_UUID", "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+            fields.refuse("request_id", &wording::INVALID_UUID, &[]);
         }
         Self {
             request_id: given.unwrap_or_else(|_| Uuid::now_v7()),
@@ -68,7 +69,7 @@ impl Meta {
             None => MAX_WAIT,
             Some(Ok(max)) => max,
             Some(Err(_)) => {
-                fields.refuse("max_wait", "INVALID_DURATION", "must not be negative");
+                fields.refuse("max_wait", &wording::NEGATIVE_DURATION, &[]);
                 MAX_WAIT
             }
         };
@@ -76,7 +77,7 @@ impl Meta {
             Ok(Wait::Unspecified) => default,
             Ok(wait) => wait,
             Err(_) => {
-                fields.refuse("wait", "UNKNOWN_ENUM", format!("{wait} is no Wait that this version knows"));
+                fields.refuse("wait", &wording::UNKNOWN_ENUM, &[("value", &wait), ("type", &"Wait")]);
                 default
             }
         };

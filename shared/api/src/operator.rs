@@ -5,6 +5,7 @@ use crate::{failure, fields::Fields, page::Page};
 use crm_closeout::{
     codes::{Record, RecordKind},
     ids::TenantId,
+    wording,
 };
 use crm_outbox::{
     db::Db,
@@ -38,10 +39,9 @@ pub fn message(fields: &mut Fields, text: &str) -> (Record, i64) {
         Some((Record::parse(record)?, number))
     });
     if text.is_empty() {
-        fields.refuse("name", "REQUIRED", "must be given");
+        fields.refuse("name", &wording::REQUIRED, &[]);
     } else if parsed.is_none() {
-        let text = "must be the name of a record, `/messages/` and a number, such as orders/{uuid}/messages/3";
-        fields.refuse("name", "INVALID_NAME", text);
+        fields.refuse("name", &wording::INVALID_MESSAGE_NAME, &[]);
     }
     parsed.unwrap_or((NOBODY, 0))
 }
@@ -51,8 +51,7 @@ pub fn own_record(fields: &mut Fields, text: &str, kinds: &[RecordKind]) -> Reco
     let Some(record) = fields.record("record", text) else { return NOBODY };
     if !kinds.contains(&record.kind) {
         let own: Vec<_> = kinds.iter().map(|kind| format!("{}/", kind.collection())).collect();
-        let text = format!("must be {} and a UUID: this service sends no others", own.join(" or "));
-        fields.refuse("record", "INVALID_NAME", text);
+        fields.refuse("record", &wording::INVALID_OWN_RECORD, &[("collections", &own.join(", "))]);
     }
     record
 }
@@ -124,7 +123,7 @@ macro_rules! operator_service {
                 let justification =
                     fields.line("justification", &request.justification, $crate::operator::JUSTIFICATION);
                 if request.peer_number < 0 {
-                    fields.refuse("peer_number", "OUT_OF_RANGE", "must not be negative");
+                    fields.refuse("peer_number", &crm_closeout::wording::NEGATIVE, &[]);
                 }
                 fields.done()?;
                 let resend = crm_closeout::cascade::Resend { record, justification, peer_number: request.peer_number };

@@ -1,6 +1,7 @@
 //! Pages of a list. A token says where the next page begins and which request it belongs to; it gives no right to anything.
 
 use crate::fields::Fields;
+use crm_closeout::wording;
 use crm_outbox::wire;
 use uuid::Uuid;
 
@@ -26,15 +27,14 @@ impl Page {
     /// Reads `page_size` and `page_token`; `filters` is the request without them.
     pub fn read(fields: &mut Fields, size: i32, token: &str, filters: &impl prost::Message) -> Self {
         if size < 0 {
-            fields.refuse("page_size", "OUT_OF_RANGE", "must not be negative");
+            fields.refuse("page_size", &wording::NEGATIVE, &[]);
         }
         let size = if size <= 0 { DEFAULT } else { size.min(MOST) };
         let mut tag = wire::hash(&filters.encode_to_vec());
         tag.truncate(TAG);
         let after = if token.is_empty() { None } else { Self::position(&tag, token) };
         if !token.is_empty() && after.is_none() {
-            let text = "must be the next_page_token of a list with the same filters; leave it out to begin anew";
-            fields.refuse("page_token", "INVALID_PAGE_TOKEN", text);
+            fields.refuse("page_token", &wording::INVALID_PAGE_TOKEN, &[]);
         }
         Self { size: size as usize, after, tag }
     }

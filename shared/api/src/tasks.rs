@@ -10,7 +10,9 @@ use crm_closeout::{
     cascade::{NewTask, TaskCommand},
     codes::Record,
     ids::{TaskId, TenantId},
+    refusal::Refusal,
     task::{Task, TaskChange, TaskKind, TaskState},
+    wording,
 };
 use crm_outbox::{
     db::Db,
@@ -28,14 +30,14 @@ pub fn create(
     kinds: &[TaskKind],
 ) -> Option<TaskCommand> {
     let Some(task) = task else {
-        fields.refuse("task", "REQUIRED", "must be given");
+        fields.refuse("task", &wording::REQUIRED, &[]);
         return None;
     };
     let root = fields.record("task.parent", &task.parent);
     let kind = fields.code::<TaskKind>("task.kind", task.kind);
     if kind.is_some_and(|kind| !kinds.contains(&kind)) {
         let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
-        fields.refuse("task.kind", "KIND_OF_OTHER_SIDE", format!("must be one of {}", words.join(", ")));
+        fields.refuse("task.kind", &wording::KIND_OF_OTHER_SIDE, &[("kinds", &words.join(", "))]);
     }
     let title = fields.line("task.title", &task.title, 1..=fields::TITLE);
     let assignee = fields.principal("task.assignee", &task.assignee, caller);
@@ -46,7 +48,7 @@ pub fn create(
 /// Reads what to change of a task.
 pub fn update(fields: &mut Fields, task: Option<&common::Task>, mask: Option<&FieldMask>) -> Option<TaskCommand> {
     let Some(task) = task else {
-        fields.refuse("task", "REQUIRED", "must be given");
+        fields.refuse("task", &wording::REQUIRED, &[]);
         return None;
     };
     let writable = [
@@ -218,7 +220,7 @@ where
     D::Command: From<TaskCommand>,
 {
     fields.done()?;
-    let command = command.ok_or_else(|| failure::invalid(Vec::new()))?;
+    let command = command.ok_or_else(|| failure::refusal(Refusal::invalid(Vec::new())))?;
     let outcome = front.call::<common::Task>(caller, deadline, method, meta, command.into()).await?;
     Ok(outcome.resource)
 }

@@ -7,9 +7,10 @@ use crate::{
     fact::{Event, Fact, MirrorState, Outgoing},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
     records::{AuditEntry, Lane, TimelineEntry},
-    refusal::{Refusal, RefusalKind, check_etag},
+    refusal::{Refusal, check_etag},
     task::{MAX_OPEN, Task, TaskChange, TaskKind, TaskState},
     time::Time,
+    wording,
     working_set::{Cause, Common},
 };
 
@@ -82,9 +83,7 @@ impl Common {
             return Err(Refusal::subject_closed(new.root, close_out));
         }
         if self.open_count(cause.tenant_id, new.root) >= MAX_OPEN {
-            let message = format!("{} has {MAX_OPEN} open tasks, the most allowed; close some first", new.root);
-            let refusal = Refusal::new(RefusalKind::Exhausted, "TOO_MANY_OPEN", new.root, message);
-            return Err(refusal.with("limit", MAX_OPEN));
+            return Err(Refusal::new(&wording::TOO_MANY_TASKS, new.root).with("limit", MAX_OPEN));
         }
         Ok(self.add_task(cause, new))
     }
@@ -318,10 +317,7 @@ impl Common {
     /// The mirror of a record of the other side, for a decision that needs it: refused for now while nothing is known.
     pub fn mirror(&self, tenant: TenantId, record: Record) -> Result<&Lane, Refusal> {
         let lane = self.lanes.get(&(tenant, record)).filter(|lane| lane.state.is_some());
-        lane.ok_or_else(|| {
-            let message = format!("{record} is not known here yet; if it exists, try again in a moment");
-            Refusal::new(RefusalKind::NotYet(200), "PARENT_UNKNOWN", record, message)
-        })
+        lane.ok_or_else(|| Refusal::new(&wording::PARENT_UNKNOWN, record))
     }
 
     /// Marks a close-out as reversed and adds what the reversal did here.

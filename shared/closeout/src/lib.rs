@@ -3,7 +3,8 @@
 //!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
-//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`].
+//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`];
+//! [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
 pub mod cascade;
@@ -19,4 +20,5 @@ pub mod refusal;
 pub mod seeded;
 pub mod task;
 pub mod time;
+pub mod wording;
 pub mod working_set;

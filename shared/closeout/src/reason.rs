@@ -1,6 +1,11 @@
 //! Reasons for close-outs: the default ones every tenant has, and the one place that says what a reason requires.
 
-use crate::{codes, episode::OutcomeClass, refusal::Violation};
+use crate::{
+    codes,
+    episode::OutcomeClass,
+    refusal::Violation,
+    wording::{self, Language},
+};
 
 codes! {
     /// What a reason may be used for.
@@ -65,8 +70,10 @@ impl Reason {
 
     /// Its label in the language of a tag such as `zh-CN`; English for every other language.
     pub fn label(&self, locale: &str) -> &'static str {
-        let language = locale.split(['-', '_']).next().unwrap_or_default();
-        if language.eq_ignore_ascii_case("zh") { self.zh } else { self.en }
+        match Language::of(locale) {
+            Language::Chinese => self.zh,
+            Language::English => self.en,
+        }
     }
 }
 
@@ -89,34 +96,31 @@ pub fn check(scope: ReasonScope, given: &Given<'_>) -> Result<&'static Reason, V
     let list = || {
         let codes: Vec<_> =
             DEFAULT_REASONS.iter().filter(|r| r.scope == scope && !r.historical_only).map(|r| r.code).collect();
-        format!("one of {COLLECTION}/{{{}}}", codes.join(", "))
+        format!("{COLLECTION}/{{{}}}", codes.join(", "))
     };
     if given.reason.is_empty() {
-        return Err(vec![Violation::new("reason", "REQUIRED", format!("name the reason: {}", list()))]);
+        return Err(vec![Violation::new("reason", &wording::REASON_REQUIRED).with("reasons", list())]);
     }
     let Some(reason) = Reason::by_name(given.reason) else {
-        return Err(vec![Violation::new("reason", "UNKNOWN_REASON", format!("no such reason; use {}", list()))]);
+        return Err(vec![Violation::new("reason", &wording::UNKNOWN_REASON).with("reasons", list())]);
     };
+    let about = |field: &str, wording| Violation::new(field, wording).with("code", reason.code);
     let mut violations = Vec::new();
     if reason.scope != scope {
-        let text = format!("{} is a reason of scope {}; use {}", reason.code, reason.scope.word(), list());
-        violations.push(Violation::new("reason", "REASON_SCOPE", text));
+        let violation = about("reason", &wording::REASON_SCOPE);
+        violations.push(violation.with("scope", reason.scope.word()).with("reasons", list()));
     }
     if reason.historical_only && !given.historical {
-        let text = format!("{} is for close-outs with a `historical` block only; use {}", reason.code, list());
-        violations.push(Violation::new("reason", "REASON_HISTORICAL_ONLY", text));
+        violations.push(about("reason", &wording::REASON_HISTORICAL_ONLY).with("reasons", list()));
     }
     if given.detail.trim().chars().count() < reason.min_detail {
-        let length = match reason.min_detail {
-            1 => String::new(),
-            least => format!(" of at least {least} characters"),
-        };
-        let text = format!("{} needs a detail{length}: say what happened", reason.code);
-        violations.push(Violation::new("detail", "DETAIL_TOO_SHORT", text));
+        violations.push(match reason.min_detail {
+            1 => about("detail", &wording::DETAIL_REQUIRED),
+            least => about("detail", &wording::DETAIL_TOO_SHORT).with("least", least),
+        });
     }
     if reason.needs_competitor && !given.competitor {
-        let text = format!("{} needs the competitor to whom it was lost (competitors/{{uuid}})", reason.code);
-        violations.push(Violation::new("competitor", "COMPETITOR_REQUIRED", text));
+        violations.push(about("competitor", &wording::COMPETITOR_REQUIRED));
     }
     if violations.is_empty() { Ok(reason) } else { Err(violations) }
 }
@@ -247,7 +251,7 @@ mod tests {
     use super::*;
 
     fn words(scope: ReasonScope, given: &Given<'_>) -> Vec<&'static str> {
-        check(scope, given).err().unwrap_or_default().iter().map(|v| v.reason).collect()
+        check(scope, given).err().unwrap_or_default().iter().map(Violation::reason).collect()
     }
 
     #[test]

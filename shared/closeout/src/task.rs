@@ -7,6 +7,7 @@ use crate::{
     ids::{CloseOutId, TaskId, TenantId},
     refusal::Refusal,
     time::Time,
+    wording,
     working_set::Keyed,
 };
 
@@ -125,8 +126,7 @@ impl Task {
             TaskChange::Complete | TaskChange::Cancel | TaskChange::Edit { .. } => self.state.is_open(),
         };
         if !allowed {
-            let message = format!("{} is {}; that is not possible any more", self.task_id, self.state.word());
-            return Err(Refusal::precondition("TASK_STATE", self.task_id, message).with("state", self.state.word()));
+            return Err(Refusal::new(&wording::TASK_STATE, self.task_id).with("state", self.state.word()));
         }
         match change {
             TaskChange::Start => self.state = TaskState::InProgress,
@@ -226,6 +226,6 @@ pub(crate) mod tests {
         let mut task = task(TaskState::Open);
         task.change(TaskChange::Cancel, Time(5)).unwrap();
         assert!(!task.restore(CLOSE_OUT, Time(6)));
-        assert_eq!(task.change(TaskChange::Start, Time(7)).unwrap_err().reason, "TASK_STATE");
+        assert_eq!(task.change(TaskChange::Start, Time(7)).unwrap_err().reason(), "TASK_STATE");
     }
 }

@@ -18,6 +18,7 @@ use crm_closeout::{
     ids::TenantId,
     refusal::Refusal,
     time::Time,
+    wording,
     working_set::{Cause, Common, Keyed, Rows},
 };
 use crm_proto::common::ParkedMessage;
@@ -66,15 +67,11 @@ pub(crate) fn release(
 ) -> Result<OutboxRow, Refusal> {
     let name = name(release.record, release.number);
     let key = (cause.tenant_id, release.record, release.number);
-    let is_parked = parked.get(&key).map(|row| row.parked).ok_or_else(|| {
-        let mut refusal = Refusal::not_found(&name);
-        refusal.message = format!("{name} is not in the outbox; it has arrived, or it never was: list the parked ones");
-        refusal
-    })?;
+    let is_parked =
+        parked.get(&key).map(|row| row.parked).ok_or_else(|| Refusal::new(&wording::NO_SUCH_MESSAGE, &name))?;
     let row = if is_parked { parked.edit(&key) } else { None };
     let Some(row) = row else {
-        let message = format!("{name} is not parked; it is delivered without your doing");
-        return Err(Refusal::precondition("NOT_PARKED", name, message));
+        return Err(Refusal::new(&wording::NOT_PARKED, name));
     };
     (row.parked, row.lease_until) = (false, Time(0));
     (row.losses, row.refusals, row.waits_for) = (0, 0, 0);

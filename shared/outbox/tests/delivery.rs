@@ -445,7 +445,7 @@ async fn only_a_parked_message_can_be_released(db: &Db) {
     let running = Running::start(db, Arc::new(|_| Err(broken())));
     running.tell(7, 1).await;
     let refused = async |number| match running.writer.release(release(number, "RetryParkedMessage", None)).await {
-        Err(Failure::Refused(refusal)) => refusal.reason,
+        Err(Failure::Refused(refusal)) => refusal.reason(),
         other => panic!("{other:?}"),
     };
     assert_eq!((refused(1).await, refused(2).await), ("NOT_PARKED", "NOT_FOUND"));

@@ -2,11 +2,14 @@
 //! with a reason. Between the services a shared token takes the place of an identity. What a caller may do is not known here.
 
 use crate::answer::refusal;
-use crm_closeout::ids::TenantId;
+use crm_closeout::{
+    ids::TenantId,
+    wording::{self, Wording},
+};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use std::{fmt, fs, io, net::SocketAddr, path::Path};
 use subtle::ConstantTimeEq;
-use tonic::{Code, Status, metadata::MetadataMap};
+use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
 /// Metadata key of the tenant.
@@ -29,12 +32,11 @@ pub struct Caller {
 impl Caller {
     /// Reads `x-tenant-id` and `x-principal`; each must be there once and well formed, else UNAUTHENTICATED.
     pub fn from_metadata(metadata: &MetadataMap) -> Result<Self, Status> {
-        let tenant = single(metadata, TENANT, "TENANT_MISSING", "TENANT_INVALID")?;
-        let tenant = canonical(tenant)
-            .ok_or_else(|| refuse("TENANT_INVALID", format!("`{TENANT}` must be a UUID in lower case with hyphens")))?;
-        let principal = single(metadata, PRINCIPAL, "PRINCIPAL_MISSING", "PRINCIPAL_INVALID")?;
+        let tenant = single(metadata, TENANT, &wording::TENANT_MISSING, &wording::TENANT_INVALID)?;
+        let tenant = canonical(tenant).ok_or_else(|| refuse(&wording::TENANT_INVALID))?;
+        let principal = single(metadata, PRINCIPAL, &wording::PRINCIPAL_MISSING, &wording::PRINCIPAL_INVALID)?;
         if !is_principal(principal) {
-            return Err(refuse("PRINCIPAL_INVALID", principal_rule()));
+            return Err(refuse(&wording::PRINCIPAL_INVALID));
         }
         Ok(Self { tenant, principal: principal.to_owned() })
     }
@@ -94,8 +96,7 @@ impl PeerToken {
         if right {
             return Ok(());
         }
-        let message = "`authorization` must be `Bearer` and the peer token that both services share";
-        Err(refuse("PEER_TOKEN_INVALID", message.into()))
+        Err(refuse(&wording::PEER_TOKEN_INVALID))
     }
 }
 
@@ -142,16 +143,15 @@ pub(crate) fn principal_rule() -> String {
 fn single<'a>(
     metadata: &'a MetadataMap,
     key: &'static str,
-    missing: &'static str,
-    malformed: &'static str,
+    missing: &'static Wording,
+    malformed: &'static Wording,
 ) -> Result<&'a str, Status> {
     let mut values = metadata.get_all(key).iter();
-    let value =
-        values.next().ok_or_else(|| refuse(missing, format!("send the metadata `{TENANT}` and `{PRINCIPAL}`")))?;
+    let value = values.next().ok_or_else(|| refuse(missing))?;
     if values.next().is_some() {
-        return Err(refuse(malformed, format!("`{key}` must be sent once")));
+        return Err(refuse(malformed));
     }
-    value.to_str().map_err(|_| refuse(malformed, format!("`{key}` must be ASCII")))
+    value.to_str().map_err(|_| refuse(malformed))
 }
 
 fn canonical(text: &str) -> Option<TenantId> {
@@ -163,13 +163,14 @@ fn is_loopback(listen: SocketAddr) -> bool {
     listen.ip().to_canonical().is_loopback()
 }
 
-fn refuse(reason: &'static str, message: String) -> Status {
-    refusal(Code::Unauthenticated, reason, message, &[])
+fn refuse(wording: &'static Wording) -> Status {
+    refusal(wording, &[("most", PRINCIPAL_BYTES.to_string())])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tonic::Code;
     use tonic_types::StatusExt;
 
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";

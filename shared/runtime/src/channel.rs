@@ -5,7 +5,7 @@ use crate::{
     auth::{PRINCIPAL, PeerToken, TENANT, is_principal, principal_rule},
     status,
 };
-use crm_closeout::ids::TenantId;
+use crm_closeout::{ids::TenantId, wording::Language};
 use std::time::Duration;
 use tonic::{
     Request, Status,
@@ -107,6 +107,7 @@ impl Interceptor for PeerCredentials {
 pub struct Identity {
     tenant: MetadataValue<Ascii>,
     principal: MetadataValue<Ascii>,
+    language: Option<Language>,
 }
 
 impl Identity {
@@ -119,7 +120,13 @@ impl Identity {
         Ok(Self {
             tenant: MetadataValue::try_from(tenant.to_string()).map_err(|_| refused())?,
             principal: MetadataValue::try_from(principal).map_err(|_| refused())?,
+            language: None,
         })
+    }
+
+    /// Wants to be told in this language why a call is refused.
+    pub fn speaking(self, language: Language) -> Self {
+        Self { language: Some(language), ..self }
     }
 }
 
@@ -127,6 +134,9 @@ impl Interceptor for Identity {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert(TENANT, self.tenant.clone());
         request.metadata_mut().insert(PRINCIPAL, self.principal.clone());
+        if let Some(language) = self.language {
+            request.metadata_mut().insert("accept-language", MetadataValue::from_static(language.tag()));
+        }
         Ok(request)
     }
 }

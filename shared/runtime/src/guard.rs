@@ -1,7 +1,7 @@
-//! What every call of a listener passes: token, room, deadline, and on the way back a status that means what it says.
+//! What every call of a listener passes: token, room, language, deadline, and on the way back a status that means what it says.
 //! In flows an HTTP request, out comes a response that is never an error and never a panic. Methods are not known here.
 
-use crate::{auth::PeerToken, deadline::Deadline, server::Limits, status};
+use crate::{auth::PeerToken, deadline::Deadline, language, server::Limits, status};
 use futures::FutureExt;
 use http::{Request, Response};
 use std::{
@@ -75,6 +75,7 @@ impl Service<Request<Body>> for Guard {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (routes, rules) = (self.routes.clone(), Arc::clone(&self.rules));
-        Box::pin(async move { Ok(rules.answer(routes, request).await) })
+        let language = language::asked(request.headers());
+        Box::pin(async move { Ok(language::answer_in(language, rules.answer(routes, request)).await) })
     }
 }

@@ -1,8 +1,8 @@
 //! What every service of the project runs on, whatever it does: listeners with limits and an orderly end, channels, callers,
 //! answers, the log. Nothing here knows a method, a table or a business word.
 //!
-//! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status` and
-//! [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`],
+//! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status`, `language`
+//! and [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`],
 //! [`metrics`].
 
 mod accept;
@@ -11,6 +11,7 @@ pub mod auth;
 pub mod channel;
 mod deadline;
 mod guard;
+mod language;
 pub mod metrics;
 pub mod server;
 mod status;

@@ -2,7 +2,8 @@
 //! code and an ErrorInfo, so that INTERNAL always means a fault of ours. A handler's status carries details and passes untouched;
 //! tonic's have none and one of a few known texts.
 
-use crate::answer::{refusal, retry_later};
+use crate::answer::refusal;
+use crm_closeout::wording;
 use futures::FutureExt;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -11,7 +12,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body, transport};
@@ -40,20 +40,17 @@ pub(crate) fn translate(response: Response<Body>, path: String, stopping: &Cance
 pub(crate) fn panicked(path: &str, panic: &(dyn Any + Send)) -> Status {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(rpc.method = path, panic = text.unwrap_or("not a text"), "a handler panicked; this is a bug");
-    refusal(Code::Internal, "INTERNAL", "internal error; the server's log has the cause", &[])
+    refusal(&wording::INTERNAL, &[])
 }
 
 /// The answer to a call that was not ready in time.
 pub(crate) fn out_of_time() -> Status {
-    let message = "the call took longer than its deadline or the server's limit; what it began may still take effect, and sending \
-                   it again with the same request_id tells";
-    refusal(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, &[])
+    refusal(&wording::DEADLINE_EXCEEDED, &[])
 }
 
 /// The answer to a call that found the process full.
 pub(crate) fn overloaded() -> Status {
-    let message = "too many calls at once; nothing was done";
-    retry_later(Code::ResourceExhausted, "OVERLOADED", message, Duration::from_secs(1))
+    refusal(&wording::PROCESS_FULL, &[])
 }
 
 /// What a client sees if there was no answer. tonic says CANCELLED for two things that the caller did not cancel: the client's own
@@ -70,12 +67,7 @@ pub(crate) fn of_transport(error: transport::Error) -> Status {
 }
 
 fn shutting_down() -> Status {
-    retry_later(
-        Code::Unavailable,
-        "SHUTTING_DOWN",
-        "the server is shutting down; call again",
-        Duration::from_millis(100),
-    )
+    refusal(&wording::SHUTTING_DOWN, &[])
 }
 
 fn translate_headers(headers: &mut HeaderMap) {
@@ -98,17 +90,16 @@ fn meaning(status: &Status) -> Option<Status> {
     let (code, text) = (status.code(), status.message());
     let begins = |known: &[&str]| known.iter().any(|known| text.starts_with(known));
     if code == Code::OutOfRange && begins(&TOO_LARGE) {
-        return Some(refusal(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", text, &[]));
+        return Some(refusal(&wording::MESSAGE_TOO_LARGE, &[("fault", text.to_owned())]));
     }
     if code == Code::Internal && begins(&MALFORMED) {
-        return Some(refusal(Code::InvalidArgument, "MALFORMED_MESSAGE", text, &[]));
+        return Some(refusal(&wording::MALFORMED_MESSAGE, &[("fault", text.to_owned())]));
     }
     if code == Code::Cancelled && text == "Timeout expired" {
         return Some(out_of_time());
     }
     if code == Code::Unimplemented && text.is_empty() {
-        let message = "this listener has no such method; server reflection lists those it has";
-        return Some(refusal(Code::Unimplemented, "UNKNOWN_METHOD", message, &[]));
+        return Some(refusal(&wording::UNKNOWN_METHOD, &[]));
     }
     None
 }
@@ -197,8 +188,8 @@ mod tests {
 
     #[test]
     fn a_handlers_own_status_passes_untouched() {
-        let own = refusal(Code::Internal, "CORRUPT", "failed to decode Protobuf message: in the store", &[]);
-        assert_eq!(told(&own), (Code::Internal, "CORRUPT".into()));
+        let own = refusal(&wording::INTERNAL, &[]);
+        assert_eq!(told(&own), (Code::Internal, "INTERNAL".into()));
         assert_eq!(told(&Status::internal("something else")), (Code::Internal, String::new()));
         assert_eq!(told(&Status::out_of_range("page")), (Code::OutOfRange, String::new()));
     }

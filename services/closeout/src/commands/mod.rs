@@ -1,6 +1,7 @@
 //! One module for each thing a person does by hand; `run` finds the one that the command line names.
 
 mod close_out;
+mod errors;
 mod list;
 mod parked;
 mod reasons;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Resend(args) => Box::pin(parked::resend(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Errors(args) => errors::run(args, screen),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }
 }

@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod demo;
+mod errors;
 mod import;
 mod postgres;
 mod program;

@@ -12,6 +12,7 @@ use crm_api::{
 use crm_closeout::{
     pipeline,
     reason::{DEFAULT_REASONS, ReasonScope},
+    wording,
 };
 use crm_proto::opportunity::{
     self as pb, close_out_reason_service_server::CloseOutReasonService, competitor_service_server::CompetitorService,
@@ -33,7 +34,7 @@ impl CompetitorService for Competitors {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request);
         if request.competitor.is_none() {
-            fields.refuse("competitor", "REQUIRED", "must be given");
+            fields.refuse("competitor", &wording::REQUIRED, &[]);
         }
         let competitor = request.competitor.unwrap_or_default();
         let display_name = fields.line("competitor.display_name", &competitor.display_name, 1..=fields::TITLE);

@@ -14,7 +14,7 @@ use crm_api::{
     meta::{Opened, open},
     page,
 };
-use crm_closeout::ids::CustomerId;
+use crm_closeout::{ids::CustomerId, wording};
 use crm_proto::opportunity::{self as pb, customer_service_server::CustomerService};
 use tonic::{Request, Response, Status};
 
@@ -32,7 +32,7 @@ impl CustomerService for Customers {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         if request.customer.is_none() {
-            fields.refuse("customer", "REQUIRED", "must be given");
+            fields.refuse("customer", &wording::REQUIRED, &[]);
         }
         let customer = request.customer.unwrap_or_default();
         let new = convert::new_customer(&mut fields, &caller.principal, &customer);
@@ -81,7 +81,7 @@ impl CustomerService for Customers {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         if request.customer.is_none() {
-            fields.refuse("customer", "REQUIRED", "must be given");
+            fields.refuse("customer", &wording::REQUIRED, &[]);
         }
         let customer = request.customer.unwrap_or_default();
         let id = fields.name("customer.name", &customer.name, CustomerId::parse, CustomerId);

@@ -14,7 +14,10 @@ use crm_api::{
     meta::{Opened, open},
     page,
 };
-use crm_closeout::ids::{CustomerId, OpportunityId};
+use crm_closeout::{
+    ids::{CustomerId, OpportunityId},
+    wording,
+};
 use crm_proto::opportunity::{self as pb, opportunity_service_server::OpportunityService};
 use tonic::{Request, Response, Status};
 
@@ -32,7 +35,7 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, None);
         if request.opportunity.is_none() {
-            fields.refuse("opportunity", "REQUIRED", "must be given");
+            fields.refuse("opportunity", &wording::REQUIRED, &[]);
         }
         let opportunity = request.opportunity.unwrap_or_default();
         let historical = request.historical.as_ref();
@@ -89,7 +92,7 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request);
         if request.opportunity.is_none() {
-            fields.refuse("opportunity", "REQUIRED", "must be given");
+            fields.refuse("opportunity", &wording::REQUIRED, &[]);
         }
         let opportunity = request.opportunity.unwrap_or_default();
         let id = fields.name("opportunity.name", &opportunity.name, OpportunityId::parse, OpportunityId);

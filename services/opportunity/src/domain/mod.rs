@@ -11,9 +11,10 @@ use crm_closeout::{
     fact::{Applied, Fact},
     ids::{CompetitorId, CustomerId, OpportunityId, TenantId},
     records::Lane,
-    refusal::{Refusal, RefusalKind},
+    refusal::Refusal,
     task::Task,
     time::Time,
+    wording,
     working_set::{Cause, Common, Keyed, Rows},
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
@@ -179,8 +180,7 @@ impl World {
         if self.names.contains(&(cause.tenant_id, display_name.to_owned()))
             || self.competitors.iter().any(|c| c.tenant_id == cause.tenant_id && c.display_name == display_name)
         {
-            let message = format!("a competitor called {display_name} exists; list the competitors to find it");
-            return Err(Refusal::new(RefusalKind::Exists, "NAME_TAKEN", display_name, message));
+            return Err(Refusal::new(&wording::NAME_TAKEN, display_name));
         }
         let competitor = Competitor {
             tenant_id: cause.tenant_id,

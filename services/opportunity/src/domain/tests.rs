@@ -132,9 +132,9 @@ fn a_closed_opportunity_stays_closed() {
     let opportunity = opened(&mut world);
     let (_, id) = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap();
     let again = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap_err();
-    assert_eq!((again.reason, &again.metadata[..]), ("ALREADY_CLOSED", &[("close_out", id.to_string())][..]));
+    assert_eq!((again.reason(), &again.values[1..]), ("ALREADY_CLOSED", &[("close_out", id.to_string())][..]));
     let moved = world.move_stage(&cause(), opportunity.opportunity_id, "", "proposal").unwrap_err();
-    assert_eq!(moved.reason, "SUBJECT_CLOSED");
+    assert_eq!(moved.reason(), "SUBJECT_CLOSED");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_live_order_keeps_its_opportunity_open() {
     let opportunity = opened(&mut world);
     order_lane(&mut world, opportunity.opportunity_id, MirrorState::Live);
     let refusal = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap_err();
-    assert_eq!(refusal.reason, "LIVE_ORDER");
+    assert_eq!(refusal.reason(), "LIVE_ORDER");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn an_old_etag_changes_nothing() {
     world.move_stage(&cause(), opportunity.opportunity_id, "\"1\"", "proposal").unwrap();
     let mut stale = closing(opportunity.opportunity_id);
     stale.etag = "\"1\"".into();
-    assert_eq!(world.close_out(&cause(), &stale).unwrap_err().reason, "VERSION_MISMATCH");
+    assert_eq!(world.close_out(&cause(), &stale).unwrap_err().reason(), "VERSION_MISMATCH");
 }
 
 fn cancelled(opportunity: OpportunityId) -> Fact {

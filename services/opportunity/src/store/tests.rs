@@ -67,7 +67,7 @@ fn done(verdict: Verdict) -> Done {
 
 fn refused(verdict: Verdict) -> &'static str {
     let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
-    refusal.reason
+    refusal.reason()
 }
 
 async fn customer(db: &Db) -> CustomerId {

@@ -24,8 +24,13 @@ crm_api::close_out_service!(pb, Service);
 crm_api::operator_service!(pb, Service, &[RecordKind::Order]);
 
 /// Names of the public services, for health.
-pub(crate) const SERVICES: &[&str] =
-    &[order::SERVICE_NAME, customer::SERVICE_NAME, task::SERVICE_NAME, close_outs::SERVICE_NAME];
+pub(crate) const SERVICES: &[&str] = &[
+    order::SERVICE_NAME,
+    customer::SERVICE_NAME,
+    task::SERVICE_NAME,
+    close_outs::SERVICE_NAME,
+    operators::SERVICE_NAME,
+];
 
 macro_rules! limited {
     ($server:expr) => {

@@ -14,7 +14,10 @@ use crm_api::{
     meta::{Opened, open},
     page,
 };
-use crm_closeout::ids::{CustomerId, OpportunityId, OrderId};
+use crm_closeout::{
+    ids::{CustomerId, OpportunityId, OrderId},
+    wording,
+};
 use crm_proto::order::{self as pb, order_service_server::OrderService};
 use tonic::{Request, Response, Status};
 
@@ -32,7 +35,7 @@ impl OrderService for Orders {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, None);
         if request.order.is_none() {
-            fields.refuse("order", "REQUIRED", "must be given");
+            fields.refuse("order", &wording::REQUIRED, &[]);
         }
         let order = request.order.unwrap_or_default();
         let new = convert::new_order(&mut fields, &caller.principal, &order, request.historical.as_ref());
@@ -82,7 +85,7 @@ impl OrderService for Orders {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request);
         if request.order.is_none() {
-            fields.refuse("order", "REQUIRED", "must be given");
+            fields.refuse("order", &wording::REQUIRED, &[]);
         }
         let order = request.order.unwrap_or_default();
         let id = fields.name("order.name", &order.name, OrderId::parse, OrderId);

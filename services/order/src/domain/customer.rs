@@ -7,8 +7,9 @@ use crm_closeout::{
     episode::Effect,
     ids::{CloseOutId, CustomerId, TenantId},
     money::Sums,
-    refusal::{Refusal, RefusalKind},
+    refusal::Refusal,
     time::Time,
+    wording,
     working_set::{Cause, Keyed},
 };
 
@@ -135,8 +136,7 @@ impl World {
         if self.customers.get(&(tenant, id)).is_some() {
             return Ok(());
         }
-        let message = format!("{id} is not known here yet; if it exists, try again in a moment");
-        Err(Refusal::new(RefusalKind::NotYet(200), "CUSTOMER_UNKNOWN", id, message))
+        Err(Refusal::new(&wording::CUSTOMER_UNKNOWN, id))
     }
 
     /// Changes a customer's record and answers what changed.

@@ -134,7 +134,7 @@ fn review_title(opportunity: OpportunityId) -> String {
 }
 
 fn left(order: &Order, kind: EffectKind, refusal: &Refusal) -> Effect {
-    Effect::new(Side::Order, kind, order.order_id, order.state.word(), refusal.reason)
+    Effect::new(Side::Order, kind, order.order_id, order.state.word(), refusal.reason())
 }
 
 fn reopen(

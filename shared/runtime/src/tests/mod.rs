@@ -10,6 +10,7 @@ use crate::{
     channel,
     server::{Limits, serve, serve_public, with_health_and_reflection},
 };
+use crm_closeout::wording::{Class, Wording};
 use crm_proto::order::{
     self as pb, customer_service_client::CustomerServiceClient, customer_service_server::CustomerServiceServer,
 };
@@ -33,6 +34,10 @@ const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const GET: &str = "/crm.order.v1.CustomerService/GetCustomer";
 
 /// Does what the name in the request says.
+/// A handler's own words that begin like some of tonic's.
+static OWN: Wording =
+    Wording { reason: "OWN", class: Class::Internal, retry: 0, en: "Missing request message, in a way", zh: "自有" };
+
 #[derive(Clone, Default)]
 struct Actor {
     waiting: Arc<Notify>,
@@ -53,7 +58,7 @@ impl pb::customer_service_server::CustomerService for Actor {
                 self.waiting.notify_one();
                 pending().await
             }
-            "refuse" => return Err(answer::refusal(Code::Internal, "OWN", "Missing request message, in a way", &[])),
+            "refuse" => return Err(answer::refusal(&OWN, &[])),
             "port" => customer.live_count = port.into(),
             "large" => customer.display_name = "x".repeat(2000),
             "deadline" => customer.draft_count = (deadline.unwrap().0 - Instant::now()).as_millis() as i64,

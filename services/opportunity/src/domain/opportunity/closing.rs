@@ -12,6 +12,7 @@ use crm_closeout::{
     fact::Event,
     ids::{CloseOutId, CompetitorId, OpportunityId, TenantId},
     refusal::Refusal,
+    wording,
     working_set::Cause,
 };
 
@@ -96,8 +97,7 @@ impl World {
             }
             (State::Won, _) => self.take_win_back(cause, &before).map(|after| (after, None)),
             (State::Open | State::ClosedOut, _) => {
-                let message = format!("{id} is {}; only a closed-out or won one can be reopened", before.state.word());
-                Err(Refusal::precondition("NOT_CLOSED", id, message).with("state", before.state.word()))
+                Err(Refusal::new(&wording::NOT_CLOSED_OR_WON, id).with("state", before.state.word()))
             }
         }
     }
@@ -172,12 +172,10 @@ impl World {
         match (opportunity.state, opportunity.close_out_id) {
             (State::Open, _) => self.check_no_live_order(tenant, id),
             (State::ClosedOut, Some(close_out)) => {
-                let message = format!("{id} is closed out already, by {close_out}");
-                Err(Refusal::precondition("ALREADY_CLOSED", id, message).with("close_out", close_out))
+                Err(Refusal::new(&wording::ALREADY_CLOSED, id).with("close_out", close_out))
             }
             (State::Won | State::ClosedOut, _) => {
-                let message = format!("{id} is won; reopen it before you close it out");
-                Err(Refusal::precondition("WRONG_STATE", id, message).with("state", opportunity.state.word()))
+                Err(Refusal::new(&wording::WON_FIRST, id).with("state", opportunity.state.word()))
             }
         }
     }
@@ -186,8 +184,8 @@ impl World {
         let live = self.common.live_orders(tenant, opportunity_record(id));
         let Some(first) = live.first() else { return Ok(()) };
         let names: Vec<_> = live.iter().map(Record::to_string).collect();
-        let message = format!("{id} has {} live order(s), such as {first}; close them out first", live.len());
-        Err(Refusal::precondition("LIVE_ORDER", id, message).with("orders", names.join(",")))
+        let refusal = Refusal::new(&wording::LIVE_ORDER, id).with("count", live.len()).with("first", first);
+        Err(refusal.with("orders", names.join(",")))
     }
 
     fn check_competitor(&self, tenant: TenantId, competitor: Option<CompetitorId>) -> Result<(), Refusal> {
@@ -196,7 +194,6 @@ impl World {
         if row.active {
             return Ok(());
         }
-        let message = format!("{id} ({}) is not active any more; name another competitor", row.display_name);
-        Err(Refusal::precondition("COMPETITOR_INACTIVE", id, message))
+        Err(Refusal::new(&wording::COMPETITOR_INACTIVE, id).with("display_name", &row.display_name))
     }
 }

@@ -17,6 +17,7 @@ use crm_closeout::{
     refusal::{Refusal, Violation, check_etag},
     seeded_bug,
     time::Time,
+    wording,
     working_set::{Cause, Keyed},
 };
 
@@ -196,9 +197,7 @@ impl Opportunity {
             (State::Open, _) => Ok(()),
             (State::ClosedOut, Some(close_out)) => Err(Refusal::subject_closed(self.opportunity_id, close_out)),
             (State::Won | State::ClosedOut, _) => {
-                let message = format!("{} is {}; reopen it first", self.opportunity_id, self.state.word());
-                let refusal = Refusal::precondition("SUBJECT_CLOSED", self.opportunity_id, message);
-                Err(refusal.with("state", self.state.word()))
+                Err(Refusal::new(&wording::SUBJECT_ENDED, self.opportunity_id).with("state", self.state.word()))
             }
         }
     }
@@ -294,7 +293,6 @@ impl World {
         if given.is_none() || at >= opportunity.created_at {
             return Ok(at);
         }
-        let text = "must not be before the opportunity's create_time";
-        Err(Refusal::invalid(vec![Violation::new("historical.close_time", "OUT_OF_RANGE", text)]))
+        Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into())
     }
 }

@@ -10,8 +10,9 @@ use crm_closeout::{
     fact::Event,
     ids::{OpportunityId, TenantId},
     money::Money,
-    refusal::{Refusal, RefusalKind, Violation},
+    refusal::{Refusal, Violation},
     time::Time,
+    wording,
     working_set::Cause,
 };
 
@@ -79,8 +80,7 @@ impl World {
         before.check_open()?;
         let customer_id = before.customer_id.or(edit.customer_id);
         if edit.customer_id.is_some_and(|given| Some(given) != customer_id) {
-            let text = "the customer is set once; close this opportunity out as DUPLICATE and make another";
-            return Err(Refusal::invalid(vec![Violation::new("opportunity.customer", "IMMUTABLE", text)]));
+            return Err(Violation::new("opportunity.customer", &wording::IMMUTABLE_CUSTOMER).into());
         }
         if let Some(customer) = customer_id {
             self.customers.get(&(cause.tenant_id, customer)).ok_or_else(|| Refusal::not_found(customer))?;
@@ -176,7 +176,6 @@ impl World {
         if number.is_empty() || !taken {
             return Ok(());
         }
-        let message = format!("number {number} is taken by another opportunity; give it another one");
-        Err(Refusal::new(RefusalKind::Exists, "NUMBER_TAKEN", number, message))
+        Err(Refusal::new(&wording::NUMBER_TAKEN, number))
     }
 }

@@ -11,6 +11,7 @@ use crm_closeout::{
     refusal::{Refusal, Violation},
     task::TaskKind,
     time::Time,
+    wording,
     working_set::Cause,
 };
 
@@ -34,13 +35,11 @@ impl World {
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
         let before = self.order(cause, closing.id, &closing.etag)?;
         if let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) {
-            let message = format!("{} is closed out already, by {close_out}", closing.id);
-            return Err(Refusal::precondition("ALREADY_CLOSED", closing.id, message).with("close_out", close_out));
+            return Err(Refusal::new(&wording::ALREADY_CLOSED, closing.id).with("close_out", close_out));
         }
         let closed_at = closing.closed_at.unwrap_or(self.common.now);
         if closing.closed_at.is_some() && closed_at < before.created_at {
-            let text = "must not be before the order's create_time";
-            return Err(Refusal::invalid(vec![Violation::new("historical.close_time", "OUT_OF_RANGE", text)]));
+            return Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into());
         }
         match closing.outcome {
             Outcome::Processed => check_processed(&before)?,
@@ -127,12 +126,10 @@ impl World {
     ) -> Result<(Order, CloseOutId), Refusal> {
         let before = self.order(cause, id, etag)?;
         let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) else {
-            let message = format!("{id} is {}; only a closed-out one can be reopened", before.state.word());
-            return Err(Refusal::precondition("NOT_CLOSED", id, message).with("state", before.state.word()));
+            return Err(before.wrong_state(&wording::NOT_CLOSED));
         };
         if !before.refund_reference.is_empty() {
-            let message = format!("{id} was refunded ({}); make a new order", before.refund_reference);
-            return Err(Refusal::precondition("REFUNDED", id, message).with("refund", &before.refund_reference));
+            return Err(Refusal::new(&wording::REFUNDED, id).with("refund", &before.refund_reference));
         }
         if let Some(opportunity) = before.opportunity_id {
             self.check_parent(cause.tenant_id, opportunity)?;
@@ -169,28 +166,22 @@ impl World {
 
 fn check_processed(order: &Order) -> Result<(), Refusal> {
     if order.state == State::Draft {
-        return Err(order.wrong_state("confirm and fulfil it first, or close it out as CANCELLED"));
+        return Err(order.wrong_state(&wording::CONFIRM_AND_FULFIL_FIRST));
     }
     let unfinished = order.lines.unfinished();
     let Some(first) = unfinished.first() else { return Ok(()) };
-    let message = format!(
-        "{} line(s) of {} are not fulfilled, the first is line {first}; record the fulfilment, or close it out as CANCELLED",
-        unfinished.len(),
-        order.order_id
-    );
     let lines: Vec<_> = unfinished.iter().map(usize::to_string).collect();
-    Err(Refusal::precondition("NOT_FULFILLED", order.order_id, message).with("lines", lines.join(",")))
+    let refusal = Refusal::new(&wording::NOT_FULFILLED, order.order_id);
+    Err(refusal.with("count", lines.len()).with("first", first).with("lines", lines.join(",")))
 }
 
 fn check_cancelled(order: &Order, refund_reference: &str) -> Result<(), Refusal> {
     if order.lines.any_fulfilled() && order.lines.unfinished().is_empty() {
-        let message = format!("everything of {} is fulfilled; close it out as PROCESSED", order.order_id);
-        return Err(Refusal::precondition("NOTHING_TO_CANCEL", order.order_id, message));
+        return Err(Refusal::new(&wording::NOTHING_TO_CANCEL, order.order_id));
     }
     if order.paid_minor > 0 && refund_reference.is_empty() {
         let paid = Money { minor: order.paid_minor, currency: order.currency };
-        let message = format!("{} was paid for ({paid}); name the refund in refund_reference", order.order_id);
-        return Err(Refusal::precondition("REFUND_REFERENCE_REQUIRED", order.order_id, message).with("paid", paid));
+        return Err(Refusal::new(&wording::REFUND_REFERENCE_REQUIRED, order.order_id).with("paid", paid));
     }
     Ok(())
 }

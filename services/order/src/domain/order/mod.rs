@@ -19,6 +19,7 @@ use crm_closeout::{
     refusal::{Refusal, check_etag},
     seeded_bug,
     time::Time,
+    wording::{self, Wording},
     working_set::{Cause, Keyed},
 };
 
@@ -189,9 +190,9 @@ impl Order {
         }
     }
 
-    pub(super) fn wrong_state(&self, can: &str) -> Refusal {
-        let message = format!("{} is {}; {can}", self.order_id, self.state.word());
-        Refusal::precondition("WRONG_STATE", self.order_id, message).with("state", self.state.word())
+    /// Its state does not allow it: one of the wordings of WRONG_STATE or NOT_CLOSED.
+    pub(super) fn wrong_state(&self, wording: &'static Wording) -> Refusal {
+        Refusal::new(wording, self.order_id).with("state", self.state.word())
     }
 
     pub(super) fn snapshot(&self, at: Time) -> Snapshot {
@@ -306,8 +307,7 @@ impl World {
     pub(super) fn check_parent(&self, tenant: TenantId, opportunity: OpportunityId) -> Result<(), Refusal> {
         let lane = self.common.mirror(tenant, parent_record(opportunity))?;
         let Some(close_out) = lane.close_out_id.filter(|_| lane.is_closed()) else { return Ok(()) };
-        let message = format!("{opportunity} is closed out by {close_out}; reopen it first");
-        Err(Refusal::precondition("PARENT_CLOSED", opportunity, message).with("close_out", close_out))
+        Err(Refusal::new(&wording::PARENT_CLOSED, opportunity).with("close_out", close_out))
     }
 }
 

@@ -6,7 +6,8 @@ use crm_closeout::{
     fact::Event,
     ids::{CustomerId, OpportunityId, OrderId, TenantId},
     money::Money,
-    refusal::{Refusal, RefusalKind, Violation},
+    refusal::{Refusal, Violation},
+    wording,
     working_set::Cause,
 };
 
@@ -60,7 +61,7 @@ impl World {
         let before = self.order(cause, id, etag)?;
         before.check_not_closed()?;
         if edit.lines.is_some() && before.state != State::Draft {
-            return Err(before.wrong_state("its lines can only be changed while it is a draft"));
+            return Err(before.wrong_state(&wording::ONLY_DRAFTS_REWRITTEN));
         }
         if let Some(number) = edit.number.as_ref().filter(|number| **number != before.number) {
             self.check_number(cause.tenant_id, number)?;
@@ -89,7 +90,7 @@ impl World {
         let before = self.order(cause, id, etag)?;
         before.check_not_closed()?;
         if before.state != State::Draft {
-            return Err(before.wrong_state("only a draft can be confirmed"));
+            return Err(before.wrong_state(&wording::ONLY_DRAFTS_CONFIRMED));
         }
         if let Some(opportunity) = before.opportunity_id {
             self.check_parent(cause.tenant_id, opportunity)?;
@@ -104,19 +105,17 @@ impl World {
         let before = self.order(cause, id, etag)?;
         before.check_not_closed()?;
         if before.state == State::Draft {
-            return Err(before.wrong_state("confirm it first"));
+            return Err(before.wrong_state(&wording::CONFIRM_FIRST));
         }
         let mut lines = before.lines.clone();
         let mut violations = Vec::new();
         for (position, (index, quantity)) in done.iter().enumerate() {
             let field = format!("lines[{position}]");
             match lines.0.get_mut(*index) {
-                None => {
-                    violations.push(Violation::new(field, "UNKNOWN_LINE", format!("the order has no line {index}")))
-                }
+                None => violations.push(Violation::new(field, &wording::UNKNOWN_LINE).with("line", index)),
                 Some(line) if *quantity > line.remaining() => {
-                    let text = format!("only {} of line {index} are neither fulfilled nor cancelled", line.remaining());
-                    violations.push(Violation::new(field, "TOO_MANY", text));
+                    let violation = Violation::new(field, &wording::TOO_MANY);
+                    violations.push(violation.with("remaining", line.remaining()).with("line", index));
                 }
                 Some(line) => line.fulfilled += quantity,
             }
@@ -134,18 +133,16 @@ impl World {
     pub fn pay(&mut self, cause: &Cause, id: OrderId, etag: &str, amount: Money) -> Result<Order, Refusal> {
         let before = self.order(cause, id, etag)?;
         match before.state {
-            State::Draft => return Err(before.wrong_state("confirm it before a payment is recorded")),
+            State::Draft => return Err(before.wrong_state(&wording::CONFIRM_BEFORE_PAYMENT)),
             State::Cancelled => before.check_not_closed()?,
             State::Confirmed | State::InFulfilment | State::Processed => {}
         }
         if amount.currency != before.currency {
-            let text = format!("must be in {}, the currency of the order", before.currency);
-            return Err(Refusal::invalid(vec![Violation::new("amount", "CURRENCY", text)]));
+            return Err(Violation::new("amount", &wording::CURRENCY).with("currency", before.currency).into());
         }
         let paid = before.paid_minor.saturating_add(amount.minor);
         if paid > crm_closeout::money::MAX_MINOR {
-            let text = "the payments of one order add up to more than any amount may be";
-            return Err(Refusal::invalid(vec![Violation::new("amount", "OUT_OF_RANGE", text)]));
+            return Err(Violation::new("amount", &wording::PAYMENTS_TOO_LARGE).into());
         }
         self.change_order(cause, &before, None, |order| order.paid_minor = paid)
     }
@@ -159,8 +156,8 @@ impl World {
         let lane = self.common.mirror(tenant, parent_record(opportunity))?;
         match lane.customer_id {
             Some(its) if its != customer => {
-                let text = format!("must be {its}, the customer of {opportunity}");
-                Err(Refusal::invalid(vec![Violation::new("order.customer", "OTHER_CUSTOMER", text)]))
+                let violation = Violation::new("order.customer", &wording::OTHER_CUSTOMER);
+                Err(violation.with("customer", its).with("opportunity", opportunity).into())
             }
             Some(_) | None => Ok(()),
         }
@@ -175,8 +172,7 @@ impl World {
         if drafts < MAX_DRAFTS {
             return Ok(());
         }
-        let message = format!("{opportunity} has {MAX_DRAFTS} draft orders, the most allowed; close some out first");
-        Err(Refusal::new(RefusalKind::Exhausted, "TOO_MANY_OPEN", opportunity, message).with("limit", MAX_DRAFTS))
+        Err(Refusal::new(&wording::TOO_MANY_DRAFTS, opportunity).with("limit", MAX_DRAFTS))
     }
 
     fn check_number(&self, tenant: TenantId, number: &str) -> Result<(), Refusal> {
@@ -186,7 +182,6 @@ impl World {
         if number.is_empty() || !taken {
             return Ok(());
         }
-        let message = format!("number {number} is taken by another order; give it another one");
-        Err(Refusal::new(RefusalKind::Exists, "NUMBER_TAKEN", number, message))
+        Err(Refusal::new(&wording::NUMBER_TAKEN, number))
     }
 }

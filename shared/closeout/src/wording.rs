@@ -1,0 +1,501 @@
+//! What a caller is told when a call is refused: every reason there is, in English and Chinese, with the rule and the way out.
+//! A wording is chosen where a rule says no, and filled in where the answer is made; `{name}` stands for a value that goes with it.
+
+use std::fmt::Write;
+
+/// A language that people are answered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// The language of every message.
+    English,
+    /// 中文.
+    Chinese,
+}
+
+impl Language {
+    /// The language of a tag such as `zh-CN`; English for every other language.
+    pub fn of(tag: &str) -> Self {
+        let language = tag.trim().split(['-', '_']).next().unwrap_or_default();
+        if language.eq_ignore_ascii_case("zh") { Self::Chinese } else { Self::English }
+    }
+
+    /// The one that an `accept-language` header prefers among those that there are; English if it knows neither.
+    pub fn preferred(header: &str) -> Self {
+        let mut best = (Self::English, 0.0);
+        for range in header.split(',') {
+            let (tag, weight) = range.split_once(';').unwrap_or((range, ""));
+            let weight = weight.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
+            let primary = tag.trim().split(['-', '_']).next().unwrap_or_default();
+            let known = ["zh", "en"].iter().any(|known| primary.eq_ignore_ascii_case(known));
+            if known && weight > best.1 {
+                best = (Self::of(tag), weight);
+            }
+        }
+        best.0
+    }
+
+    /// Its tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+        }
+    }
+}
+
+/// What kind of answer a refusal is; each has one status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Something about the request is wrong.
+    Argument,
+    /// One field of the request is wrong.
+    Field,
+    /// The caller is not known.
+    Caller,
+    /// There is no such record in the tenant.
+    NotFound,
+    /// A unique value is taken.
+    Exists,
+    /// The state does not allow it.
+    Precondition,
+    /// The record has changed, or others were in the way.
+    Aborted,
+    /// A limit is reached.
+    Exhausted,
+    /// It can not be done now.
+    Unavailable,
+    /// It took too long.
+    Deadline,
+    /// There is no such method.
+    Unknown,
+    /// A fault of the program.
+    Internal,
+}
+
+impl Class {
+    /// The name of its gRPC status code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Argument | Self::Field => "INVALID_ARGUMENT",
+            Self::Caller => "UNAUTHENTICATED",
+            Self::NotFound => "NOT_FOUND",
+            Self::Exists => "ALREADY_EXISTS",
+            Self::Precondition => "FAILED_PRECONDITION",
+            Self::Aborted => "ABORTED",
+            Self::Exhausted => "RESOURCE_EXHAUSTED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Deadline => "DEADLINE_EXCEEDED",
+            Self::Unknown => "UNIMPLEMENTED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// A value in a wording, by its name there.
+pub type Value = (&'static str, String);
+
+/// Why a call is refused, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// Stable word, the same for every wording of one reason.
+    pub reason: &'static str,
+    /// What kind of answer it is.
+    pub class: Class,
+    /// After so many milliseconds the same call may be made again; 0: it would be refused again.
+    pub retry: u64,
+    /// In English.
+    pub en: &'static str,
+    /// In Chinese.
+    pub zh: &'static str,
+}
+
+impl Wording {
+    /// The text with its values.
+    pub fn text(&self, language: Language, values: &[Value]) -> String {
+        let mut rest = match language {
+            Language::English => self.en,
+            Language::Chinese => self.zh,
+        };
+        let mut text = String::new();
+        while let Some((before, name, after)) = next_value(rest) {
+            text.push_str(before);
+            match values.iter().find(|(known, _)| *known == name) {
+                Some((_, value)) => text.push_str(value),
+                // Writing to a string does not fail.
+                None => drop(write!(text, "{{{name}}}")),
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        text
+    }
+}
+
+fn next_value(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+macro_rules! wordings {
+    ($($(#[doc = $doc:literal])* $name:ident = $reason:literal, $class:ident $(, again after $retry:literal ms)?; $en:literal; $zh:literal;)+) => {
+        $($(#[doc = $doc])* #[doc = concat!("\n\n`", $reason, "`: ", $en)]
+        pub static $name: Wording = Wording { reason: $reason, class: Class::$class, retry: 0 $(+ $retry)?, en: $en, zh: $zh };)+
+
+        /// Every wording.
+        pub static ALL: &[&Wording] = &[$(&$name),+];
+    };
+}
+
+wordings! {
+    // The request as a whole.
+    INVALID_FIELDS = "INVALID_FIELDS", Argument;
+        "the request has invalid fields";
+        "请求中有无效字段";
+    KEY_REUSED = "IDEMPOTENCY_KEY_REUSED", Argument;
+        "request_id was used for another request; give this one a new UUID";
+        "request_id 已用于另一请求；请为本请求使用新的 UUID";
+    MALFORMED_MESSAGE = "MALFORMED_MESSAGE", Argument;
+        "the message can not be read: {fault}";
+        "无法读取消息：{fault}";
+    BATCH_TOO_LARGE = "BATCH_TOO_LARGE", Argument;
+        "a call takes at most {most} messages, this one has {count}";
+        "一次调用最多 {most} 条消息，现有 {count} 条";
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE", Exhausted;
+        "the message is too large: {fault}";
+        "消息过大：{fault}";
+
+    // Fields.
+    REQUIRED = "REQUIRED", Field;
+        "must be given";
+        "必须填写";
+    REQUIRED_WITH_HISTORICAL = "REQUIRED", Field;
+        "must be given with `historical`";
+        "填写 `historical` 时必须填写";
+    REQUIRED_ABOVE_ZERO = "REQUIRED", Field;
+        "must be given, above zero";
+        "必须填写，且大于零";
+    REASON_REQUIRED = "REQUIRED", Field;
+        "name the reason: one of {reasons}";
+        "请填写消单原因，可选：{reasons}";
+    INVALID_NAME = "INVALID_NAME", Field;
+        "must be `{collection}/` and a lower-case UUID, such as {collection}/01890a5d-ac96-774b-bcce-b302099a8057";
+        "必须为 `{collection}/` 加小写 UUID，例如 {collection}/01890a5d-ac96-774b-bcce-b302099a8057";
+    INVALID_RECORD = "INVALID_NAME", Field;
+        "must be customers/, opportunities/ or orders/ and a lower-case UUID";
+        "必须为 customers/、opportunities/ 或 orders/ 加小写 UUID";
+    INVALID_MESSAGE_NAME = "INVALID_NAME", Field;
+        "must be a record, `/messages/` and a number, such as orders/01890a5d-ac96-774b-bcce-b302099a8057/messages/3";
+        "必须为记录名称加 `/messages/` 和编号，例如 orders/01890a5d-ac96-774b-bcce-b302099a8057/messages/3";
+    INVALID_OWN_RECORD = "INVALID_NAME", Field;
+        "must be a record whose messages this service sends: {collections}, and a lower-case UUID";
+        "必须为本服务负责发送消息的记录：{collections}，加小写 UUID";
+    TOO_SHORT = "TOO_SHORT", Field;
+        "must have at least {least} characters";
+        "至少需要 {least} 个字符";
+    TOO_LONG = "TOO_LONG", Field;
+        "must have at most {most} characters, has {count}";
+        "最多 {most} 个字符，现有 {count} 个";
+    TOO_LONG_BYTES = "TOO_LONG", Field;
+        "must have at most {most} bytes";
+        "最多 {most} 个字节";
+    CONTROL_CHARACTER = "CONTROL_CHARACTER", Field;
+        "must not contain control characters";
+        "不得包含控制字符";
+    UNKNOWN_ENUM = "UNKNOWN_ENUM", Field;
+        "{value} is no {type} that this version knows";
+        "本版本不认识 {type} 的取值 {value}";
+    INVALID_UUID = "INVALID_UUID", Field;
+        "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057";
+        "必须为 UUID，例如 01890a5d-ac96-774b-bcce-b302099a8057";
+    NEGATIVE_DURATION = "INVALID_DURATION", Field;
+        "must not be negative";
+        "不得为负";
+    INVALID_TIME = "INVALID_TIME", Field;
+        "must be a time from year 1 to 9999, its nanos from 0 to 999,999,999";
+        "必须为公元 1 至 9999 年之间的时间，nanos 为 0 至 999,999,999";
+    IN_THE_FUTURE = "IN_THE_FUTURE", Field;
+        "must not be in the future";
+        "不得晚于当前时间";
+    CURRENCY_CODE = "INVALID_MONEY", Field;
+        "currency_code must be three capitals of ISO 4217, such as CNY";
+        "currency_code 必须为 ISO 4217 的三个大写字母，例如 CNY";
+    NEGATIVE_MONEY = "INVALID_MONEY", Field;
+        "must not be negative";
+        "金额不得为负";
+    NANOS_TOO_LARGE = "INVALID_MONEY", Field;
+        "nanos must be at most 999,999,999";
+        "nanos 最大为 999,999,999";
+    TOO_MANY_DIGITS = "INVALID_MONEY", Field;
+        "{currency} has {digits} digits after the point, nanos say more";
+        "{currency} 只有 {digits} 位小数，nanos 位数过多";
+    MONEY_TOO_LARGE = "INVALID_MONEY", Field;
+        "must be at most {most} minor units";
+        "最多 {most} 个最小货币单位";
+    UNKNOWN_FIELD = "UNKNOWN_FIELD", Field;
+        "{path} can not be written; these can: {fields}";
+        "{path} 不可写；可写字段：{fields}";
+    NEGATIVE = "OUT_OF_RANGE", Field;
+        "must not be negative";
+        "不得为负";
+    RANGE = "OUT_OF_RANGE", Field;
+        "must be {least} to {most}";
+        "必须为 {least} 至 {most}";
+    BEFORE_CREATION = "OUT_OF_RANGE", Field;
+        "must not be before create_time";
+        "不得早于 create_time";
+    TOTAL_TOO_LARGE = "OUT_OF_RANGE", Field;
+        "the order's total is larger than any amount may be";
+        "订单总额超出金额上限";
+    PAYMENTS_TOO_LARGE = "OUT_OF_RANGE", Field;
+        "the payments of one order add up to more than any amount may be";
+        "该订单的收款合计超出金额上限";
+    NOT_AN_OUTCOME = "OUT_OF_RANGE", Field;
+        "must be CANCELLED or PROCESSED";
+        "必须为 CANCELLED 或 PROCESSED";
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN", Field;
+        "must be the next_page_token of the page before, with the same filters; begin without one";
+        "必须为上一页的 next_page_token 且筛选条件相同；首页请留空";
+    COUNT = "COUNT", Field;
+        "must be {least} to {most} lines, are {count}";
+        "必须为 {least} 至 {most} 行，现有 {count} 行";
+    IMMUTABLE_CUSTOMER = "IMMUTABLE", Field;
+        "the customer is set once; close this opportunity out as DUPLICATE and make another";
+        "客户只能设置一次；请以 DUPLICATE 消单后另建商机";
+    KIND_OF_OTHER_SIDE = "KIND_OF_OTHER_SIDE", Field;
+        "must be one of {kinds}";
+        "必须为以下之一：{kinds}";
+    UNKNOWN_STAGE = "UNKNOWN_STAGE", Field;
+        "must be one of {stages}";
+        "必须为以下之一：{stages}";
+    MIXED_CURRENCY = "MIXED_CURRENCY", Field;
+        "must be in {currency} like the other lines";
+        "必须与其他行同为 {currency}";
+    CURRENCY = "CURRENCY", Field;
+        "must be in {currency}, the currency of the order";
+        "必须为订单币种 {currency}";
+    UNKNOWN_LINE = "UNKNOWN_LINE", Field;
+        "the order has no line {line}";
+        "订单没有第 {line} 行";
+    TOO_MANY = "TOO_MANY", Field;
+        "only {remaining} of line {line} are neither fulfilled nor cancelled";
+        "第 {line} 行尚未履行且未取消的数量只有 {remaining}";
+    OTHER_CUSTOMER = "OTHER_CUSTOMER", Field;
+        "must be {customer}, the customer of {opportunity}";
+        "必须为 {opportunity} 的客户 {customer}";
+
+    // What a reason of a close-out asks for.
+    UNKNOWN_REASON = "UNKNOWN_REASON", Field;
+        "no such reason; use one of {reasons}";
+        "没有该消单原因；可选：{reasons}";
+    REASON_SCOPE = "REASON_SCOPE", Field;
+        "{code} is a reason of scope {scope}; use one of {reasons}";
+        "{code} 属于 {scope} 范围；可选：{reasons}";
+    REASON_HISTORICAL_ONLY = "REASON_HISTORICAL_ONLY", Field;
+        "{code} is for close-outs with a `historical` block only; use one of {reasons}";
+        "{code} 仅用于带 `historical` 的消单；可选：{reasons}";
+    DETAIL_REQUIRED = "DETAIL_TOO_SHORT", Field;
+        "{code} needs a detail: say what happened";
+        "{code} 需要说明：请写明发生了什么";
+    DETAIL_TOO_SHORT = "DETAIL_TOO_SHORT", Field;
+        "{code} needs a detail of at least {least} characters: say what happened";
+        "{code} 需要至少 {least} 个字符的说明：请写明发生了什么";
+    COMPETITOR_REQUIRED = "COMPETITOR_REQUIRED", Field;
+        "{code} needs the competitor to whom it was lost (`competitors/` and a UUID)";
+        "{code} 需要填写输给的竞争对手（`competitors/` 加 UUID）";
+
+    // Records and their states.
+    NOT_FOUND = "NOT_FOUND", NotFound;
+        "{subject} does not exist; check the name and the tenant";
+        "{subject} 不存在；请检查名称和租户";
+    NO_SUCH_MESSAGE = "NOT_FOUND", NotFound;
+        "{subject} is not in the outbox; it has arrived, or it never was: list the parked ones";
+        "{subject} 不在发件箱中：已送达或从未存在；请列出被搁置的消息";
+    NUMBER_TAKEN = "NUMBER_TAKEN", Exists;
+        "number {subject} is taken by another record; give it another one";
+        "编号 {subject} 已被占用；请换一个编号";
+    NAME_TAKEN = "NAME_TAKEN", Exists;
+        "a competitor called {subject} exists; list the competitors to find it";
+        "名为 {subject} 的竞争对手已存在；请在竞争对手列表中查找";
+    VALUE_TAKEN = "VALUE_TAKEN", Exists;
+        "a value that must be unique is taken ({constraint}); give it another one";
+        "必须唯一的值已被占用（{constraint}）；请换一个值";
+    VERSION_MISMATCH = "VERSION_MISMATCH", Aborted;
+        "{subject} has changed since it was read; read it again and repeat the call";
+        "{subject} 在读取之后已被修改；请重新读取后再试";
+    SUBJECT_CLOSED = "SUBJECT_CLOSED", Precondition;
+        "{subject} is closed out by {close_out}; reopen it to change it";
+        "{subject} 已由 {close_out} 消单；如需修改请先重新打开";
+    SUBJECT_ENDED = "SUBJECT_CLOSED", Precondition;
+        "{subject} is {state}; reopen it first";
+        "{subject} 处于 {state}；请先重新打开";
+    ALREADY_CLOSED = "ALREADY_CLOSED", Precondition;
+        "{subject} is closed out already, by {close_out}";
+        "{subject} 已由 {close_out} 消单，无需再次消单";
+    NOT_CLOSED = "NOT_CLOSED", Precondition;
+        "{subject} is {state}; only a closed-out one can be reopened";
+        "{subject} 处于 {state}；只有已消单的才能重新打开";
+    NOT_CLOSED_OR_WON = "NOT_CLOSED", Precondition;
+        "{subject} is {state}; only a closed-out or won one can be reopened";
+        "{subject} 处于 {state}；只有已消单或已赢单的才能重新打开";
+    WON_FIRST = "WRONG_STATE", Precondition;
+        "{subject} is {state}; reopen it before you close it out";
+        "{subject} 处于 {state}；消单前请先重新打开";
+    CONFIRM_FIRST = "WRONG_STATE", Precondition;
+        "{subject} is {state}; confirm it first";
+        "{subject} 处于 {state}；请先确认订单";
+    CONFIRM_BEFORE_PAYMENT = "WRONG_STATE", Precondition;
+        "{subject} is {state}; confirm it before a payment is recorded";
+        "{subject} 处于 {state}；登记收款前请先确认订单";
+    CONFIRM_AND_FULFIL_FIRST = "WRONG_STATE", Precondition;
+        "{subject} is {state}; confirm and fulfil it first, or close it out as CANCELLED";
+        "{subject} 处于 {state}；请先确认并履行，或以 CANCELLED 消单";
+    ONLY_DRAFTS_CONFIRMED = "WRONG_STATE", Precondition;
+        "{subject} is {state}; only a draft can be confirmed";
+        "{subject} 处于 {state}；只有草稿才能确认";
+    ONLY_DRAFTS_REWRITTEN = "WRONG_STATE", Precondition;
+        "{subject} is {state}; its lines change only while it is a draft";
+        "{subject} 处于 {state}；只有草稿才能修改订单行";
+    LIVE_ORDER = "LIVE_ORDER", Precondition;
+        "{subject} has {count} live order(s), such as {first}; close them out first";
+        "{subject} 还有 {count} 个未完结订单，例如 {first}；请先对其消单";
+    PARENT_CLOSED = "PARENT_CLOSED", Precondition;
+        "{subject} is closed out by {close_out}; reopen it first";
+        "{subject} 已由 {close_out} 消单；请先重新打开";
+    COMPETITOR_INACTIVE = "COMPETITOR_INACTIVE", Precondition;
+        "{subject} ({display_name}) is not active any more; name another competitor";
+        "{subject}（{display_name}）已停用；请选择其他竞争对手";
+    TASK_STATE = "TASK_STATE", Precondition;
+        "{subject} is {state}; that is not possible any more";
+        "{subject} 处于 {state}；不能再进行此操作";
+    NOT_PARKED = "NOT_PARKED", Precondition;
+        "{subject} is not parked; it is delivered without your doing";
+        "{subject} 未被搁置；系统会自动送达";
+    NOT_FULFILLED = "NOT_FULFILLED", Precondition;
+        "{count} line(s) of {subject} are not fulfilled, the first is line {first}; record the fulfilment, or close it out as CANCELLED";
+        "{subject} 有 {count} 行未履行，首个为第 {first} 行；请登记履行，或以 CANCELLED 消单";
+    NOTHING_TO_CANCEL = "NOTHING_TO_CANCEL", Precondition;
+        "everything of {subject} is fulfilled; close it out as PROCESSED";
+        "{subject} 已全部履行；请以 PROCESSED 消单";
+    REFUND_REFERENCE_REQUIRED = "REFUND_REFERENCE_REQUIRED", Precondition;
+        "{subject} was paid for ({paid}); name the refund in refund_reference";
+        "{subject} 已收款（{paid}）；请在 refund_reference 中填写退款凭证";
+    REFUNDED = "REFUNDED", Precondition;
+        "{subject} was refunded ({refund}); make a new order";
+        "{subject} 已退款（{refund}）；请新建订单";
+    TOO_MANY_TASKS = "TOO_MANY_OPEN", Exhausted;
+        "{subject} has {limit} open tasks, the most allowed; close some first";
+        "{subject} 已有 {limit} 个未完成任务，达到上限；请先关闭一些";
+    TOO_MANY_DRAFTS = "TOO_MANY_OPEN", Exhausted;
+        "{subject} has {limit} draft orders, the most allowed; close some out first";
+        "{subject} 已有 {limit} 个草稿订单，达到上限；请先对一些消单";
+    PARENT_UNKNOWN = "PARENT_UNKNOWN", Precondition, again after 200 ms;
+        "{subject} is not known here yet; if it exists, try again in a moment";
+        "此处尚未收到 {subject}；如其存在，请稍后重试";
+    CUSTOMER_UNKNOWN = "CUSTOMER_UNKNOWN", Precondition, again after 200 ms;
+        "{subject} is not known here yet; if it exists, try again in a moment";
+        "此处尚未收到 {subject}；如其存在，请稍后重试";
+
+    // The service and its database.
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE", Unavailable, again after 500 ms;
+        "the database is unavailable; nothing was done, try again";
+        "数据库暂不可用；未做任何改动，请重试";
+    COMMIT_UNKNOWN = "COMMIT_UNKNOWN", Unavailable, again after 500 ms;
+        "it is unknown whether this was done; repeat it with the same request_id";
+        "无法确定是否已完成；请用相同的 request_id 重试";
+    CONTENTION = "CONTENTION", Aborted, again after 500 ms;
+        "another change was in the way every time; nothing was done, try again";
+        "多次与其他改动冲突；未做任何改动，请重试";
+    OVERLOADED = "OVERLOADED", Exhausted, again after 200 ms;
+        "too many calls are waiting; nothing was done, try again";
+        "等待中的调用过多；未做任何改动，请重试";
+    PROCESS_FULL = "OVERLOADED", Exhausted, again after 1_000 ms;
+        "too many calls at once; nothing was done";
+        "同时调用过多；未做任何改动";
+    SHUTTING_DOWN = "SHUTTING_DOWN", Unavailable, again after 200 ms;
+        "the service is shutting down; repeat the call with the same request_id";
+        "服务正在关闭；请用相同的 request_id 重试";
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED", Deadline;
+        "the call took longer than its deadline or the server's limit; what it began may still take effect, and sending it again with the same request_id tells";
+        "调用超过期限或服务器时限；已开始的操作仍可能生效，用相同的 request_id 重发即可得知";
+    UNKNOWN_METHOD = "UNKNOWN_METHOD", Unknown;
+        "this listener has no such method; server reflection lists those it has";
+        "此端口没有该方法；可通过服务反射查看";
+    INTERNAL = "INTERNAL", Internal;
+        "an internal error; its details are in the log";
+        "内部错误；详情见日志";
+
+    // Callers.
+    TENANT_MISSING = "TENANT_MISSING", Caller;
+        "`x-tenant-id` is missing: a UUID in lower case with hyphens";
+        "缺少 `x-tenant-id`：带连字符的小写 UUID";
+    TENANT_INVALID = "TENANT_INVALID", Caller;
+        "`x-tenant-id` must be given once, a UUID in lower case with hyphens";
+        "`x-tenant-id` 必须且只能给出一次，为带连字符的小写 UUID";
+    PRINCIPAL_MISSING = "PRINCIPAL_MISSING", Caller;
+        "`x-principal` is missing: 1 to {most} visible ASCII characters, without spaces";
+        "缺少 `x-principal`：1 至 {most} 个可见 ASCII 字符，不含空格";
+    PRINCIPAL_INVALID = "PRINCIPAL_INVALID", Caller;
+        "`x-principal` must be given once, with 1 to {most} visible ASCII characters, without spaces";
+        "`x-principal` 必须且只能给出一次，为 1 至 {most} 个可见 ASCII 字符，不含空格";
+    PEER_TOKEN_INVALID = "PEER_TOKEN_INVALID", Caller;
+        "`authorization` must be `Bearer` and the peer token that both services share";
+        "`authorization` 必须为 `Bearer` 加两个服务共用的对等令牌";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(mut text: &str) -> Vec<&str> {
+        let mut names = Vec::new();
+        while let Some((_, name, after)) = next_value(text) {
+            names.push(name);
+            text = after;
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn both_languages_say_the_same_values() {
+        for wording in ALL {
+            assert_eq!(names(wording.en), names(wording.zh), "{}", wording.reason);
+            assert!(!wording.zh.is_ascii(), "{}", wording.zh);
+        }
+    }
+
+    #[test]
+    fn a_reason_has_one_class_and_a_stable_form() {
+        for (place, wording) in ALL.iter().enumerate() {
+            let word = wording.reason;
+            assert!(word.len() <= 63 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{word}");
+            let mut others = ALL[place + 1..].iter().filter(|other| other.reason == word);
+            assert!(others.all(|other| other.class == wording.class), "{word}");
+        }
+    }
+
+    #[test]
+    fn values_are_filled_in_where_they_stand() {
+        let values = [("most", "200".to_owned()), ("count", "201".to_owned())];
+        assert_eq!(TOO_LONG.text(Language::English, &values), "must have at most 200 characters, has 201");
+        assert_eq!(TOO_LONG.text(Language::Chinese, &values), "最多 200 个字符，现有 201 个");
+        let braces = [("subject", "{state}".to_owned()), ("state", "WON".to_owned())];
+        assert_eq!(TASK_STATE.text(Language::English, &braces), "{state} is WON; that is not possible any more");
+    }
+
+    #[test]
+    fn the_preferred_language_is_the_one_with_the_greatest_weight() {
+        for (header, language) in [
+            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Chinese),
+            ("en-GB, zh;q=0.5", Language::English),
+            ("fr, zh;q=0.3, en;q=0.2", Language::Chinese),
+            ("zh;q=0, fr", Language::English),
+            ("ZH_hans", Language::Chinese),
+            ("", Language::English),
+        ] {
+            assert_eq!(Language::preferred(header), language, "{header}");
+        }
+    }
+}
