@@ -73,6 +73,9 @@ fn what_is_missing_is_told_in_full_and_makes_nothing() {
     for told in ["detail", "competitor", "what next: closeout reasons"] {
         assert!(ran.stderr.contains(told), "{ran:?}");
     }
+    let chinese =
+        up.run_in("zh_CN.UTF-8", &["close-out", &name, "--reason", "COMPETITOR_PRICE", "--yes"]).ended_with(4);
+    assert!(chinese.stderr.contains("COMPETITOR_PRICE 需要说明") && !chinese.stderr.contains("must be"), "{chinese:?}");
     assert_eq!(up.run(&["show", &name, "--json"]).ended_with(0).stdout, before);
     up.run(&["show", "orders/01900000-0000-7000-8000-000000000009"]).ended_with(4);
     up.run(&["show", "W1"]).ended_with(2);

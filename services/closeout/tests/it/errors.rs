@@ -21,7 +21,10 @@ fn the_program_prints_every_wording_and_those_of_one_reason() {
     let all = run(&["errors", "--json"]).ended_with(0).json();
     assert_eq!(all["errors"].as_array().unwrap().len(), ALL.len());
     let one = run(&["errors", "LIVE_ORDER", "--json"]).ended_with(0).json();
-    assert_eq!((&one["errors"][0]["code"], one["errors"].as_array().unwrap().len()), (&"FAILED_PRECONDITION".into(), 1));
+    assert_eq!(
+        (&one["errors"][0]["code"], one["errors"].as_array().unwrap().len()),
+        (&"FAILED_PRECONDITION".into(), 1)
+    );
     let shown = run(&["errors", "TOO_MANY_OPEN"]).ended_with(0).stdout;
     assert!(shown.contains("RESOURCE_EXHAUSTED") && shown.contains("草稿订单"), "{shown}");
     run(&["errors", "NO_SUCH_REASON"]).ended_with(2);

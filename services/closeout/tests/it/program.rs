@@ -57,11 +57,6 @@ pub(crate) fn run(args: &[&str]) -> Ran {
     finished(command().args(args).output().unwrap())
 }
 
-/// Runs the program on a terminal of this language.
-pub(crate) fn run_in(language: &str, args: &[&str]) -> Ran {
-    finished(command().env("LANG", language).args(args).output().unwrap())
-}
-
 /// A folder with the four files, one of them in another form.
 pub(crate) fn folder_with(other: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +86,9 @@ fn command() -> Command {
     for name in ["OPPORTUNITY_URL", "ORDER_URL", "TENANT", "PRINCIPAL"] {
         command.env_remove(format!("CLOSEOUT_{name}"));
     }
-    for name in ["OPPORTUNITY_DATABASE_URL", "ORDER_DATABASE_URL", "NO_COLOR", "RUST_LOG", "LC_ALL", "LC_MESSAGES", "LANG"] {
+    for name in
+        ["OPPORTUNITY_DATABASE_URL", "ORDER_DATABASE_URL", "NO_COLOR", "RUST_LOG", "LC_ALL", "LC_MESSAGES", "LANG"]
+    {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -139,6 +136,13 @@ impl Up {
         let [opportunity, order] = &self.urls;
         let urls = ["--opportunity-url", opportunity, "--order-url", order];
         finished(command().args(args).args(urls).output().unwrap())
+    }
+
+    /// The same on a terminal of this language.
+    pub(crate) fn run_in(&self, language: &str, args: &[&str]) -> Ran {
+        let [opportunity, order] = &self.urls;
+        let urls = ["--opportunity-url", opportunity, "--order-url", order];
+        finished(command().env("LANG", language).args(args).args(urls).output().unwrap())
     }
 
     /// Everything that stands in both services for a tenant.

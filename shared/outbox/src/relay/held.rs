@@ -5,7 +5,7 @@ use super::{Handover, Waiter, jitter};
 use crate::{settle, tables::OutboxRow};
 use crm_closeout::{codes::Record, ids::TenantId};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -52,8 +52,16 @@ impl Held {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Held>,
+    /// By number.
+    messages: BTreeMap<i64, Held>,
     not_before: Option<Instant>,
+}
+
+impl Queue {
+    /// Nothing in it comes before this number.
+    fn is_led_by(&self, number: i64) -> bool {
+        self.messages.first_key_value().is_none_or(|(first, _)| number < *first)
+    }
 }
 
 /// Messages of one call.
@@ -82,7 +90,7 @@ impl Lanes {
     /// Forgets messages whose lease is over, and answers how many are left.
     pub(super) fn forget_expired(&mut self) -> usize {
         let now = Instant::now();
-        self.lanes.values_mut().for_each(|queue| queue.messages.retain(|held| held.expires > now));
+        self.lanes.values_mut().for_each(|queue| queue.messages.retain(|_, held| held.expires > now));
         self.lanes.values().map(|queue| queue.messages.len()).sum()
     }
 
@@ -92,16 +100,17 @@ impl Lanes {
         let held = Held { row, waiter, expires: Instant::now() + HELD, gap: 0, tries: 0, lost: false };
         let (fresh, claimed) = (!self.lanes.contains_key(&lane), held.row.attempts > 0);
         let queue = self.lanes.entry(lane).or_default();
-        let place = queue.messages.partition_point(|other| other.row.number < held.row.number);
-        match queue.messages.get_mut(place).filter(|other| other.row.number == held.row.number) {
+        let leads = queue.is_led_by(held.row.number);
+        match queue.messages.entry(held.row.number) {
             // Claimed here or elsewhere meanwhile: what the table knows of it counts.
-            Some(other) => {
+            Entry::Occupied(mut other) => {
+                let other = other.get_mut();
                 let waiter = other.waiter.take().or(held.waiter);
                 *other = Held { waiter, lost: other.lost, gap: other.gap, tries: other.tries, ..held };
             }
-            None => {
-                queue.messages.insert(place, held);
-                if place == 0 {
+            Entry::Vacant(place) => {
+                place.insert(held);
+                if leads {
                     // Perhaps the one that the others have waited for.
                     queue.not_before = None;
                 }
@@ -126,8 +135,8 @@ impl Lanes {
             && let Some(lane) = self.ready.pop_front()
         {
             let Some(queue) = self.lanes.get_mut(&lane) else { continue };
-            queue.messages.retain(|held| held.expires > now);
-            let Some(first) = queue.messages.front() else {
+            queue.messages.retain(|_, held| held.expires > now);
+            let Some((number, first)) = queue.messages.first_key_value() else {
                 self.lanes.remove(&lane);
                 continue;
             };
@@ -144,12 +153,14 @@ impl Lanes {
             }
             batch.alone = alone;
             // What comes behind a hole can not arrive before what is in it, which another process holds.
-            let mut number = first.row.number;
+            let mut number = *number;
             while batch.messages.len() < most
                 && bytes < BATCH_BYTES
-                && let Some(held) =
-                    queue.messages.pop_front_if(|held| held.row.number == number && (alone || !held.is_suspect()))
+                && let Some(next) = queue.messages.first_entry()
+                && *next.key() == number
+                && (alone || !next.get().is_suspect())
             {
+                let held = next.remove();
                 number += 1;
                 bytes += held.row.payload.len() + 128;
                 most = if alone { 1 } else { most.min(BATCH >> held.row.losses) };
@@ -161,13 +172,16 @@ impl Lanes {
         (!batch.messages.is_empty()).then_some(batch)
     }
 
-    /// The lane is out of its call: what is to be sent again goes first, after a pause if its turn had not come.
+    /// The lane is out of its call: what is to be sent again goes back to its place; after a pause if its turn had not come, unless
+    /// what it waits for was claimed here meanwhile.
     pub(super) fn put_back(&mut self, lane: Lane, held: Vec<Held>) {
         let queue = self.lanes.entry(lane).or_default();
         let tries = held.iter().map(|held| held.tries).max().unwrap_or_default();
-        queue.not_before = (tries > 0).then(|| Instant::now() + jitter(FIRST_PAUSE, LONGEST_PAUSE, tries));
-        for message in held.into_iter().rev() {
-            queue.messages.push_front(message);
+        let waits = tries > 0 && held.first().is_some_and(|first| queue.is_led_by(first.row.number));
+        queue.not_before = waits.then(|| Instant::now() + jitter(FIRST_PAUSE, LONGEST_PAUSE, tries));
+        for message in held {
+            // What was claimed again meanwhile counts as the table knows it.
+            queue.messages.entry(message.row.number).or_insert(message);
         }
         if queue.messages.is_empty() {
             self.lanes.remove(&lane);
@@ -179,7 +193,7 @@ impl Lanes {
     /// Whoever waits for a delivery is let go.
     pub(super) fn let_go(&mut self) {
         for queue in self.lanes.values_mut() {
-            queue.messages.iter_mut().for_each(|held| held.waiter = None);
+            queue.messages.values_mut().for_each(|held| held.waiter = None);
         }
     }
 
@@ -278,6 +292,17 @@ pub(super) mod tests {
         assert_eq!(message.tries, 3);
         message.behind(5);
         assert_eq!(message.tries, 1);
+    }
+
+    #[test]
+    fn what_was_claimed_while_those_behind_it_were_in_a_call_goes_first() {
+        let mut lanes = holding([row(1, 3)]);
+        let mut batch = lanes.next(true, true, BATCH).map(|batch| batch.messages).unwrap_or_default();
+        let (lane, mut held) = batch.remove(0);
+        lanes.hold(Handover { row: OutboxRow { attempts: 1, ..row(1, 2) }, waiter: None });
+        held.behind(2);
+        lanes.put_back(lane, vec![held]);
+        assert_eq!(names(lanes.next(true, true, BATCH)), [(1, 2), (1, 3)]);
     }
 
     #[test]
