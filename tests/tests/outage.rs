@@ -25,7 +25,7 @@ const AT_ONCE: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(1_200);
 
 fn lanes() -> usize {
-    if long() { 20_000 } else { 3_000 }
+    if long() { 100_000 } else { 3_000 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,6 +58,8 @@ const CLAIM_AT_LEAST: usize = 64;
 const POLL: Duration = Duration::from_millis(250);
 /// Not sooner again than this.
 const AGAIN: Duration = Duration::from_millis(20);
+/// While there is a backlog calls are made so far apart, so that it goes along with what is new instead of adding calls.
+const PACE: Duration = Duration::from_millis(40);
 
 /// Whether the peer answers, as the relay sees it.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +94,8 @@ struct Relay {
     turn: usize,
     budget: Budget,
     lanes: Lanes,
+    /// No call with messages before this moment.
+    paced: Instant,
 }
 
 /// Runs until `stop`, then sends what it holds once more and returns.
@@ -114,7 +118,8 @@ pub async fn relay<F, R>(
         while let Some((peer, batch)) = relay.next_call() {
             calls.spawn(call(peer, batch, &peers.deliver));
         }
-        let probe = relay.breakers.iter().filter_map(Breaker::probes_at).min();
+        let paced = Some(relay.paced).filter(|moment| *moment > Instant::now());
+        let wake = relay.breakers.iter().filter_map(Breaker::probes_at).chain(paced).min();
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -132,7 +137,7 @@ pub async fn relay<F, R>(
                     relay.hold(handover);
                 }
             }
-            () = tokio::time::sleep_until(probe.unwrap_or_else(Instant::now)), if probe.is_some() => {}
+            () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
     }
     while let Ok(handover) = committed.try_recv() {
@@ -141,6 +146,7 @@ pub async fn relay<F, R>(
     relay.breakers.fill_with(Breaker::new);
     relay.budget = Budget::new();
     loop {
+        relay.paced = Instant::now();
         while relay.breakers.iter().all(|breaker| breaker.probes_at().is_none())
             && let Some((peer, batch)) = relay.next_call()
         {
@@ -174,8 +180,8 @@ impl Relay {
         let breakers = addresses.iter().map(|_| Breaker::new()).collect();
         let down = vec![false; addresses.len()];
         metrics::peer(&addresses, &down);
-        let (budget, lanes) = (Budget::new(), Lanes::default());
-        Self { courier, db, state, addresses, breakers, down, turn: 0, budget, lanes }
+        let (budget, lanes, paced) = (Budget::new(), Lanes::default(), Instant::now());
+        Self { courier, db, state, addresses, breakers, down, turn: 0, budget, lanes, paced }
     }
 
     fn hold(&mut self, handover: Handover) {
@@ -188,6 +194,7 @@ impl Relay {
         let now = Instant::now();
         let (peer, batch) = match self.breakers.iter().position(|breaker| breaker.may_probe(now)) {
             Some(peer) => (peer, Batch::default()),
+            None if now < self.paced => return None,
             None => {
                 let (peer, idle) = self.least_busy()?;
                 let most = self.breakers.get(peer)?.most();
@@ -196,6 +203,9 @@ impl Relay {
         };
         if batch.repeats {
             self.budget.spend();
+        }
+        if batch.messages.iter().any(|(_, held)| held.row.attempts > 0) {
+            self.paced = now + PACE;
         }
         self.turn = peer + 1;
         self.breakers.get_mut(peer)?.called(batch.alone);
