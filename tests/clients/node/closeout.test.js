@@ -89,6 +89,16 @@ async function tradeRecord(opportunity) {
   return [customer.draft_count, customer.cancelled_count, customer.deals_lost].map(Number);
 }
 
+// The close-out as it is kept, once what the other side answered is kept: a moment after the caller learns of it.
+async function settled({ name }) {
+  const until = Date.now() + 10_000;
+  while (Date.now() < until) {
+    const { close_out: kept } = await call(closeOuts, 'GetCloseOut', { name }, ana);
+    if (kept.propagation === 'PROPAGATION_SETTLED') return kept;
+  }
+  assert.fail(`${name} is still not settled`);
+}
+
 // The error with which a call fails.
 async function errorOf(answer) {
   try {
@@ -119,8 +129,7 @@ test('a close-out takes effect on both services', async () => {
   assert.deepEqual(await tradeRecord(opportunity), [0, 1, 1]);
 
   // Each effect has its receipt, wherever it took place.
-  const { close_out: read } = await call(closeOuts, 'GetCloseOut', { name: answer.close_out.name }, ana);
-  const receipts = read.effects.map(({ side, kind, resource }) => `${side} ${kind} ${resource}`);
+  const receipts = answer.close_out.effects.map(({ side, kind, resource }) => `${side} ${kind} ${resource}`);
   for (const expected of [
     `SIDE_OPPORTUNITY EFFECT_KIND_TASK_CANCELLED ${task.name}`,
     `SIDE_OPPORTUNITY EFFECT_KIND_RECORD_CHANGED ${opportunity.customer}`,
@@ -129,6 +138,7 @@ test('a close-out takes effect on both services', async () => {
   ]) {
     assert.ok(receipts.includes(expected), `${expected} is not among\n${receipts.join('\n')}`);
   }
+  assert.deepEqual(await settled(answer.close_out), answer.close_out);
 });
 
 test('every fault of a request is named with its field', async () => {

@@ -1,4 +1,4 @@
-// Types that `buf generate` makes with `proto/buf.gen.node.yaml`, used with @grpc/grpc-js. Folder: environment variable GENERATED.
+// Types that `buf generate` makes with `proto/buf.gen.node.yaml`, in the folder GENERATED, used with @grpc/grpc-js.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';

@@ -1,6 +1,7 @@
 """The two services called from Python with grpcio. Its twin for Node is `../node/closeout.test.js`."""
 
 import os
+import time
 import unittest
 import uuid
 
@@ -106,6 +107,16 @@ class CloseOutTest(unittest.TestCase):
         request = order_customers.GetCustomerRequest(name=opportunity.customer)
         return self.order_customers.GetCustomer(request, **self.call).customer
 
+    def settled(self, close_out):
+        """The close-out as it is kept, once what the other side answered is kept: a moment after the caller learns of it."""
+        until = time.monotonic() + DEADLINE
+        while time.monotonic() < until:
+            request = close_outs.GetCloseOutRequest(name=close_out.name)
+            kept = self.close_outs.GetCloseOut(request, **self.call).close_out
+            if kept.propagation == propagation_pb2.PROPAGATION_SETTLED:
+                return kept
+        self.fail(f"{close_out.name} is still not settled")
+
     # --- The tests ---
 
     def test_a_close_out_takes_effect_on_both_services(self):
@@ -127,14 +138,13 @@ class CloseOutTest(unittest.TestCase):
         self.assertEqual((record.draft_count, record.cancelled_count, record.deals_lost), (0, 1, 1))
 
         # Each effect has its receipt, wherever it took place.
-        request = close_outs.GetCloseOutRequest(name=answer.close_out.name)
-        read = self.close_outs.GetCloseOut(request, **self.call).close_out
-        receipts = [(effect.side, effect.kind, effect.resource) for effect in read.effects]
+        receipts = [(effect.side, effect.kind, effect.resource) for effect in answer.close_out.effects]
         cancelled, changed = close_out_pb2.EFFECT_KIND_TASK_CANCELLED, close_out_pb2.EFFECT_KIND_RECORD_CHANGED
         self.assertIn((close_out_pb2.SIDE_OPPORTUNITY, cancelled, task.name), receipts)
         self.assertIn((close_out_pb2.SIDE_OPPORTUNITY, changed, opportunity.customer), receipts)
         self.assertIn((close_out_pb2.SIDE_ORDER, cancelled, order_task.name), receipts)
         self.assertIn((close_out_pb2.SIDE_ORDER, changed, opportunity.customer), receipts)
+        self.assertEqual(self.settled(answer.close_out), answer.close_out)
 
     def test_every_fault_of_a_request_is_named_with_its_field(self):
         with self.assertRaises(grpc.RpcError) as raised:
