@@ -8,7 +8,7 @@ buf=$cache/buf-$buf_version/bin/buf
 
 # From Debian, as root.
 install_packages() {
-  ((EUID == 0)) && command -v apt-get >/dev/null || { echo "please install: $*" >&2 && return 1; }
+  if ((EUID != 0)) || ! command -v apt-get >/dev/null; then echo "please install: $*" >&2 && return 1; fi
   local apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3) output
   "${apt[@]}" update || true
   output=$(DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --yes --no-install-recommends "$@" 2>&1 </dev/null) ||
