@@ -15,6 +15,8 @@ use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, PreconditionVi
 pub const DOMAIN: &str = "closeout.crm";
 
 const MESSAGE_BYTES: usize = 1024;
+/// Of the message in the language of the caller; each wrong field has one of its own.
+const LOCALIZED_BYTES: usize = 512;
 const VIOLATION_BYTES: usize = 256;
 const VIOLATIONS_BYTES: usize = 2048;
 
@@ -91,7 +93,7 @@ fn details(wording: &Wording, values: &[Value]) -> ErrorDetails {
 
 fn told(mut details: ErrorDetails, message: String, text: impl Fn(Language) -> String, class: Class) -> Status {
     if let Some(language) = language::current() {
-        details.set_localized_message(language.tag(), clip(&text(language), MESSAGE_BYTES));
+        details.set_localized_message(language.tag(), clip(&text(language), LOCALIZED_BYTES));
     }
     Status::with_error_details(code(class), clip(&message, MESSAGE_BYTES), details)
 }
