@@ -375,7 +375,7 @@ async fn callers(url: &str, opportunity: &str, table: &mut Table) {
     ];
     for (metadata, expected) in cases {
         let mut request = Request::new(closing(opportunity));
-        for (key, value) in metadata {
+        for (key, value) in metadata.iter().chain(&[("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")]) {
             request.metadata_mut().insert(*key, value.parse().unwrap());
         }
         let answer = OpportunityServiceClient::new(channel.clone()).close_out_opportunity(request).await;
