@@ -97,6 +97,11 @@ impl Api {
         self.identity.tenant()
     }
 
+    /// Who makes all calls.
+    pub(crate) fn principal(&self) -> &str {
+        self.identity.principal()
+    }
+
     /// Notes an attempt, where somebody wants to know. One without an id of its own cannot be found again.
     fn asks(&self, side: Side, method: &'static str, request_id: &str, body: &[u8]) -> Option<Asked> {
         let (tenant, principal) = (TenantId(self.identity.tenant()), self.identity.principal().into());
@@ -242,6 +247,18 @@ mutations! {
     /// Makes a selling task.
     create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse
         = Opportunity.selling_tasks.create_task, "CreateTask", task;
+    /// Changes a selling task.
+    update_selling_task(sales::UpdateTaskRequest) -> sales::UpdateTaskResponse
+        = Opportunity.selling_tasks.update_task, "UpdateTask", task;
+    /// Begins a selling task.
+    start_selling_task(sales::StartTaskRequest) -> sales::StartTaskResponse
+        = Opportunity.selling_tasks.start_task, "StartTask", task;
+    /// Completes a selling task.
+    complete_selling_task(sales::CompleteTaskRequest) -> sales::CompleteTaskResponse
+        = Opportunity.selling_tasks.complete_task, "CompleteTask", task;
+    /// Cancels a selling task.
+    cancel_selling_task(sales::CancelTaskRequest) -> sales::CancelTaskResponse
+        = Opportunity.selling_tasks.cancel_task, "CancelTask", task;
     /// Makes an order.
     create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse = Order.orders.create_order, "CreateOrder", order;
     /// Confirms an order.
@@ -255,6 +272,18 @@ mutations! {
     /// Makes an order task.
     create_order_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse
         = Order.order_tasks.create_task, "CreateTask", task;
+    /// Changes an order task.
+    update_order_task(trade::UpdateTaskRequest) -> trade::UpdateTaskResponse
+        = Order.order_tasks.update_task, "UpdateTask", task;
+    /// Begins an order task.
+    start_order_task(trade::StartTaskRequest) -> trade::StartTaskResponse
+        = Order.order_tasks.start_task, "StartTask", task;
+    /// Completes an order task.
+    complete_order_task(trade::CompleteTaskRequest) -> trade::CompleteTaskResponse
+        = Order.order_tasks.complete_task, "CompleteTask", task;
+    /// Cancels an order task.
+    cancel_order_task(trade::CancelTaskRequest) -> trade::CancelTaskResponse
+        = Order.order_tasks.cancel_task, "CancelTask", task;
 }
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {

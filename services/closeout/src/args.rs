@@ -1,5 +1,9 @@
 //! What a person can ask for: every command, flag, default and example.
 
+use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::sweep::{self, SweepArgs};
+use crate::commands::tasks::{self, TasksArgs};
+use crate::commands::timeline::{self, TimelineArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -17,7 +21,7 @@ Exit codes:
   0  done
   1  failed: a service cannot be reached, a file cannot be read, an invariant is violated
   2  the command line is wrong
-  3  done, but rows of the data were refused (each is reported with its line and reason)
+  3  done, but some of it was refused: rows of the data, opportunities of a sweep (each is reported with its reason)
   4  the service refused it: a rule, a missing field, a wrong state
 
 First steps:
@@ -139,6 +143,15 @@ Examples:
   closeout list tasks --parent opportunities/ID
   closeout list close-outs --reason STALE_AUTO --limit 20")]
     List(ListArgs),
+    /// What happened to a customer on both services, as one story.
+    #[command(after_help = timeline::EXAMPLES)]
+    Timeline(TimelineArgs),
+    /// What there is to do: lists the tasks of both services, makes one, begins, completes or cancels some.
+    #[command(after_help = tasks::EXAMPLES)]
+    Tasks(TasksArgs),
+    /// Closes out every open opportunity on which nobody has worked for too long; shows first what that would be.
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(SweepArgs),
     /// Messages between the services that can not be delivered: lists them, has one sent again, gives one up.
     #[command(after_help = "\
 A message that the other service refuses for a technical reason is parked, and with it those behind it about the same
@@ -173,6 +186,9 @@ Examples:
   closeout errors LIVE_ORDER
   closeout errors --json | jq '.errors[] | select(.code == \"ABORTED\")'")]
     Errors(ErrorsArgs),
+    /// Prints the completion of this command line for a shell.
+    #[command(after_help = completion::EXAMPLES)]
+    Completion(CompletionArgs),
 }
 
 /// Databases other than the embedded ones.
@@ -419,7 +435,8 @@ fn database_url(text: &str) -> Result<String, String> {
     if known { Ok(text.to_owned()) } else { Err("postgres://USER@HOST/DATABASE or sqlite://FILE, please".to_owned()) }
 }
 
-fn in_flight(text: &str) -> Result<usize, String> {
+/// How many calls may be under way.
+pub(crate) fn in_flight(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=1024) => Ok(number),
         Ok(_) | Err(_) => Err("a number from 1 to 1024".to_owned()),

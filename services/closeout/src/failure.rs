@@ -11,8 +11,8 @@ use tonic_types::StatusExt;
 pub(crate) enum Ending {
     /// Everything was done.
     Done,
-    /// Done, but rows of the data were refused.
-    RowsRefused,
+    /// Done, but some of it was refused: rows of the data, opportunities of a sweep.
+    SomeRefused,
 }
 
 impl Ending {
@@ -20,7 +20,7 @@ impl Ending {
     pub(crate) fn exit_code(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
-            Self::RowsRefused => ExitCode::from(3),
+            Self::SomeRefused => ExitCode::from(3),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crm_proto::Money;
 use prost_types::Timestamp;
-use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
 
 /// An amount of the API from minor units.
 pub(crate) fn to_money(minor: i64, currency: &str) -> Money {
@@ -66,6 +66,11 @@ pub(crate) fn seconds(time: std::time::Duration) -> f64 {
 /// Midnight (UTC) of a day as the API writes times.
 pub(crate) fn to_timestamp(day: Date) -> Timestamp {
     Timestamp { seconds: day.midnight().assume_utc().unix_timestamp(), nanos: 0 }
+}
+
+/// A day as people write it: `2026-12-01`.
+pub(crate) fn parse_day(text: &str) -> Result<Date, String> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| "a day such as 2026-12-01".to_owned())
 }
 
 /// `2017-12-31`, or `2026-01-01 08:15:02` (UTC) where there is a time of day.

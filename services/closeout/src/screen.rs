@@ -7,7 +7,7 @@ use crate::json;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, modifiers, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 /// How wide a table may be where no terminal says it.
 const WIDTH: u16 = 120;
@@ -85,6 +85,24 @@ impl Screen {
     /// A line on standard error, whoever reads.
     pub(crate) fn complain(&self, text: &str) -> anyhow::Result<()> {
         Ok(writeln!(io::stderr().lock(), "{text}")?)
+    }
+
+    /// True if a person sits in front of it who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal()
+    }
+
+    /// Asks a person; everything but a yes is a no, and is told.
+    pub(crate) fn ask(&self, question: &str) -> anyhow::Result<bool> {
+        write!(io::stdout(), "{}", self.paint(Paint::Strong, &format!("{question} [y/N] ")))?;
+        io::stdout().flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        let yes = matches!(answer.trim(), "y" | "Y" | "yes");
+        if !yes {
+            self.line("Nothing was changed.")?;
+        }
+        Ok(yes)
     }
 
     /// An empty table with these headings, as wide as the terminal at most. The columns `whole` are never broken: names

@@ -88,6 +88,9 @@ pub(crate) async fn reads(client: &Client, known: &Known, of: i64) {
     }
     for created_before in [before(0), before(of)] {
         pages!(client.opportunities, list_opportunities, sales::ListOpportunitiesRequest { created_before, ..list() });
+        let (state, active_before) = (State::Open.into(), created_before);
+        let request = sales::ListOpportunitiesRequest { state, active_before, ..list() };
+        pages!(client.opportunities, list_opportunities, request);
     }
     for state in [State::Open, State::Won, State::ClosedOut] {
         let state = state.into();

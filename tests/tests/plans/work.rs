@@ -26,7 +26,8 @@ const MANY: usize = 384;
 
 /// How many rows more than it is asked for a statement may read. Known limits, each of a list that is seldom asked for and would
 /// cost every close-out an index:
-/// - opportunities created before a time, in the order of their ids: those of the state, at worst of the tenant, are looked at;
+/// - opportunities created, or last worked on, before a time, in the order of their ids: those of the state, at worst of the
+///   tenant, are looked at;
 /// - tasks in a state, of nobody and of nothing in particular: those of the tenant. No index may name the state of a task, as
 ///   cancelling one is then no longer a heap-only update;
 /// - two filters at once: those that the first of them finds.
@@ -36,7 +37,7 @@ pub(crate) fn allowed(text: &str, deals: i64) -> u64 {
         return 2 * crm_outbox::job::STEP.unsigned_abs();
     }
     let has = |condition: &str| text.contains(condition) && text.contains("LIMIT");
-    let most = if has("FROM opportunity AS t WHERE") && has("t.created_at <") {
+    let most = if has("FROM opportunity AS t WHERE") && (has("t.created_at <") || has("t.activity_at <")) {
         2 * deals
     } else if has("FROM task AS t WHERE") && has(" t.state =") {
         4 * deals

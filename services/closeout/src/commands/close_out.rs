@@ -4,7 +4,7 @@ use super::{Kind, kind_of};
 use crate::api::Api;
 use crate::args::{CloseOutArgs, OrderOutcome, WonPolicy};
 use crate::failure::{Ending, Usage};
-use crate::screen::{Paint, Screen};
+use crate::screen::Screen;
 use crate::settle;
 use crate::view::{self, Tasks};
 use crate::{json, request_id};
@@ -15,7 +15,6 @@ use crm_proto::opportunity::{
 };
 use crm_proto::order::{CloseOutOrderRequest, GetOrderRequest, WonOpportunityPolicy};
 use serde_json::json;
-use std::io::{self, BufRead, IsTerminal, Write};
 
 /// Closes out what the command line names.
 pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
@@ -124,22 +123,13 @@ async fn confirm(args: &CloseOutArgs, api: &Api, line: &str, screen: &Screen) ->
     if args.yes {
         return Ok(true);
     }
-    if screen.json() || !io::stdin().is_terminal() {
+    if !screen.can_ask() {
         return Err(Usage("nobody can be asked here: give --yes".to_owned()).into());
     }
     screen.line(line)?;
     screen.note("Tasks of it, on both sides; the open ones will be closed:")?;
     view::show_tasks(&Tasks::read(api, &[&args.name]).await?, screen)?;
-    let question = "The sales data and the customer's record are affected. Close it out? [y/N] ";
-    write!(io::stdout(), "{}", screen.paint(Paint::Strong, question))?;
-    io::stdout().flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
-    if !yes {
-        screen.line("Nothing was changed.")?;
-    }
-    Ok(yes)
+    screen.ask("The sales data and the customer's record are affected. Close it out?")
 }
 
 /// The resource name of a competitor by what it is called; one that is not known yet is made.

@@ -20,7 +20,15 @@ pub(super) async fn run(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::
     let listed = match args.what {
         Listed::Opportunities => opportunities(args, api, screen).await?,
         Listed::Orders => orders(args, api, screen).await?,
-        Listed::Tasks => tasks(args, api, screen).await?,
+        Listed::Tasks => {
+            let filter = TaskFilter {
+                parent: args.parent.as_deref().unwrap_or_default(),
+                assignee: args.owner.as_deref().unwrap_or_default(),
+                states: args.state.as_deref().map(task_state).transpose()?.into_iter().collect(),
+                limit: args.limit,
+            };
+            tasks(&filter, api, screen).await?
+        }
         Listed::Customers => customers(args, api, screen).await?,
         Listed::CloseOuts => close_outs(args, api, screen).await?,
     };
@@ -31,7 +39,7 @@ pub(super) async fn run(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::
 }
 
 /// Reads page after page until there are `limit` (0: all).
-async fn pages<T>(
+pub(super) async fn pages<T>(
     limit: usize,
     page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), Status>,
 ) -> Result<Vec<T>, Status> {
@@ -50,8 +58,25 @@ async fn pages<T>(
 /// The number of an enum value by the word that a person uses for it: `closed-out` is `STATE_CLOSED_OUT`.
 fn parse_state<E: Into<i32>>(args: &ListArgs, prefix: &str, by_name: fn(&str) -> Option<E>) -> Result<i32, Usage> {
     let Some(word) = &args.state else { return Ok(0) };
-    let name = format!("{prefix}{}", word.to_uppercase().replace('-', "_"));
-    by_name(&name).map(Into::into).ok_or_else(|| Usage(format!("--state {word}: see closeout list --help")))
+    by_name(&state_name(word, prefix)).map(Into::into).ok_or_else(|| unknown_state(word))
+}
+
+/// The state of a task by its word: `in-progress`.
+pub(super) fn task_state(word: &str) -> Result<TaskState, Usage> {
+    TaskState::from_str_name(&state_name(word, "TASK_STATE_")).ok_or_else(|| unknown_state(word))
+}
+
+fn state_name(word: &str, prefix: &str) -> String {
+    format!("{prefix}{}", word.to_uppercase().replace('-', "_"))
+}
+
+fn unknown_state(word: &str) -> Usage {
+    Usage(format!("--state {word}: see closeout list --help"))
+}
+
+/// The resource name of a stage, from that or from its id in the default pipeline; empty: any.
+pub(super) fn stage_name(stage: &str) -> String {
+    if stage.is_empty() || stage.contains('/') { stage.to_owned() } else { format!("pipelines/default/stages/{stage}") }
 }
 
 /// Shows what was found, or says that there is nothing.
@@ -64,15 +89,10 @@ fn text(option: &Option<String>) -> String {
 }
 
 async fn opportunities(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
-    let stage = text(&args.stage);
     let base = sales::ListOpportunitiesRequest {
         customer: text(&args.customer),
         state: parse_state(args, "STATE_", sales::opportunity::State::from_str_name)?,
-        stage: if stage.is_empty() || stage.contains('/') {
-            stage
-        } else {
-            format!("pipelines/default/stages/{stage}")
-        },
+        stage: stage_name(args.stage.as_deref().unwrap_or_default()),
         owner: text(&args.owner),
         ..Default::default()
     };
@@ -125,25 +145,43 @@ async fn orders(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<V
     Ok(json!({ "orders": json::list("crm.order.v1.Order", &found)? }))
 }
 
-async fn tasks(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
-    let (parent, assignee) = (text(&args.parent), text(&args.owner));
-    let state = parse_state(args, "TASK_STATE_", TaskState::from_str_name)?;
-    let selling = pages(args.limit, async |page_size, page_token| {
-        let (parent, assignee) = (parent.clone(), assignee.clone());
-        let request = sales::ListTasksRequest { page_size, page_token, parent, state, assignee };
-        let reply = api.list_selling_tasks(request).await?;
-        Ok((reply.tasks, reply.next_page_token))
-    })
-    .await?;
-    let order = pages(args.limit, async |page_size, page_token| {
-        let (parent, assignee) = (parent.clone(), assignee.clone());
-        let request = trade::ListTasksRequest { page_size, page_token, parent, state, assignee };
-        let reply = api.list_order_tasks(request).await?;
-        Ok((reply.tasks, reply.next_page_token))
-    })
-    .await?;
-    let selling = selling.into_iter().map(|task| (Side::Opportunity, task));
-    let tasks = Tasks { all: selling.chain(order.into_iter().map(|task| (Side::Order, task))).collect() };
+/// Which tasks.
+#[derive(Debug, Default)]
+pub(super) struct TaskFilter<'a> {
+    /// Of this record; empty: of all.
+    pub(super) parent: &'a str,
+    /// Of this assignee; empty: of all.
+    pub(super) assignee: &'a str,
+    /// In one of these states; none: in any.
+    pub(super) states: Vec<TaskState>,
+    /// At most this many of each service and state; 0: all.
+    pub(super) limit: usize,
+}
+
+/// Shows the tasks of both services that the filter lets through; answers them for programs.
+pub(super) async fn tasks(filter: &TaskFilter<'_>, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let TaskFilter { parent, assignee, states, limit } = filter;
+    let states = if states.is_empty() { &[TaskState::Unspecified][..] } else { states };
+    let mut all = Vec::new();
+    for state in states {
+        let state = i32::from(*state);
+        let tasks = pages(*limit, async |page_size, page_token| {
+            let (parent, assignee) = ((*parent).to_owned(), (*assignee).to_owned());
+            let request = sales::ListTasksRequest { page_size, page_token, parent, state, assignee };
+            let reply = api.list_selling_tasks(request).await?;
+            Ok((reply.tasks, reply.next_page_token))
+        });
+        all.extend(tasks.await?.into_iter().map(|task| (Side::Opportunity, task)));
+        let tasks = pages(*limit, async |page_size, page_token| {
+            let (parent, assignee) = ((*parent).to_owned(), (*assignee).to_owned());
+            let request = trade::ListTasksRequest { page_size, page_token, parent, state, assignee };
+            let reply = api.list_order_tasks(request).await?;
+            Ok((reply.tasks, reply.next_page_token))
+        });
+        all.extend(tasks.await?.into_iter().map(|task| (Side::Order, task)));
+    }
+    all.sort_by_key(|(side, _)| *side as i32);
+    let tasks = Tasks { all };
     view::show_tasks(&tasks, screen)?;
     Ok(json!({ "tasks": tasks.json()? }))
 }

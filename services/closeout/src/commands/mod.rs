@@ -1,12 +1,16 @@
 //! One module for each thing a person does by hand; `run` finds the one that the command line names.
 
 mod close_out;
+pub(crate) mod completion;
 mod errors;
 mod list;
 mod parked;
 mod reasons;
 mod reopen;
 mod show;
+pub(crate) mod sweep;
+pub(crate) mod tasks;
+pub(crate) mod timeline;
 mod up;
 
 use crate::api::Api;
@@ -17,6 +21,7 @@ use crate::retry::{BRIEF, PATIENT, Patience};
 use crate::screen::Screen;
 use crate::{data, demo, import};
 use serde_json::json;
+use tonic::{Code, Status};
 
 pub(crate) use close_out::competitor;
 
@@ -34,6 +39,10 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Parked(args) => Box::pin(parked::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Resend(args) => Box::pin(parked::resend(args, &connect(global, BRIEF)?, screen)).await,
         Command::Errors(args) => errors::run(args, screen),
+        Command::Timeline(args) => Box::pin(timeline::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }
 }
@@ -53,7 +62,15 @@ async fn import(args: &ImportArgs, global: &Global, screen: &Screen) -> anyhow::
         screen.emit(&json!({ "import": import::json(&data, &imported) }))?;
     }
     let refused = imported.all_refused(&data).next().is_some();
-    Ok(if refused { Ending::RowsRefused } else { Ending::Done })
+    Ok(if refused { Ending::SomeRefused } else { Ending::Done })
+}
+
+/// What a read found; none where the service does not know the name.
+fn found<T>(read: Result<Option<T>, Status>) -> Result<Option<T>, Status> {
+    match read {
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        other => other,
+    }
 }
 
 /// What a resource name stands for.

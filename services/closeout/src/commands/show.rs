@@ -1,6 +1,6 @@
 //! `closeout show`: one record with everything related to it on both sides.
 
-use super::{Kind, kind_of};
+use super::{Kind, found, kind_of, tasks};
 use crate::api::Api;
 use crate::args::ShowArgs;
 use crate::failure::Ending;
@@ -9,10 +9,12 @@ use crate::screen::Screen;
 use crate::settle;
 use crate::view::{self, Customer, Tasks};
 use anyhow::Context;
-use crm_proto::common::{CloseOut, Side, Task};
+use crm_proto::common::{CloseOut, Side};
 use crm_proto::{opportunity as sales, order as trade};
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+
+/// Events that are shown with a customer.
+const NEWEST: usize = 10;
 
 /// Shows what the command line names.
 pub(super) async fn run(args: &ShowArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
@@ -33,9 +35,9 @@ async fn customer(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Valu
     let customer = Customer::read(api, name).await?;
     view::show_customer(&customer, screen)?;
     screen.note("Newest events on both sides")?;
-    let events = view::Events::read(api, name).await?;
+    let events = view::Events::read(api, name, NEWEST).await?;
     events.show(screen)?;
-    Ok(json!({ "customer": customer.json()?, "events": events.json()? }))
+    Ok(json!({ "customer": customer.json()?, "events": events.json() }))
 }
 
 async fn opportunity(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
@@ -79,15 +81,7 @@ async fn order(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> 
 }
 
 async fn task(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
-    let request = sales::GetTaskRequest { name: name.to_owned() };
-    let selling = found(api.get_selling_task(request).await.map(|reply| reply.task))?;
-    let (side, task): (Side, Task) = match selling {
-        Some(task) => (Side::Opportunity, task),
-        None => {
-            let reply = api.get_order_task(trade::GetTaskRequest { name: name.to_owned() }).await?;
-            (Side::Order, reply.task.context("a reply without its task")?)
-        }
-    };
+    let (side, task) = tasks::read(api, name).await?;
     view::show_tasks(&Tasks { all: vec![(side, task.clone())] }, screen)?;
     screen.line(&format!("of {}", task.parent))?;
     if !task.closed_by.is_empty() {
@@ -130,12 +124,4 @@ async fn show_all(close_outs: &[CloseOut], side: Side, api: &Api, screen: &Scree
         }
     }
     Ok(())
-}
-
-/// What a read found; none where the service does not know the name.
-fn found<T>(read: Result<Option<T>, Status>) -> Result<Option<T>, Status> {
-    match read {
-        Err(status) if status.code() == Code::NotFound => Ok(None),
-        other => other,
-    }
 }

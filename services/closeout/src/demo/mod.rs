@@ -124,7 +124,7 @@ async fn tell(api: &Api, data: &DataSet, end: &End, in_flight: usize, screen: &S
         bail!("{} of {} checks found something that must not be", report.violations.len(), report.checked);
     }
     let refused = imported.all_refused(data).next().is_some();
-    Ok(if refused { Ending::RowsRefused } else { Ending::Done })
+    Ok(if refused { Ending::SomeRefused } else { Ending::Done })
 }
 
 /// Where the databases of a demo live.

@@ -76,6 +76,7 @@ impl OpportunityService for Opportunities {
             stage: stage.unwrap_or_default().to_owned(),
             owner: fields.principal("owner", &request.owner, ""),
             created_before: fields.time("created_before", request.created_before.as_ref()),
+            active_before: fields.time("active_before", request.active_before.as_ref()),
         };
         fields.done()?;
         let rows = lists::opportunities(&self.0.db, caller.tenant, &filter, &page).await;

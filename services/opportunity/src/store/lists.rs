@@ -24,6 +24,8 @@ pub(crate) struct OpportunityFilter {
     pub(crate) owner: String,
     /// Created before this.
     pub(crate) created_before: Option<Time>,
+    /// Last worked on before this.
+    pub(crate) active_before: Option<Time>,
 }
 
 /// Lists opportunities, oldest first.
@@ -39,6 +41,7 @@ pub(crate) async fn opportunities(
         .equal("state", filter.state.as_ref())
         .text("stage", &filter.stage)
         .below("created_at", filter.created_before.as_ref())
+        .below("activity_at", filter.active_before.as_ref())
         .page(db, "opportunity_id", Order::Oldest, page.after, page.size)
         .await
 }

@@ -1,0 +1,257 @@
+//! `closeout sweep`: every open opportunity on which nobody has worked for too long is judged first, changing nothing; then
+//! shown, then, after a yes, closed out, many calls in flight. What somebody works on meanwhile is left alone.
+
+use super::close_out::reason_name;
+use super::list::pages;
+use crate::api::Api;
+use crate::failure::{self, Ending, Usage};
+use crate::format::{
+    counted, cut, last_part, money_or_none, or_dash, parse_day, seconds, time, to_timestamp, two_lines,
+};
+use crate::request_id;
+use crate::retry::PATIENT;
+use crate::screen::{Paint, Screen};
+use clap::Args;
+use crm_proto::common::{Propagation, Wait};
+use crm_proto::opportunity::Opportunity;
+use crm_proto::opportunity::opportunity::State;
+use crm_proto::opportunity::{CloseOutOpportunityRequest, CloseOutOpportunityResponse, ListOpportunitiesRequest};
+use futures::stream::{self, StreamExt};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+use tonic::Status;
+
+/// Examples under `--help`.
+pub(crate) const EXAMPLES: &str = "\
+It shows what it would close out and asks; where nobody can be asked it stops there, unless --yes is given. What the rules
+would refuse (a live order) is shown with its reason and left alone, and so is what somebody works on meanwhile. The same
+sweep again finds nothing more to do.
+
+Examples:
+  closeout sweep --idle-days 120 --dry-run
+  closeout sweep --idle-days 90 --stage prospecting --owner \"Anna Snelling\"
+  closeout sweep --idle-days 180 --reason UNRESPONSIVE --yes --json | jq .closed";
+
+/// Flags of `sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Days since anybody worked on it.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    idle_days: u32,
+    /// Only what was created before this day, such as 2026-01-31.
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    created_before: Option<::time::Date>,
+    /// Only in this stage: `engaging` or `pipelines/default/stages/engaging`.
+    #[arg(long)]
+    stage: Option<String>,
+    /// Only of this owner.
+    #[arg(long, value_name = "PRINCIPAL")]
+    owner: Option<String>,
+    /// Only of this customer.
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+    /// Code of the reason; `closeout reasons` lists them.
+    #[arg(long, value_name = "CODE", default_value = "STALE_AUTO")]
+    reason: String,
+    /// What happened, in your words.
+    #[arg(long, default_value = "")]
+    detail: String,
+    /// At most this many; 0: all.
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    /// Calls under way at the same time.
+    #[arg(long, default_value_t = 64, value_parser = crate::args::in_flight)]
+    in_flight: usize,
+    /// Only show what would be closed out.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// So many are shown before the question; all with `--json`.
+const SHOWN: usize = 20;
+
+/// An opportunity and what became of it, or would.
+type Judged<'a> = (&'a Opportunity, Result<CloseOutOpportunityResponse, Status>);
+
+/// Shows, asks, closes out.
+pub(super) async fn run(args: &SweepArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    let idle = find(args, api).await?;
+    let api = &api.clone().with(PATIENT);
+    let judged = call_all(args, api, &idle, true, "judged", screen).await;
+    let (would, refused) = sorted(&judged);
+    show(args, &would, screen)?;
+    show_refused(&refused, "would be refused", screen)?;
+    let asks = !args.dry_run && !args.yes && screen.can_ask();
+    let go = args.yes || (asks && !would.is_empty() && screen.ask(&question(&would))?);
+    if !go {
+        if screen.json() {
+            let would: Vec<_> = would.iter().map(|(opportunity, _)| item(opportunity)).collect();
+            screen.emit(&json!({ "dry_run": true, "would_close": would, "refused": refusals(&refused) }))?;
+        } else if !asks && !would.is_empty() {
+            screen.note("Nothing was changed. The same with --yes closes them out.")?;
+        }
+        return Ok(Ending::Done);
+    }
+    let would: Vec<_> = would.into_iter().map(|(opportunity, _)| opportunity.clone()).collect();
+    let started = Instant::now();
+    let done = call_all(args, api, &would, false, "close-outs", screen).await;
+    report(&done, &refused, started.elapsed(), screen)
+}
+
+async fn find(args: &SweepArgs, api: &Api) -> anyhow::Result<Vec<Opportunity>> {
+    let now = SystemTime::now();
+    let limit = now.checked_sub(Duration::from_secs(u64::from(args.idle_days) * 86_400));
+    let limit = limit.ok_or_else(|| Usage(format!("--idle-days {}: too many", args.idle_days)))?;
+    let stage = args.stage.clone().unwrap_or_default();
+    let base = ListOpportunitiesRequest {
+        state: State::Open.into(),
+        stage: super::list::stage_name(&stage),
+        owner: args.owner.clone().unwrap_or_default(),
+        customer: args.customer.clone().unwrap_or_default(),
+        created_before: args.created_before.map(to_timestamp),
+        active_before: Some(limit.into()),
+        ..ListOpportunitiesRequest::default()
+    };
+    let found = pages(args.limit, async |page_size, page_token| {
+        let reply = api.list_opportunities(ListOpportunitiesRequest { page_size, page_token, ..base.clone() }).await?;
+        Ok((reply.opportunities, reply.next_page_token))
+    });
+    Ok(found.await?)
+}
+
+/// One call for each, at most so many at the same time. The etag makes sure that it closes out what was shown.
+async fn call_all<'a>(
+    args: &SweepArgs,
+    api: &Api,
+    all: &'a [Opportunity],
+    validate_only: bool,
+    what: &str,
+    screen: &Screen,
+) -> Vec<Judged<'a>> {
+    let bar = screen.progress(all.len() as u64, what);
+    let calls = stream::iter(all).map(|opportunity| {
+        let request = CloseOutOpportunityRequest {
+            name: opportunity.name.clone(),
+            reason: reason_name(&args.reason),
+            detail: args.detail.clone(),
+            etag: opportunity.etag.clone(),
+            request_id: request_id::new(),
+            validate_only,
+            wait: Wait::Peer.into(),
+            ..CloseOutOpportunityRequest::default()
+        };
+        let bar = &bar;
+        async move {
+            let answer = Box::pin(api.close_out_opportunity(request)).await;
+            bar.inc(1);
+            (opportunity, answer)
+        }
+    });
+    let mut judged: Vec<Judged<'a>> = calls.buffer_unordered(args.in_flight).collect().await;
+    judged.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    bar.finish_and_clear();
+    judged
+}
+
+type Done<'a> = Vec<(&'a Opportunity, &'a CloseOutOpportunityResponse)>;
+type Refused<'a> = Vec<(&'a Opportunity, &'a Status)>;
+
+fn sorted<'a>(judged: &'a [Judged<'a>]) -> (Done<'a>, Refused<'a>) {
+    let done = judged.iter().filter_map(|(opportunity, answer)| Some((*opportunity, answer.as_ref().ok()?)));
+    let refused = judged.iter().filter_map(|(opportunity, answer)| Some((*opportunity, answer.as_ref().err()?)));
+    (done.collect(), refused.collect())
+}
+
+fn show(args: &SweepArgs, would: &Done<'_>, screen: &Screen) -> anyhow::Result<()> {
+    let count = counted(would.len() as u64, "open opportunity", "open opportunities");
+    let days = counted(args.idle_days.into(), "day", "days");
+    screen
+        .text(&format!("{count} without activity for {days}, to be closed out as {}.", args.reason.to_uppercase()))?;
+    if would.is_empty() {
+        return Ok(());
+    }
+    let headings = ["opportunity", "stage", "amount", "owner, last activity"];
+    let mut table = screen.new_table_keeping(&headings, &[0, 2]);
+    for (one, _) in would.iter().take(SHOWN) {
+        table.add_row([
+            two_lines(&format!("{} ({})", cut(&one.title, 38), one.number), &one.name),
+            last_part(&one.stage).to_owned(),
+            money_or_none(one.amount.as_ref()),
+            two_lines(or_dash(&one.owner), &time(one.activity_time.as_ref())),
+        ]);
+    }
+    screen.table(&table)?;
+    match would.len().checked_sub(SHOWN) {
+        None | Some(0) => Ok(()),
+        Some(more) => screen.note(&format!("... and {more} more; --json lists all of them")),
+    }
+}
+
+fn question(would: &Done<'_>) -> String {
+    let these = if would.len() == 1 { "it".to_owned() } else { format!("these {}", would.len()) };
+    format!("Their tasks and draft orders are cancelled and the customers' records change. Close {these} out?")
+}
+
+/// How many were refused for which reason, each with one example.
+fn show_refused(refused: &Refused<'_>, how: &str, screen: &Screen) -> anyhow::Result<()> {
+    let mut by_reason: BTreeMap<String, Refused<'_>> = BTreeMap::new();
+    for (opportunity, status) in refused {
+        by_reason.entry(reason(status)).or_default().push((opportunity, status));
+    }
+    for (reason, all) in by_reason {
+        let Some((opportunity, status)) = all.first() else { continue };
+        let text = format!("{} {how}, {reason}: {}", all.len(), failure::one_line(status));
+        screen.line(&screen.paint(Paint::Changed, &text))?;
+        screen.note(&format!("such as {}", opportunity.name))?;
+    }
+    Ok(())
+}
+
+fn reason(status: &Status) -> String {
+    failure::reason(status).unwrap_or_else(|| format!("{:?}", status.code()))
+}
+
+fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: &Screen) -> anyhow::Result<Ending> {
+    let (closed, mut refused) = sorted(done);
+    let settled = |reply: &CloseOutOpportunityResponse| {
+        let propagation = reply.close_out.as_ref().map(|close_out| close_out.propagation());
+        matches!(propagation, Some(Propagation::Settled | Propagation::NotNeeded))
+    };
+    let on_both = closed.iter().filter(|(_, reply)| settled(reply)).count();
+    let rate = closed.len() as f64 / elapsed.as_secs_f64().max(0.001);
+    let count = counted(closed.len() as u64, "close-out", "close-outs");
+    let text =
+        format!("{count} in {:.1} s ({rate:.0} a second), {on_both} settled on both sides.", elapsed.as_secs_f64());
+    screen.line(&screen.paint(Paint::Good, &text))?;
+    if on_both < closed.len() {
+        screen
+            .note("The others reach the order service without your doing; closeout parked list shows what can not.")?;
+    }
+    show_refused(&refused, "were left alone", screen)?;
+    let all_closed = refused.is_empty() && before.is_empty();
+    if screen.json() {
+        refused.extend(before);
+        let close_out = |reply: &CloseOutOpportunityResponse| reply.close_out.clone().unwrap_or_default().name;
+        let closed: Vec<_> = closed
+            .iter()
+            .map(|(opportunity, reply)| json!({ "name": opportunity.name, "close_out": close_out(reply) }))
+            .collect();
+        let (refused, seconds) = (refusals(&refused), seconds(elapsed));
+        screen.emit(&json!({ "closed": closed, "settled": on_both, "refused": refused, "seconds": seconds }))?;
+    }
+    Ok(if all_closed { Ending::Done } else { Ending::SomeRefused })
+}
+
+fn item(opportunity: &Opportunity) -> Value {
+    let activity_time = opportunity.activity_time.as_ref().map(ToString::to_string);
+    json!({ "name": opportunity.name, "number": opportunity.number, "owner": opportunity.owner, "activity_time": activity_time })
+}
+
+fn refusals(refused: &Refused<'_>) -> Vec<Value> {
+    let refusal = |(opportunity, status): &(&Opportunity, &Status)| json!({ "name": opportunity.name, "reason": reason(status), "message": failure::one_line(status) });
+    refused.iter().map(refusal).collect()
+}
