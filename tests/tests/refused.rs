@@ -127,6 +127,7 @@ async fn every_refusal_says_why_and_leaves_no_trace(kind: Kind) {
     Box::pin(texts_and_amounts(&world, &mut table)).await;
     Box::pin(dates_and_enums(&world, &mut table)).await;
     Box::pin(lists_and_sizes(&world, &mut table)).await;
+    Box::pin(not_utf8(&pair.opportunity.url(), &world.open, &mut table)).await;
     Box::pin(callers(&pair.opportunity.url(), &world.open, &mut table)).await;
     println!("{} refusals", table.rows);
     assert!(table.wrong.is_empty(), "{}", table.wrong.join("\n"));
@@ -179,8 +180,9 @@ async fn reasons(world: &World, table: &mut Table) {
         detail: detail.into(),
         ..closing(&world.open)
     };
-    let cases: [(sales::CloseOutOpportunityRequest, &[&str]); 7] = [
+    let cases: [(sales::CloseOutOpportunityRequest, &[&str]); 8] = [
         (with("", ""), &["reason REQUIRED"]),
+        (with("closeOutReasons/PRICE_TOO_HIGH", ""), &["detail DETAIL_TOO_SHORT"]),
         (with("closeOutReasons/NO_SUCH", ""), &["reason UNKNOWN_REASON"]),
         (with("closeOutReasons/COMPETITOR_PRICE", " "), &["competitor COMPETITOR_REQUIRED", "detail DETAIL_TOO_SHORT"]),
         (with("closeOutReasons/OTHER", "客户没有给出任何原因"), &["detail DETAIL_TOO_SHORT"]),
@@ -358,9 +360,43 @@ async fn lists_and_sizes(world: &World, table: &mut Table) {
     let request = trade::ListOrdersRequest { page_size: -1, state: 99, ..Default::default() };
     let violations = ["page_size OUT_OF_RANGE", "state UNKNOWN_ENUM"];
     table.invalid("list", trade_client.list_orders(request).await, &violations);
-    let huge = sales::CloseOutOpportunityRequest { detail: "x".repeat(300 * 1024), ..closing(&world.open) };
-    let answer = world.client.close_out_opportunity(huge).await;
-    table.refused("300 KiB", answer, ResourceExhausted, "MESSAGE_TOO_LARGE");
+    for size in [300 * 1024, 10 * 1024 * 1024] {
+        let huge = sales::CloseOutOpportunityRequest { detail: "x".repeat(size), ..closing(&world.open) };
+        let answer = world.client.close_out_opportunity(huge).await;
+        table.refused(&format!("{size} bytes"), answer, ResourceExhausted, "MESSAGE_TOO_LARGE");
+    }
+}
+
+/// CloseOutOpportunityRequest as a client writes it that does not check its text.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Unchecked {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    reason: String,
+    #[prost(bytes = "vec", tag = "3")]
+    detail: Vec<u8>,
+}
+
+async fn not_utf8(url: &str, opportunity: &str, table: &mut Table) {
+    let (name, reason) = (opportunity.to_owned(), "closeOutReasons/BUDGET_FROZEN".to_owned());
+    for detail in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"ok \xf0\x9f\x98"] {
+        let unchecked = Unchecked { name: name.clone(), reason: reason.clone(), detail: detail.to_vec() };
+        let mut request = Request::new(unchecked);
+        for (key, value) in [
+            ("x-tenant-id", Uuid::now_v7().to_string()),
+            ("x-principal", "ann".into()),
+            ("accept-language", "zh".into()),
+        ] {
+            request.metadata_mut().insert(key, value.parse().unwrap());
+        }
+        let mut client = tonic::client::Grpc::new(Channel::from_shared(url.to_owned()).unwrap().connect_lazy());
+        client.ready().await.unwrap();
+        let path = "/crm.opportunity.v1.OpportunityService/CloseOutOpportunity".parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<Unchecked, sales::CloseOutOpportunityResponse>::default();
+        let answer = client.unary(request, path, codec).await;
+        table.refused(&format!("{detail:?}"), answer, InvalidArgument, "MALFORMED_MESSAGE");
+    }
 }
 
 async fn callers(url: &str, opportunity: &str, table: &mut Table) {
