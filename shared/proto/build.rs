@@ -15,8 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(files)?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // No file names them, yet refusals carry them: with them in reflection a client that has no stubs can read refusals, too.
+    // Their code is that of tonic-types.
+    compiler.open_files([root.join("google/rpc/error_details.proto"), root.join("google/rpc/status.proto")])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

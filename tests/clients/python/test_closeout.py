@@ -20,6 +20,7 @@ from crm.order.v1 import order_service_pb2 as orders
 from crm.order.v1 import order_service_pb2_grpc
 from crm.order.v1 import task_service_pb2 as order_tasks
 from crm.order.v1 import task_service_pb2_grpc as order_tasks_grpc
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -223,6 +224,12 @@ class CloseOutTest(unittest.TestCase):
         sales = ("CloseOutReasonService", "CompetitorService", "OpportunityService", "PipelineService")
         self.assertEqual(ours(self.sales), {f"crm.opportunity.v1.{name}" for name in (*both, *sales)})
         self.assertEqual(ours(self.trade), {f"crm.order.v1.{name}" for name in (*both, "OrderService")})
+
+    def test_reflection_knows_what_the_details_of_errors_are(self):
+        for channel in (self.sales, self.trade):
+            pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+            for name in ("ErrorInfo", "BadRequest", "PreconditionFailure", "RetryInfo", "LocalizedMessage"):
+                self.assertEqual(pool.FindMessageTypeByName(f"google.rpc.{name}").name, name)
 
 
 if __name__ == "__main__":
