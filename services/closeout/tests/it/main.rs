@@ -10,4 +10,5 @@ mod errors;
 mod import;
 mod postgres;
 mod program;
+mod settings;
 mod work;
