@@ -6,9 +6,9 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -144,6 +144,25 @@ impl Service {
     fn signal(&self, name: &str) {
         let id = self.running.as_ref().unwrap().child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// SIGTERM, as Kubernetes ends a process: how it ended, and how long that took.
+    pub async fn terminated(&mut self) -> (ExitStatus, Duration) {
+        self.signal("TERM");
+        let began = Instant::now();
+        let running = self.running.as_mut().unwrap();
+        let ended = until("it ends", READY, || {
+            let ended = running.child.try_wait().unwrap();
+            async move { ended }
+        })
+        .await;
+        self.running = None;
+        (ended, began.elapsed())
+    }
+
+    /// Its ports: public and peer listener.
+    pub fn ports(&self) -> [u16; 2] {
+        self.ports
     }
 
     /// `kill -9`.
