@@ -1,7 +1,7 @@
 //! Every setting of the service: flag, environment variable, default and a sentence.
 
 use crm_api::host::Settings;
-use crm_runtime::telemetry::Format;
+use crm_runtime::{collector::Collector, telemetry::Format};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Settings of the opportunity service.
@@ -40,6 +40,10 @@ pub struct Config {
     /// Where metrics are served, at `/metrics`; nowhere unless it is given.
     #[arg(long, env = "OPPORTUNITY_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
+
+    /// OTLP/gRPC address of a collector for traces, such as `http://127.0.0.1:4317`; there are none unless it is given.
+    #[arg(long, env = "OPPORTUNITY_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<Collector>,
 
     /// How the log is written: `text` or `json`.
     #[arg(long, env = "OPPORTUNITY_LOG_FORMAT", default_value_t)]

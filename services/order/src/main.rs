@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use crm_order::{Action, App, Config};
-use crm_runtime::telemetry;
+use crm_runtime::{collector::Source, telemetry};
 use std::{error::Error, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +19,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
-    telemetry::init(config.log_format, "info,sqlx=warn")?;
-    if let Some(Action::Migrate) = config.action {
-        return Ok(App::migrate(&config.database_url).await?);
-    }
+    let source = Source { service: "order-service", version: env!("CARGO_PKG_VERSION") };
+    let telemetry = telemetry::init(config.log_format, "info,sqlx=warn", config.otlp_endpoint.as_ref(), source)?;
+    let done = match config.action {
+        Some(Action::Migrate) => App::migrate(&config.database_url).await.map_err(Into::into),
+        None => serve(config).await,
+    };
+    telemetry.end().await;
+    done
+}
+
+async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let peers = config.peer_url.clone();
     let app = App::bind(config).await?;
     let (public, peer, metrics) = (app.public_addr(), app.peer_addr(), app.metrics_addr().map(tracing::field::display));

@@ -1,7 +1,14 @@
-//! What every call of a listener passes: token, room, language, deadline, and on the way back a status that means what it says.
+//! What every call of a listener passes: trace, token, room, language, deadline, and on the way back a status that means what it says.
 //! In flows an HTTP request, out comes a response that is never an error and never a panic. Methods are not known here.
 
-use crate::{auth::PeerToken, deadline::Deadline, language, server::Limits, status};
+use crate::{
+    auth::PeerToken,
+    deadline::Deadline,
+    language,
+    server::Limits,
+    status,
+    trace::{self, Scope},
+};
 use futures::FutureExt;
 use http::{Request, Response};
 use std::{
@@ -16,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tower::Service;
+use tracing::Span;
 
 /// Health is answered however full the process is, or it would be restarted for being busy.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -49,6 +57,7 @@ impl Rules {
             return status.into_http();
         }
         let path = request.uri().path().to_owned();
+        tracing::debug!(rpc.method = path, "called");
         let place = self.room.try_acquire();
         if place.is_err() && !path.starts_with(HEALTH) {
             return status::overloaded().into_http();
@@ -75,7 +84,11 @@ impl Service<Request<Body>> for Guard {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (routes, rules) = (self.routes.clone(), Arc::clone(&self.rules));
-        let language = language::asked(request.headers());
-        Box::pin(async move { Ok(language::answer_in(language, rules.answer(routes, request)).await) })
+        let (language, scope) = (language::asked(request.headers()), Scope::of(&request));
+        scope.around(async move {
+            let response = language::answer_in(language, rules.answer(routes, request)).await;
+            trace::ended(&Span::current(), response.headers());
+            Ok(response)
+        })
     }
 }

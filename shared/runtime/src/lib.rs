@@ -2,13 +2,14 @@
 //! answers, the log. Nothing here knows a method, a table or a business word.
 //!
 //! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status`, `language`
-//! and [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`telemetry`],
-//! [`metrics`].
+//! and [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`trace`]
+//! (what a call belongs to), [`telemetry`], [`collector`], [`metrics`].
 
 mod accept;
 pub mod answer;
 pub mod auth;
 pub mod channel;
+pub mod collector;
 mod deadline;
 mod guard;
 mod language;
@@ -18,5 +19,6 @@ mod status;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 pub use deadline::Deadline;

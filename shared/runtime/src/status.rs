@@ -2,7 +2,7 @@
 //! code and an ErrorInfo, so that INTERNAL always means a fault of ours. A handler's status carries details and passes untouched;
 //! tonic's have none and one of a few known texts.
 
-use crate::answer::refusal;
+use crate::{answer::refusal, trace};
 use crm_closeout::wording;
 use futures::FutureExt;
 use http::{HeaderMap, Response};
@@ -15,6 +15,7 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body, transport};
+use tracing::Span;
 
 /// What tonic 0.14 and prost 0.14 say if a request could not be read. Each has a test that fails if the text changes.
 const MALFORMED: [&str; 4] = [
@@ -32,7 +33,8 @@ pub(crate) fn translate(response: Response<Body>, path: String, stopping: &Cance
     if body.is_end_stream() {
         return Response::from_parts(head, body);
     }
-    let body = Translated { inner: Some(body), path, stopping: Stopping::Unasked(stopping.clone()) };
+    let (stopping, span) = (Stopping::Unasked(stopping.clone()), Span::current());
+    let body = Translated { inner: Some(body), path, stopping, span };
     Response::from_parts(head, Body::new(body))
 }
 
@@ -110,6 +112,8 @@ struct Translated {
     inner: Option<Body>,
     path: String,
     stopping: Stopping,
+    /// Of the call; it ends with the body.
+    span: Span,
 }
 
 /// Waiting for the stop costs something, so it begins only when a body has to wait.
@@ -135,6 +139,7 @@ impl Translated {
         self.inner = None;
         let mut trailers = HeaderMap::new();
         put(status, &mut trailers);
+        trace::ended(&self.span, &trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 }
@@ -158,6 +163,7 @@ impl HttpBody for Translated {
             Ok(Poll::Ready(Some(Ok(mut frame)))) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     translate_headers(trailers);
+                    trace::ended(&this.span, trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -3,6 +3,7 @@
 mod ending;
 mod limits;
 mod statuses;
+mod traced;
 
 use crate::{
     Deadline, answer,
