@@ -1,7 +1,7 @@
 //! Hands a command to the writer, waits for the other service if the caller wants to, and gives back what to reply. Holds no
 //! connection while it waits; a caller that goes away cancels nothing.
 
-use crate::{convert, failure, meta::Meta};
+use crate::{convert, failure, meta::Meta, trace};
 use crm_closeout::{
     codes::Record,
     episode::{CloseOut, Delivery, Propagation},
@@ -68,7 +68,8 @@ impl<D: Domain> Front<D> {
         let tenant = caller.tenant;
         let call = call(caller, method, &meta, command);
         let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
-        let Answer { mut done, delivery } = self.writer.call(call, until.is_some()).await.map_err(failure::failure)?;
+        let committed = trace::commit(call, |call| self.writer.call(call, until.is_some())).await;
+        let Answer { mut done, delivery } = committed.map_err(failure::failure)?;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
         let Some(message) = done.message else {
             let close_out = done.close_out.as_ref().map(convert::close_out);
@@ -106,7 +107,8 @@ impl<D: Domain> Front<D> {
         withdraw: Option<String>,
     ) -> Result<common::ParkedMessage, Status> {
         let release = Release { record, number, withdraw };
-        let answer = self.writer.release(call(caller, method, &meta, release)).await.map_err(failure::failure)?;
+        let committed = trace::commit(call(caller, method, &meta, release), |call| self.writer.release(call)).await;
+        let answer = committed.map_err(failure::failure)?;
         common::ParkedMessage::decode(&*answer.done.reply)
             .map_err(|e| failure::database(&Error::Corrupt(e.to_string())))
     }
@@ -139,7 +141,8 @@ fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command: C) -> Cal
         message_id: None,
     };
     let (request_id, fingerprint) = (meta.request_id, meta.fingerprint.clone());
-    Call { cause, request_id, fingerprint, validate_only: meta.validate_only, command }
+    let (validate_only, trace_parent) = (meta.validate_only, String::new());
+    Call { cause, request_id, fingerprint, validate_only, trace_parent, command }
 }
 
 fn settled(mut close_out: CloseOut, applied: Applied) -> CloseOut {

@@ -1,6 +1,6 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{front::Front, inbox::Inbox};
+use crate::{front::Front, inbox::Inbox, trace};
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -263,8 +263,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
     TcpListener::bind(address).await.map_err(|source| HostError::Listen { address, source })
 }
 
-async fn deliver(channel: PeerChannel, request: ApplyRequest) -> Result<ApplyResponse, tonic::Status> {
+async fn deliver(channel: PeerChannel, messages: ApplyRequest) -> Result<ApplyResponse, tonic::Status> {
     let mut client =
         PeerServiceClient::new(channel).max_decoding_message_size(REPLY).max_encoding_message_size(Limits::PEER.encode);
-    client.apply(request).await.map(tonic::Response::into_inner)
+    let (request, passages) = trace::deliver(messages);
+    let answer = client.apply(request).await.map(tonic::Response::into_inner);
+    trace::delivered(&passages, &answer);
+    answer
 }

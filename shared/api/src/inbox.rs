@@ -1,5 +1,6 @@
 //! What the peer calls: each message goes to the writer like any command, and each has an outcome of its own.
 
+use crate::trace;
 use crm_closeout::wording;
 use crm_outbox::{
     batch::Domain,
@@ -9,6 +10,7 @@ use crm_outbox::{
 use crm_proto::peer::{ApplyRequest, ApplyResponse, peer_service_server::PeerService};
 use crm_runtime::answer;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 const MOST: usize = 256;
 
@@ -28,30 +30,37 @@ impl<D: Domain> Inbox<D> {
 #[tonic::async_trait]
 impl<D: Domain> PeerService for Inbox<D> {
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
-        let envelopes = request.into_inner().envelopes;
+        let mut envelopes = request.into_inner().envelopes;
         if envelopes.len() > MOST {
             let values = [("most", MOST.to_string()), ("count", envelopes.len().to_string())];
             return Err(answer::refusal(&wording::BATCH_TOO_LARGE, &values));
         }
         // All are handed in, in order, before the first is waited for: together they make one batch.
         let mut pending = Vec::with_capacity(envelopes.len());
-        for envelope in &envelopes {
-            pending.push(match wire::decode(envelope) {
+        for envelope in &mut envelopes {
+            let passage = trace::apply(envelope);
+            let message = match wire::decode(envelope) {
                 Ok(incoming) if !D::mirrors(incoming.record.kind) => {
                     let text = format!("{} have no lane here", incoming.record.kind.collection());
                     Err(Received::Rejected(Reject::UnknownKind(text)))
                 }
-                Ok(incoming) => Ok(self.writer.message(incoming).await.ok_or_else(unavailable)?),
+                Ok(incoming) => {
+                    let handed_in = self.writer.message(incoming).instrument(passage.span.clone()).await;
+                    Ok(handed_in.ok_or_else(unavailable)?)
+                }
                 Err(reject) => Err(Received::Rejected(reject)),
-            });
+            };
+            pending.push((passage, message));
         }
         let mut outcomes = Vec::with_capacity(pending.len());
-        for message in pending {
+        for (passage, message) in pending {
             let received = match message {
                 Ok(answer) => answer.await.map_err(|_| unavailable())?,
                 Err(rejected) => rejected,
             };
-            outcomes.push(wire::outcome(received));
+            let outcome = wire::outcome(received);
+            passage.ended("applied", &outcome);
+            outcomes.push(outcome);
         }
         Ok(Response::new(ApplyResponse { outcomes }))
     }

@@ -2,7 +2,7 @@
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
 //! Reading order: [`fields`], [`mod@meta`], [`front`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`operator`],
-//! [`host`].
+//! `trace`, [`host`].
 
 pub mod close_outs;
 pub mod convert;
@@ -15,3 +15,4 @@ pub mod meta;
 pub mod operator;
 pub mod page;
 pub mod tasks;
+mod trace;

@@ -87,6 +87,8 @@ pub struct Call<C> {
     pub fingerprint: Vec<u8>,
     /// Judge and answer, but change nothing.
     pub validate_only: bool,
+    /// The trace parent of what it causes; empty: none.
+    pub trace_parent: String,
     /// What to do.
     pub command: C,
 }
@@ -100,6 +102,17 @@ pub enum Item<C> {
     Message(Incoming),
     /// An operator's decision about a parked message.
     Release(Call<Release>),
+}
+
+impl<C> Item<C> {
+    /// The trace parent of the messages that it causes.
+    fn trace_parent(&self) -> &str {
+        match self {
+            Self::Call(call) => &call.trace_parent,
+            Self::Message(message) => &message.trace_parent,
+            Self::Release(call) => &call.trace_parent,
+        }
+    }
 }
 
 /// What a call did, or had done before.
@@ -142,9 +155,9 @@ pub struct Committed {
 static INSERT_OUTBOX: LazyLock<Sql> = LazyLock::new(|| {
     let text = format!(
         "INSERT INTO outbox (tenant_id, record_kind, record_id, number, message_id, payload, close_out_id, reversal, \
-         created_at, lease_until, attempts, parked, fault) \
+         created_at, lease_until, attempts, parked, fault, trace_parent) \
          SELECT r.tenant_id, r.record_kind, r.record_id, r.number, r.message_id, r.payload, r.close_out_id, r.reversal, \
-         r.created_at, {{now}} + {LEASE}, 0, {{1}}, '' FROM {{rows}} WHERE true"
+         r.created_at, {{now}} + {LEASE}, 0, {{1}}, '', r.trace_parent FROM {{rows}} WHERE true"
     );
     Sql::new(&text, &outbox_columns())
 });
@@ -160,6 +173,7 @@ fn outbox_columns() -> Vec<crate::cell::Column> {
         ("close_out_id", Kind::Uuid),
         ("reversal", Kind::Bool),
         ("created_at", Kind::Int),
+        ("trace_parent", Kind::Text),
     ])
 }
 
@@ -222,12 +236,17 @@ async fn fill<D: Domain>(
         answered: table::load(tx, &judge::answer_keys(items)).await?,
         parked: table::lock(tx, &judge::parked_keys(items)).await?,
     };
-    let verdicts: Vec<_> = items.iter().map(|item| judge::judge::<D>(&mut world, &mut books, item)).collect();
+    let (mut verdicts, mut trace_parents) = (Vec::with_capacity(items.len()), Vec::new());
+    for item in items {
+        verdicts.push(judge::judge::<D>(&mut world, &mut books, item));
+        // Of the messages that this item causes, as the rules know nothing of traces.
+        trace_parents.resize(D::common(&mut world).outgoing.entries().len(), item.trace_parent());
+    }
 
     D::save(tx, &world).await?;
     let mut settlements = settlements.to_vec();
     settlements.extend(operator::supersede(tx, D::common(&mut world)).await?);
-    let outbox = save_common(tx, D::common(&mut world)).await?;
+    let outbox = save_common(tx, D::common(&mut world), &trace_parents).await?;
     if !seeded_bug!("key-outside-commit", 5) {
         table::insert(tx, books.answered.inserted()).await?;
     }
@@ -238,7 +257,7 @@ async fn fill<D: Domain>(
     Ok(Committed { verdicts, outbox })
 }
 
-async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>, Error> {
+async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -> Result<Vec<OutboxRow>, Error> {
     table::save(tx, &common.lanes).await?;
     table::save(tx, &common.tasks).await?;
     table::save(tx, &common.close_outs).await?;
@@ -249,7 +268,8 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
         .outgoing
         .entries()
         .iter()
-        .map(|(tenant, outgoing)| OutboxRow {
+        .zip(trace_parents)
+        .map(|((tenant, outgoing), trace_parent)| OutboxRow {
             tenant_id: *tenant,
             record: outgoing.lane,
             number: outgoing.number,
@@ -267,6 +287,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
             waits_for: 0,
             gap_at: 0,
             gap_since: Time(0),
+            trace_parent: (*trace_parent).to_owned(),
         })
         .collect();
     outbox.sort_by_key(OutboxRow::key);
@@ -280,7 +301,8 @@ async fn save_common(tx: &mut Tx, common: &mut Common) -> Result<Vec<OutboxRow>,
                 row.payload,
                 row.close_out_id,
                 row.reversal,
-                row.created_at
+                row.created_at,
+                row.trace_parent
             ]
         };
         let args = Args::rows(&outbox_columns(), outbox.iter().map(row).collect()).with(&false);

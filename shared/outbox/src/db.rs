@@ -130,8 +130,13 @@ macro_rules! migration {
 }
 
 /// Migrations of the tables that both services have.
-const SHARED: &[Migration] =
-    &[migration!(1, "shared"), migration!(2, "relay"), migration!(3, "close_out_lists"), migration!(4, "job")];
+const SHARED: &[Migration] = &[
+    migration!(1, "shared"),
+    migration!(2, "relay"),
+    migration!(3, "close_out_lists"),
+    migration!(4, "job"),
+    migration!(5, "trace"),
+];
 
 /// The shared migrations and a service's own, as sqlx runs them.
 fn migrator(own: &[Migration], text: impl Fn(&Migration) -> &'static str) -> Migrator {

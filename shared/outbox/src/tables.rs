@@ -72,6 +72,8 @@ pub struct OutboxRow {
     pub gap_at: i64,
     /// Since when it is this number.
     pub gap_since: Time,
+    /// The trace parent of what caused it; empty: none.
+    pub trace_parent: String,
 }
 
 impl Keyed for OutboxRow {
@@ -85,7 +87,7 @@ impl Keyed for OutboxRow {
 table!(OutboxRow = "outbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {
     tenant_id: TenantId, record: Record, number: i64, message_id: Uuid, payload: Vec<u8>, close_out_id: Option<CloseOutId>,
     reversal: bool, created_at: Time, lease_until: Time, attempts: i64, parked: bool, fault: String,
-    losses: i64, refusals: i64, waits_for: i64, gap_at: i64, gap_since: Time,
+    losses: i64, refusals: i64, waits_for: i64, gap_at: i64, gap_since: Time, trace_parent: String,
 });
 
 table!(Received = "inbox", key |key| [tenant_id: TenantId = key.0, record: Record = key.1, number: i64 = key.2], {

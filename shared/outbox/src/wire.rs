@@ -51,6 +51,8 @@ pub struct Incoming {
     pub message_id: Uuid,
     /// SHA-256 of the payload.
     pub hash: Vec<u8>,
+    /// The trace parent of what it causes; empty: none.
+    pub trace_parent: String,
     /// What happened; none: an operator of the sender has withdrawn the message, and only its number counts.
     pub fact: Option<Fact>,
 }
@@ -130,6 +132,7 @@ pub fn envelope(row: &OutboxRow) -> peer::Envelope {
         number: row.number,
         message_id: bytes(row.message_id),
         payload: row.payload.clone(),
+        trace_parent: row.trace_parent.clone(),
     }
 }
 
@@ -147,6 +150,7 @@ pub fn decode(envelope: &peer::Envelope) -> Result<Incoming, Reject> {
         number: envelope.number,
         message_id: uuid("message_id", &envelope.message_id)?,
         hash: hash(&envelope.payload),
+        trace_parent: envelope.trace_parent.clone(),
         fact: if skipped { None } else { Some(fact(message)?) },
     })
 }
@@ -345,12 +349,20 @@ mod tests {
     }
 
     fn envelope(payload: Vec<u8>) -> peer::Envelope {
-        peer::Envelope { tenant_id: vec![1; 16], kind: 2, id: vec![2; 16], number: 1, message_id: vec![3; 16], payload }
+        let (tenant_id, id, message_id) = (vec![1; 16], vec![2; 16], vec![3; 16]);
+        peer::Envelope { tenant_id, kind: 2, id, number: 1, message_id, payload, ..Default::default() }
     }
 
     #[test]
     fn a_fact_arrives_as_it_was_sent() {
         assert_eq!(decode(&envelope(encode(&closed()))).unwrap().fact, Some(closed()));
+    }
+
+    #[test]
+    fn two_copies_of_a_message_may_be_in_different_traces() {
+        let first = envelope(encode(&closed()));
+        let second = peer::Envelope { trace_parent: "another".into(), ..first.clone() };
+        assert_eq!(decode(&first).unwrap().hash, decode(&second).unwrap().hash);
     }
 
     #[test]

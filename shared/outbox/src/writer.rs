@@ -22,6 +22,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
+use tracing::Span;
 
 /// Most items in a batch.
 pub const BATCH: usize = 256;
@@ -69,6 +70,8 @@ enum Reply {
 struct Waiting<C> {
     item: Item<C>,
     reply: Reply,
+    /// In which it was handed in.
+    span: Span,
     /// Given back when the item is taken.
     _seat: Option<Seat>,
 }
@@ -131,7 +134,7 @@ impl<D: Domain> Writer<D> {
     async fn hand_in(&self, tenant: TenantId, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
         let (to, answer) = oneshot::channel();
         let seat = Seat::take(&self.seats, tenant).ok_or(Failure::Overloaded)?;
-        let waiting = Waiting { item, reply: Reply::Call { to, waits }, _seat: Some(seat) };
+        let waiting = Waiting { item, reply: Reply::Call { to, waits }, span: Span::current(), _seat: Some(seat) };
         self.calls.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Failure::Stopped,
@@ -143,7 +146,8 @@ impl<D: Domain> Writer<D> {
     /// None: the writer has stopped.
     pub async fn message(&self, message: Incoming) -> Option<oneshot::Receiver<Received>> {
         let (to, answer) = oneshot::channel();
-        let waiting = Waiting { item: Item::Message(message), reply: Reply::Message(to), _seat: None };
+        let (item, reply) = (Item::Message(message), Reply::Message(to));
+        let waiting = Waiting { item, reply, span: Span::current(), _seat: None };
         self.messages.send(waiting).await.ok()?;
         Some(answer)
     }
@@ -179,7 +183,7 @@ impl<D: Domain> Desk<D> {
             tracing::warn!(%error, "leases of the last run stay; its messages wait until they end");
         }
         loop {
-            let mut taken = Taken::default();
+            let mut taken = Taken { outbox: Vec::new(), items: Vec::new() };
             tokio::select! {
                 biased;
                 Some(first) = self.outbox.recv() => {
@@ -258,6 +262,11 @@ impl<D: Domain> Desk<D> {
                 Ok(rows) => drop(to.send(rows)),
                 Err(error) => tracing::warn!(%error, "no messages could be claimed; it is tried again soon"),
             }
+        }
+        let count = taken.items.len();
+        for waiting in &taken.items {
+            // Until here it has waited; now it is decided and committed. By its target this goes on the span, not into the log.
+            tracing::trace!(target: "trace", parent: &waiting.span, items = count, "taken into a batch");
         }
         let (items, replies): (Vec<_>, Vec<_>) = taken.items.into_iter().map(|w| (w.item, w.reply)).unzip();
         self.run(&settlements, items, replies).await;
@@ -386,10 +395,4 @@ fn fail(error: Error, replies: Vec<Reply>) {
 struct Taken<C> {
     outbox: Vec<Outbox>,
     items: Vec<Waiting<C>>,
-}
-
-impl<C> Default for Taken<C> {
-    fn default() -> Self {
-        Self { outbox: Vec::new(), items: Vec::new() }
-    }
 }

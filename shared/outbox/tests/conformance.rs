@@ -155,6 +155,7 @@ fn message(lane: u128, number: i64) -> OutboxRow {
         waits_for: 0,
         gap_at: 0,
         gap_since: Time(0),
+        trace_parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
     }
 }
 

@@ -12,7 +12,7 @@ use crm_closeout::{
     records::{AuditEntry, Lane},
     refusal::Refusal,
     time::Time,
-    working_set::{Cause, Common, Keyed},
+    working_set::{Cause, Common},
 };
 use crm_outbox::{
     batch::{self, Call, Decided, Domain, Item},
@@ -53,6 +53,7 @@ fresh::on_both!(&[];
     a_gap_is_sent_again_until_its_turn_comes,
     a_refused_message_parks_its_lane_and_no_other,
     what_another_process_left_is_delivered,
+    a_message_keeps_the_trace_of_its_call_whoever_delivers_it,
     nobody_waits_for_a_peer_that_is_down,
     a_peer_that_is_back_is_noticed_although_nothing_is_sent,
     what_is_held_is_sent_before_the_end,
@@ -169,7 +170,7 @@ fn item(command: Command) -> Call<Command> {
         request_id: Some(request_id),
         message_id: None,
     };
-    Call { cause, request_id, fingerprint: vec![1], validate_only: false, command }
+    Call { cause, request_id, fingerprint: vec![1], validate_only: false, trace_parent: String::new(), command }
 }
 
 /// What the check's peer does with a call.
@@ -395,9 +396,9 @@ fn picky(lane: u128) -> (Peer, Arc<Mutex<Lanes>>, Arc<AtomicBool>) {
 }
 
 fn release(number: i64, method: &'static str, withdraw: Option<&str>) -> Call<Release> {
-    let Call { cause, request_id, fingerprint, validate_only, .. } = item(Command::Audit(0));
+    let Call { cause, request_id, fingerprint, validate_only, trace_parent, .. } = item(Command::Audit(0));
     let command = Release { record: lane(7), number, withdraw: withdraw.map(str::to_owned) };
-    Call { cause: Cause { method, ..cause }, request_id, fingerprint, validate_only, command }
+    Call { cause: Cause { method, ..cause }, request_id, fingerprint, validate_only, trace_parent, command }
 }
 
 async fn parked(db: &Db, number: i64) {
@@ -504,6 +505,7 @@ async fn callers_without_end_do_not_hold_up_the_peer_s_messages(db: &Db) {
         number: 1,
         message_id: Uuid::from_u128(6).as_bytes().to_vec(),
         payload: wire::encode(&fact()),
+        ..Default::default()
     });
     let received = writer.message(message.unwrap()).await.unwrap();
     let desk = tokio::spawn(desk.work());
@@ -519,20 +521,41 @@ async fn callers_without_end_do_not_hold_up_the_peer_s_messages(db: &Db) {
     desk.await.unwrap();
 }
 
+/// A process has committed this, and its leases are over.
+async fn left(db: &Db, items: &[Item<Command>]) {
+    let mut left = batch::run::<Notes>(db, &[], items).await.unwrap().outbox;
+    left.iter_mut().for_each(|row| row.lease_until = Time(0));
+    let mut tx = db.begin().await.unwrap();
+    table::update(&mut tx, &left).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 async fn what_another_process_left_is_delivered(db: &Db) {
     let tell = |record, number| Item::Call(item(Command::Tell { record, number }));
-    let left = batch::run::<Notes>(db, &[], &[tell(7, 1), tell(7, 2), tell(8, 1)]).await.unwrap();
-    assert_eq!(left.outbox.iter().map(Keyed::key).count(), 3);
-    let mut tx = db.begin().await.unwrap();
-    let mut over = left.outbox.clone();
-    over.iter_mut().for_each(|row| row.lease_until = Time(0));
-    table::update(&mut tx, &over).await.unwrap();
-    tx.commit().await.unwrap();
+    left(db, &[tell(7, 1), tell(7, 2), tell(8, 1)]).await;
     let (peer, lanes) = orderly();
     let running = Running::start(db, peer);
     until("the outbox is empty", async || outbox(db).await == 0).await;
     running.end().await;
     assert_eq!(lanes.lock().unwrap().sent, [(7, 1), (7, 2), (8, 1)]);
+}
+
+async fn a_message_keeps_the_trace_of_its_call_whoever_delivers_it(db: &Db) {
+    let call = |trace: &str, command| Item::Call(Call { trace_parent: trace.into(), ..item(command) });
+    let tell = |trace, record| call(trace, Command::Tell { record, number: 1 });
+    left(db, &[tell("one", 7), call("two", Command::Audit(1)), tell("", 8), tell("three", 9)]).await;
+    let (orderly, seen) = (orderly().0, Arc::new(Mutex::new(Vec::new())));
+    let noted = seen.clone();
+    let running = Running::start(
+        db,
+        Arc::new(move |envelopes| {
+            noted.lock().unwrap().extend(envelopes.iter().map(|envelope| envelope.trace_parent.clone()));
+            orderly(envelopes)
+        }),
+    );
+    until("the outbox is empty", async || outbox(db).await == 0).await;
+    running.end().await;
+    assert_eq!(*seen.lock().unwrap(), ["one", "", "three"]);
 }
 
 async fn nobody_waits_for_a_peer_that_is_down(db: &Db) {

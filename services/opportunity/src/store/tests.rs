@@ -53,7 +53,8 @@ fn call(tenant: TenantId, request: u128, method: &'static str, command: Command)
     let cause =
         Cause { tenant_id: tenant, actor: "ann".into(), method, request_id: Some(request_id), message_id: None };
     let fingerprint = format!("{command:?}").into_bytes();
-    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, command })
+    let trace_parent = String::new();
+    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, command })
 }
 
 async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
@@ -299,6 +300,7 @@ fn message(order: u128, number: i64, fact: Fact) -> Item<Command> {
         number,
         message_id: Uuid::from_u128(order * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
+        trace_parent: String::new(),
         fact: Some(fact),
     })
 }

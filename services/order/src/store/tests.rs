@@ -54,7 +54,8 @@ fn call(method: &'static str, command: Command) -> Item<Command> {
     let cause =
         Cause { tenant_id: TENANT, actor: "bob".into(), method, request_id: Some(request_id), message_id: None };
     let fingerprint = format!("{command:?}").into_bytes();
-    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, command })
+    let trace_parent = String::new();
+    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, command })
 }
 
 async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
@@ -115,6 +116,7 @@ fn message(record: Record, number: i64, fact: Fact) -> Item<Command> {
         number,
         message_id: Uuid::from_u128(record.id.as_u128() * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
+        trace_parent: String::new(),
         fact: Some(fact),
     })
 }

@@ -229,6 +229,7 @@ pub(super) mod tests {
             waits_for: 0,
             gap_at: 0,
             gap_since: Time(0),
+            trace_parent: String::new(),
         }
     }
 

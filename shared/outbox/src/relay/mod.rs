@@ -345,7 +345,8 @@ impl Relay {
         let row = held.row;
         if let Settled::Parked(fault) = &settled {
             let (tenant, lane, number) = (row.tenant_id, row.record, row.number);
-            tracing::error!(%tenant, %lane, number, fault, "a message can not be delivered; its lane is parked and an operator has to look");
+            let trace_parent = &row.trace_parent;
+            tracing::error!(%tenant, %lane, number, fault, trace_parent, "a message can not be delivered; its lane is parked and an operator has to look");
         }
         let close_out = row.close_out_id.map(|id| (id, row.reversal));
         if let (Settled::Acked(applied), Some(waiter)) = (&settled, held.waiter) {
