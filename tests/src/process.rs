@@ -131,6 +131,23 @@ impl Service {
         log.borrow().clone()
     }
 
+    /// Id of its process.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().unwrap().child.id()
+    }
+
+    /// SIGTERM; how long it then takes to end in order.
+    pub async fn ended(&mut self) -> Duration {
+        self.signal("TERM");
+        let (mut running, begun) = (self.running.take().unwrap(), Instant::now());
+        let status = until("it ends", READY, || {
+            let status = running.child.try_wait().unwrap();
+            async move { status }
+        });
+        assert!(status.await.success(), "{}", running.log.borrow().join("\n"));
+        begun.elapsed()
+    }
+
     /// Stands still, until [`Service::go_on`]; its connections stay.
     pub fn stand_still(&self) {
         self.signal("STOP");
@@ -142,7 +159,7 @@ impl Service {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.running.as_ref().unwrap().child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
