@@ -63,7 +63,8 @@ def served_by(image):
 def settings_exist(where, service, names, arguments):
     known = SETTINGS[service]
     for name in names:
-        claim(name in known.default or name == "RUST_LOG", f"{where}: {service}-service has no setting {name}")
+        general = name == "RUST_LOG" or name.startswith("OTEL_")
+        claim(name in known.default or general, f"{where}: {service}-service has no setting {name}")
     for argument in arguments:
         claim(argument in known.actions, f"{where}: {service}-service has no subcommand {argument}")
 
@@ -221,6 +222,11 @@ class Manifests:
                     f"{where}: public and peer port under one name",
                 )
 
+    def collectors(self):
+        """The ports of the collectors that traces are sent to."""
+        env = [e for d in self.of("Deployment") for e in d["spec"]["template"]["spec"]["containers"][0]["env"]]
+        return {port_of(e["value"]) for e in env if e["name"].endswith("_OTLP_ENDPOINT")}
+
     def network(self):
         """Every pod is denied by default; what is then allowed is about ports and pods that there are."""
         denied = []
@@ -242,7 +248,8 @@ class Manifests:
                     claim(not selector or self.selected(selector), f"{where}: {selector} means no pod")
                 for port in (p["port"] for p in rule.get("ports", [])):
                     if at is None and not others:
-                        claim(port in (53, 5432), f"{where}: port {port} is neither DNS nor PostgreSQL")
+                        known = {53, 5432, *self.collectors()}
+                        claim(port in known, f"{where}: port {port} is neither DNS nor PostgreSQL nor a collector's")
                         continue
                     for pod in at if at is not None else reached:
                         named = [p for p in ports_of(pod) if port in (p["name"], p["containerPort"])]
@@ -253,6 +260,8 @@ class Manifests:
                             not peer or (sorted(both) == sorted(SERVICES) and len(rule[side]) == 1),
                             f"{where}: the peer port is for the other service alone",
                         )
+        allowed = {p["port"] for d in self.of("NetworkPolicy") for r in d["spec"].get("egress", []) for p in r["ports"]}
+        claim(self.collectors() <= allowed, f"{self.name}: no policy lets traces out to their collector")
         for document, _ in self.pods():
             claim(document in denied, f"{self.where(document)}: no policy denies what is not allowed")
 
