@@ -6,6 +6,7 @@ use crate::domain::{
 use crm_api::{
     convert::{money, time},
     fields::{self, Fields},
+    search::Found,
 };
 use crm_closeout::{
     codes::Code,
@@ -196,6 +197,15 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOpportunityRe
         detail: fields.words("detail", &request.detail),
         competitor: fields.optional_name("competitor", &request.competitor, CompetitorId::parse),
         closed_at: close_time(fields, request.historical.as_ref()),
+    }
+}
+
+/// An opportunity that was found as the API shows it.
+pub(crate) fn opportunity_result(row: &Opportunity, found: Found) -> pb::OpportunityResult {
+    pb::OpportunityResult {
+        opportunity: Some(opportunity(row)),
+        r#match: found.reason,
+        customer_display_name: found.customer_display_name,
     }
 }
 

@@ -65,4 +65,5 @@ impl App {
 }
 
 /// The schema of the service's own tables.
-pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "opportunity"), migration!(1002, "lists")];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1001, "opportunity"), migration!(1002, "lists"), migration!(1003, "search")];

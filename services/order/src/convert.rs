@@ -4,6 +4,7 @@ use crate::domain::{Closing, Customer, Line, Lines, NewOrder, Order, OrderEdit};
 use crm_api::{
     convert::{money, time},
     fields::{self, Fields},
+    search::Found,
 };
 use crm_closeout::{
     codes::Code,
@@ -203,6 +204,15 @@ pub(crate) fn order(order: &Order) -> pb::Order {
         historical: order.historical,
         update_time: Some(time(order.updated_at)),
         etag: etag(order.version),
+    }
+}
+
+/// An order that was found as the API shows it.
+pub(crate) fn order_result(row: &Order, found: Found) -> pb::OrderResult {
+    pb::OrderResult {
+        order: Some(order(row)),
+        r#match: found.reason,
+        customer_display_name: found.customer_display_name,
     }
 }
 

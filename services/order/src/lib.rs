@@ -65,4 +65,4 @@ impl App {
 }
 
 /// The schema of the service's own tables.
-pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "order")];
+pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1001, "order"), migration!(1002, "search")];

@@ -1,15 +1,20 @@
 //! CloseOutService, written once: both services have the same methods on packages of their own.
 //! [`crate::close_out_service`] makes the implementation for one of them.
 
-use crate::{convert, failure, page::Page};
+use crate::{
+    convert, failure,
+    page::Page,
+    search::{self, Found, Search, criteria::Criteria},
+};
 use crm_closeout::{
     codes::Record,
-    episode::CloseOut,
+    episode::{CloseOut, CloseOutState, Outcome},
     ids::{CloseOutId, CustomerId, TenantId},
     records::TimelineEntry,
 };
 use crm_outbox::{
     db::Db,
+    search::Source,
     select::{Order, Select},
 };
 use crm_proto::common;
@@ -51,6 +56,33 @@ pub async fn list(
     let rows = select.page(db, "close_out_id", Order::Newest, page.after, page.size).await;
     let rows = rows.map_err(|e| failure::database(&e))?;
     Ok(page.reply(&rows, |row| row.close_out_id.0, convert::close_out))
+}
+
+/// How the close-outs ended that are searched for.
+#[derive(Debug)]
+pub struct Endings {
+    /// In one of these states; none: in any.
+    pub states: Vec<CloseOutState>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+}
+
+/// Finds close-outs, the best match first.
+pub async fn search<M: prost::Message>(
+    db: &Db,
+    tenant: TenantId,
+    criteria: &Criteria,
+    endings: &Endings,
+    page: &search::Page,
+    convert: impl Fn(common::CloseOut, Found) -> M,
+) -> Result<(Vec<M>, String), Status> {
+    let search = Search { db, tenant, source: Source::CloseOuts, criteria, page };
+    let keep = |row: &CloseOut| {
+        criteria.has_reason(&row.reason_code)
+            && (endings.states.is_empty() || endings.states.contains(&row.state))
+            && endings.outcome.is_none_or(|outcome| row.outcome == outcome)
+    };
+    search.run(|tenant, id| (tenant, CloseOutId(id)), keep, |row, found| convert(convert::close_out(row), found)).await
 }
 
 /// Lists the entries of a customer's timeline, newest first.
@@ -110,6 +142,38 @@ macro_rules! close_out_service {
                 let (close_outs, next_page_token) =
                     $crate::close_outs::list(&self.0.db, caller.tenant, &filter, &page).await?;
                 Ok(tonic::Response::new($pb::ListCloseOutsResponse { close_outs, next_page_token }))
+            }
+
+            async fn search_close_outs(
+                &self,
+                request: tonic::Request<$pb::SearchCloseOutsRequest>,
+            ) -> Result<tonic::Response<$pb::SearchCloseOutsResponse>, tonic::Status> {
+                let $crate::meta::Opened { caller, mut request, .. } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let page = $crate::search_page!(&mut fields, request);
+                let given = $crate::search::criteria::Given {
+                    query: &request.query,
+                    customer: &request.customer,
+                    owner: ("actor", &request.actor),
+                    reason: &request.reason,
+                    from: ("closed_from", request.closed_from.as_ref()),
+                    until: ("closed_until", request.closed_until.as_ref()),
+                    amounts: [request.amount_from.as_ref(), request.amount_until.as_ref()],
+                };
+                let criteria = $crate::search::criteria::Criteria::read(&mut fields, &given);
+                let endings = $crate::close_outs::Endings {
+                    states: fields.codes("states", &request.states),
+                    outcome: fields.optional_code("outcome", request.outcome),
+                };
+                fields.done()?;
+                let convert = |close_out, found: $crate::search::Found| $pb::CloseOutResult {
+                    close_out: Some(close_out),
+                    r#match: found.reason,
+                    customer_display_name: found.customer_display_name,
+                };
+                let (results, next_page_token) =
+                    $crate::close_outs::search(&self.0.db, caller.tenant, &criteria, &endings, &page, convert).await?;
+                Ok(tonic::Response::new($pb::SearchCloseOutsResponse { results, next_page_token }))
             }
         }
     };

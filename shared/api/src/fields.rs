@@ -156,6 +156,11 @@ impl Fields {
             .ok()
     }
 
+    /// Words of an enumeration, as many as are given.
+    pub fn codes<C: Code>(&mut self, field: &str, codes: &[i32]) -> Vec<C> {
+        codes.iter().filter_map(|code| self.code(field, *code)).collect()
+    }
+
     /// The reason of a close-out, with everything it requires.
     pub fn reason(&mut self, scope: ReasonScope, given: &Given<'_>) -> &'static Reason {
         reason::check(scope, given).unwrap_or_else(|violations| {

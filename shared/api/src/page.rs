@@ -9,9 +9,57 @@ const DEFAULT: i32 = 50;
 const MOST: i32 = 1_000;
 const TAG: usize = 8;
 /// Bytes of rows in a page; a reply has at most 4 MiB.
-const BYTES: usize = 3 * 1_024 * 1_024;
+pub(crate) const BYTES: usize = 3 * 1_024 * 1_024;
 /// Bytes that a row adds to its own in a reply.
-const FRAME: usize = 8;
+pub(crate) const FRAME: usize = 8;
+
+/// The request that page tokens belong to.
+#[derive(Clone, Debug)]
+pub struct Tag(Vec<u8>);
+
+impl Tag {
+    /// Of a request without page_size and page_token.
+    pub fn of(filters: &impl prost::Message) -> Self {
+        let mut tag = wire::hash(&filters.encode_to_vec());
+        tag.truncate(TAG);
+        Self(tag)
+    }
+
+    /// Reads the place in a page token of this request; none for an empty one. Another one is refused.
+    pub fn read<P>(&self, fields: &mut Fields, token: &str, place: impl FnOnce(&[u8]) -> Option<P>) -> Option<P> {
+        if token.is_empty() {
+            return None;
+        }
+        let bytes = unhex(token);
+        let place = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(self.0.as_slice())).and_then(place);
+        if place.is_none() {
+            fields.refuse("page_token", &wording::INVALID_PAGE_TOKEN, &[]);
+        }
+        place
+    }
+
+    /// The token of a place.
+    pub fn token(&self, place: &[u8]) -> String {
+        self.0.iter().chain(place).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let lower = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if !text.len().is_multiple_of(2) || !text.as_bytes().iter().all(lower) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+/// Reads `page_size`.
+pub fn size(fields: &mut Fields, size: i32) -> usize {
+    if size < 0 {
+        fields.refuse("page_size", &wording::NEGATIVE, &[]);
+    }
+    let size = if size <= 0 { DEFAULT } else { size.min(MOST) };
+    size as usize
+}
 
 /// Which part of a list is asked for.
 #[derive(Clone, Debug)]
@@ -20,31 +68,16 @@ pub struct Page {
     pub size: usize,
     /// Those beyond this id.
     pub after: Option<Uuid>,
-    tag: Vec<u8>,
+    tag: Tag,
 }
 
 impl Page {
     /// Reads `page_size` and `page_token`; `filters` is the request without them.
     pub fn read(fields: &mut Fields, size: i32, token: &str, filters: &impl prost::Message) -> Self {
-        if size < 0 {
-            fields.refuse("page_size", &wording::NEGATIVE, &[]);
-        }
-        let size = if size <= 0 { DEFAULT } else { size.min(MOST) };
-        let mut tag = wire::hash(&filters.encode_to_vec());
-        tag.truncate(TAG);
-        let after = if token.is_empty() { None } else { Self::position(&tag, token) };
-        if !token.is_empty() && after.is_none() {
-            fields.refuse("page_token", &wording::INVALID_PAGE_TOKEN, &[]);
-        }
-        Self { size: size as usize, after, tag }
-    }
-
-    fn position(tag: &[u8], token: &str) -> Option<Uuid> {
-        if !token.is_ascii() || token.len() != 2 * (TAG + 16) {
-            return None;
-        }
-        let (given, id) = token.split_at(2 * TAG);
-        (given == hex(tag)).then(|| Uuid::try_parse(id).ok()).flatten()
+        let tag = Tag::of(filters);
+        let size = self::size(fields, size);
+        let after = tag.read(fields, token, |place| Uuid::from_slice(place).ok());
+        Self { size, after, tag }
     }
 
     /// The page of what was read (one row more than it holds), and where the next one begins. A page whose rows are large
@@ -61,17 +94,13 @@ impl Page {
             let message = convert(row);
             bytes += message.encoded_len() + FRAME;
             if let Some(last) = last.filter(|_| page.len() == self.size || bytes > BYTES) {
-                return (page, format!("{}{}", hex(&self.tag), Uuid::simple(last)));
+                return (page, self.tag.token(Uuid::as_bytes(&last)));
             }
             last = Some(id(row));
             page.push(message);
         }
         (page, String::new())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Takes page_size and page_token out of a list request; what is left are its filters.

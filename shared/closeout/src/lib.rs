@@ -4,7 +4,7 @@
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
 //! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`];
-//! [`refusal`] and [`wording`] say why something is not done.
+//! [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
 pub mod cascade;
@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod reason;
 pub mod records;
 pub mod refusal;
+pub mod search;
 pub mod seeded;
 pub mod task;
 pub mod time;

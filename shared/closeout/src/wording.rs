@@ -250,6 +250,12 @@ wordings! {
     PAYMENTS_TOO_LARGE = "OUT_OF_RANGE", Field;
         "the payments of one order add up to more than any amount may be";
         "该订单的收款合计超出金额上限";
+    NOT_LATER = "OUT_OF_RANGE", Field;
+        "must be later than {field}";
+        "必须晚于 {field}";
+    LESS_THAN = "OUT_OF_RANGE", Field;
+        "must not be less than {field}";
+        "不得小于 {field}";
     NOT_AN_OUTCOME = "OUT_OF_RANGE", Field;
         "must be CANCELLED or PROCESSED";
         "必须为 CANCELLED 或 PROCESSED";
@@ -271,6 +277,9 @@ wordings! {
     MIXED_CURRENCY = "MIXED_CURRENCY", Field;
         "must be in {currency} like the other lines";
         "必须与其他行同为 {currency}";
+    MIXED_CURRENCY_RANGE = "MIXED_CURRENCY", Field;
+        "must be in {currency} like {field}";
+        "必须与 {field} 同为 {currency}";
     CURRENCY = "CURRENCY", Field;
         "must be in {currency}, the currency of the order";
         "必须为订单币种 {currency}";

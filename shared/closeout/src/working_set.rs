@@ -10,7 +10,7 @@ use crate::{
     task::Task,
     time::Time,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 /// A row that knows its key.
@@ -26,7 +26,14 @@ pub trait Keyed: Clone {
 struct Slot<R> {
     row: R,
     fresh: bool,
-    changed: bool,
+    /// As it was loaded, once it has changed.
+    before: Option<Arc<R>>,
+}
+
+impl<R> Slot<R> {
+    const fn loaded(row: R) -> Self {
+        Self { row, fresh: false, before: None }
+    }
 }
 
 /// Rows of one table by key.
@@ -45,13 +52,13 @@ impl<R: Keyed> Default for Rows<R> {
 impl<R: Keyed> Rows<R> {
     /// Rows as they were loaded.
     pub fn loaded(rows: impl IntoIterator<Item = R>) -> Self {
-        let slot = |row: R| (row.key(), Slot { row, fresh: false, changed: false });
+        let slot = |row: R| (row.key(), Slot::loaded(row));
         Self { slots: rows.into_iter().map(slot).collect(), journal: Vec::new() }
     }
 
     /// Adds a loaded row, unless one with its key is there.
     pub fn add_loaded(&mut self, row: R) {
-        self.slots.entry(row.key()).or_insert(Slot { row, fresh: false, changed: false });
+        self.slots.entry(row.key()).or_insert(Slot::loaded(row));
     }
 
     /// The row with this key.
@@ -63,14 +70,16 @@ impl<R: Keyed> Rows<R> {
     pub fn edit(&mut self, key: &R::Key) -> Option<&mut R> {
         let slot = self.slots.get_mut(key)?;
         self.journal.push((key.clone(), Some(slot.clone())));
-        slot.changed = true;
+        if !slot.fresh && slot.before.is_none() {
+            slot.before = Some(Arc::new(slot.row.clone()));
+        }
         Some(&mut slot.row)
     }
 
     /// A new row.
     pub fn insert(&mut self, row: R) {
         let key = row.key();
-        let before = self.slots.insert(key.clone(), Slot { row, fresh: true, changed: true });
+        let before = self.slots.insert(key.clone(), Slot { row, fresh: true, before: None });
         self.journal.push((key, before));
     }
 
@@ -86,7 +95,13 @@ impl<R: Keyed> Rows<R> {
 
     /// Loaded rows that have changed, by key.
     pub fn updated(&self) -> Vec<&R> {
-        self.slots.values().filter(|slot| slot.changed && !slot.fresh).map(|slot| &slot.row).collect()
+        self.slots.values().filter(|slot| slot.before.is_some()).map(|slot| &slot.row).collect()
+    }
+
+    /// New rows and loaded ones that have changed, by key: each as it was loaded, if it was, and as it is now.
+    pub fn changes(&self) -> impl Iterator<Item = (Option<&R>, &R)> {
+        let touched = self.slots.values().filter(|slot| slot.fresh || slot.before.is_some());
+        touched.map(|slot| (slot.before.as_deref(), &slot.row))
     }
 
     /// Forgets how to go back beyond this point.

@@ -7,7 +7,7 @@
 //! point therefore loses nothing and doubles nothing.
 //!
 //! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`writer`], [`seats`], [`relay`],
-//! [`settle`], [`select`], [`operator`], [`job`], [`metrics`].
+//! [`settle`], [`select`], [`search`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
 mod bind;
@@ -20,6 +20,7 @@ pub mod load;
 pub mod metrics;
 pub mod operator;
 pub mod relay;
+pub mod search;
 pub mod seats;
 pub mod select;
 pub mod settle;

@@ -2,7 +2,7 @@
 //! with it, so the plan of an empty table is that of a large one.
 
 use crate::{
-    lists,
+    lists, searches,
     work::{self, Known},
 };
 use crm_proto::{opportunity as sales, order as trade};
@@ -58,6 +58,7 @@ async fn do_everything(pair: &Pair) {
     let known = Known { customer, lost, confirmed, cancelled, close_outs: [of_lost, of_cancelled] };
     work::a_life(&client, &known, async || pair.quiet().await).await;
     Box::pin(lists::reads(&client, &known, 1_000)).await;
+    Box::pin(searches::searches(&client, &known, 1_000)).await;
     client.reopen_opportunity(crm_tests::client::reopening(&known.lost)).await.unwrap();
     let reopen = trade::ReopenOrderRequest { name: known.cancelled, ..Default::default() };
     client.reopen_order(reopen).await.unwrap();

@@ -19,6 +19,8 @@ macro_rules! pages {
     }};
 }
 
+pub(crate) use pages;
+
 /// Both services have these, in packages of their own.
 macro_rules! alike {
     ($client:expr, $known:expr, $pb:ident, $customers:ident, $tasks:ident, $close_outs:ident, $subject:expr, $closed:expr) => {{

@@ -9,6 +9,7 @@ mod embedded;
 mod judge;
 mod lists;
 mod operators;
+mod searches;
 mod work;
 
 use crm_tests::{pair::Pair, place::Kind};

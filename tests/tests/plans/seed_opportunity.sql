@@ -13,6 +13,16 @@ SELECT tenant_id, opportunity_id, 'S-' || n, customer_id, 'Cameras', rep, 'north
     false, at, 1, CASE WHEN lost THEN 1 ELSE 0 END, opportunity_sent
 FROM deal;
 
+INSERT INTO search_name
+SELECT tenant_id, place > 1, substr(name, place, CASE WHEN place = 1 THEN 200 ELSE 24 END), customer_id, place - 1
+FROM (SELECT tenant_id, customer_id, 'customer ' || min(c) AS name FROM deal GROUP BY tenant_id, customer_id) AS named
+CROSS JOIN LATERAL generate_series(1, length(name)) AS place WHERE substr(name, place, 1) <> ' '
+ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT DO NOTHING;
+
+INSERT INTO search_subject
+SELECT tenant_id, opportunity_id, 's-' || n, customer_id, rep, at, 10000, 'CNY' FROM deal;
+
 INSERT INTO task
 SELECT tenant_id, pg_temp.id(4, n * 3 + k), 2, opportunity_id, k + 1, 'Show it', rep, NULL,
     CASE WHEN k = 0 THEN 3 WHEN lost THEN 4 ELSE 1 END, CASE WHEN k > 0 AND lost THEN 1 END,

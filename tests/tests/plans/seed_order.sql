@@ -12,6 +12,16 @@ SELECT tenant_id, order_id, 'SO-' || n, customer_id, opportunity_id, rep, 'north
     false, at, 1, CASE WHEN closed_id IS NULL THEN 0 ELSE 1 END, order_sent
 FROM deal;
 
+INSERT INTO search_name
+SELECT tenant_id, place > 1, substr(name, place, CASE WHEN place = 1 THEN 200 ELSE 24 END), customer_id, place - 1
+FROM (SELECT tenant_id, customer_id, 'customer ' || min(c) AS name FROM deal GROUP BY tenant_id, customer_id) AS named
+CROSS JOIN LATERAL generate_series(1, length(name)) AS place WHERE substr(name, place, 1) <> ' '
+ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT DO NOTHING;
+
+INSERT INTO search_subject
+SELECT tenant_id, order_id, 'so-' || n, customer_id, rep, at, 3000, 'CNY' FROM deal;
+
 INSERT INTO task
 SELECT tenant_id, pg_temp.id(4, n * 3 + k), 3, order_id, k + 11, 'Deliver it', rep, NULL,
     CASE WHEN k = 0 THEN 3 WHEN closed_id IS NULL THEN 1 ELSE 4 END, CASE WHEN k > 0 AND closed_id IS NOT NULL THEN 1 END,

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
-    lists, operators,
+    lists, operators, searches,
 };
 use crm_proto::{
     common::{self, Outcome, TaskKind, Wait},
@@ -115,6 +115,7 @@ pub(crate) async fn everything(pair: &Pair, data: &Data, of: i64) {
     client.selling_tasks.clone().get_task(sales::GetTaskRequest { name: task.clone() }).await.unwrap();
     client.order_tasks.clone().get_task(trade::GetTaskRequest { name: task }).await.unwrap();
     Box::pin(lists::reads(&client, &known, of)).await;
+    Box::pin(searches::searches(&client, &known, of)).await;
 }
 
 /// Calls at once, none of which may fail.

@@ -2,7 +2,7 @@
 
 use crate::{
     convert,
-    domain::{Command, Opportunity},
+    domain::{Command, Opportunity, State},
     service::Opportunities as Service,
     store::lists,
 };
@@ -13,11 +13,17 @@ use crm_api::{
     meta,
     meta::{Opened, open},
     page,
+    search::{
+        Search,
+        criteria::{Criteria, Given},
+    },
+    search_page,
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId},
     wording,
 };
+use crm_outbox::search::Source;
 use crm_proto::opportunity::{self as pb, opportunity_service_server::OpportunityService};
 use tonic::{Request, Response, Status};
 
@@ -83,6 +89,40 @@ impl OpportunityService for Opportunities {
         let rows = rows.map_err(|e| failure::database(&e))?;
         let (opportunities, next_page_token) = page.reply(&rows, |row| row.opportunity_id.0, convert::opportunity);
         Ok(Response::new(pb::ListOpportunitiesResponse { opportunities, next_page_token }))
+    }
+
+    async fn search_opportunities(
+        &self,
+        request: Request<pb::SearchOpportunitiesRequest>,
+    ) -> Result<Response<pb::SearchOpportunitiesResponse>, Status> {
+        let Opened { caller, mut request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let page = search_page!(&mut fields, request);
+        let criteria = Criteria::read(
+            &mut fields,
+            &Given {
+                query: &request.query,
+                customer: &request.customer,
+                owner: ("owner", &request.owner),
+                reason: "",
+                from: ("created_from", request.created_from.as_ref()),
+                until: ("created_until", request.created_until.as_ref()),
+                amounts: [request.amount_from.as_ref(), request.amount_until.as_ref()],
+            },
+        );
+        let states: Vec<State> = fields.codes("states", &request.states);
+        fields.done()?;
+        let search = Search {
+            db: &self.0.db,
+            tenant: caller.tenant,
+            source: Source::Subjects,
+            criteria: &criteria,
+            page: &page,
+        };
+        let keep = |row: &Opportunity| states.is_empty() || states.contains(&row.state);
+        let (results, next_page_token) =
+            search.run(|tenant, id| (tenant, OpportunityId(id)), keep, convert::opportunity_result).await?;
+        Ok(Response::new(pb::SearchOpportunitiesResponse { results, next_page_token }))
     }
 
     async fn update_opportunity(

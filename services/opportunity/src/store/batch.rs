@@ -1,6 +1,7 @@
 //! What a batch locks and loads, in the fixed order lanes, opportunities, customers; then, kept still by those locks, tasks,
 //! close-outs and what else a decision reads. One statement for each, however many commands there are.
 
+use super::search;
 use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, World, opportunity_record};
 use crm_closeout::{
     cascade::TaskCommand,
@@ -160,7 +161,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
 pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
     table::save(tx, &world.opportunities).await?;
-    table::insert(tx, world.competitors.inserted()).await
+    table::insert(tx, world.competitors.inserted()).await?;
+    search::save(tx, world).await
 }
 
 /// Mirrors of the orders of these opportunities.

@@ -3,6 +3,7 @@
 mod batch;
 pub(crate) mod lists;
 mod rows;
+mod search;
 
 pub(crate) use batch::{load, save};
 

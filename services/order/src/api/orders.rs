@@ -2,7 +2,7 @@
 
 use crate::{
     convert,
-    domain::{Command, Order},
+    domain::{Command, Order, State},
     service::Orders as Service,
     store::lists,
 };
@@ -13,11 +13,17 @@ use crm_api::{
     meta,
     meta::{Opened, open},
     page,
+    search::{
+        Search,
+        criteria::{Criteria, Given},
+    },
+    search_page,
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId, OrderId},
     wording,
 };
+use crm_outbox::search::Source;
 use crm_proto::order::{self as pb, order_service_server::OrderService};
 use tonic::{Request, Response, Status};
 
@@ -75,6 +81,40 @@ impl OrderService for Orders {
         let rows = rows.map_err(|e| failure::database(&e))?;
         let (orders, next_page_token) = page.reply(&rows, |row| row.order_id.0, convert::order);
         Ok(Response::new(pb::ListOrdersResponse { orders, next_page_token }))
+    }
+
+    async fn search_orders(
+        &self,
+        request: Request<pb::SearchOrdersRequest>,
+    ) -> Result<Response<pb::SearchOrdersResponse>, Status> {
+        let Opened { caller, mut request, .. } = open(request)?;
+        let mut fields = Fields::new();
+        let page = search_page!(&mut fields, request);
+        let criteria = Criteria::read(
+            &mut fields,
+            &Given {
+                query: &request.query,
+                customer: &request.customer,
+                owner: ("owner", &request.owner),
+                reason: "",
+                from: ("created_from", request.created_from.as_ref()),
+                until: ("created_until", request.created_until.as_ref()),
+                amounts: [request.amount_from.as_ref(), request.amount_until.as_ref()],
+            },
+        );
+        let states: Vec<State> = fields.codes("states", &request.states);
+        fields.done()?;
+        let search = Search {
+            db: &self.0.db,
+            tenant: caller.tenant,
+            source: Source::Subjects,
+            criteria: &criteria,
+            page: &page,
+        };
+        let keep = |row: &Order| states.is_empty() || states.contains(&row.state);
+        let (results, next_page_token) =
+            search.run(|tenant, id| (tenant, OrderId(id)), keep, convert::order_result).await?;
+        Ok(Response::new(pb::SearchOrdersResponse { results, next_page_token }))
     }
 
     async fn update_order(

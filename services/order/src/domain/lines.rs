@@ -34,6 +34,11 @@ impl Lines {
         self.sum(currency, |line| line.quantity - line.cancelled)
     }
 
+    /// What was ordered, whatever of it was cancelled since.
+    pub fn ordered(&self, currency: Currency) -> Money {
+        self.sum(currency, |line| line.quantity)
+    }
+
     /// What was cancelled.
     pub fn cancelled(&self, currency: Currency) -> Money {
         self.sum(currency, |line| line.cancelled)

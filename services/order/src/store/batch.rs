@@ -4,6 +4,7 @@
 //! Every command about an order locks the lane of its opportunity first, so the draft orders of an opportunity stand still
 //! while its close-out is applied.
 
+use super::search;
 use crate::domain::{Command, Customer, Order, World, order_record};
 use crm_closeout::{
     cascade::TaskCommand,
@@ -159,7 +160,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
 /// Saves what has changed in the service's own tables.
 pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
-    table::save(tx, &world.orders).await
+    table::save(tx, &world.orders).await?;
+    search::save(tx, world).await
 }
 
 /// Records whose tasks are cancelled or restored: the subjects, and the opportunities that facts close or reopen.
