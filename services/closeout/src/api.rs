@@ -162,6 +162,17 @@ calls! {
     /// Lists opportunities.
     list_opportunities(sales::ListOpportunitiesRequest) -> sales::ListOpportunitiesResponse
         = opportunities.list_opportunities;
+    /// Finds opportunities.
+    search_opportunities(sales::SearchOpportunitiesRequest) -> sales::SearchOpportunitiesResponse
+        = opportunities.search_opportunities;
+    /// Finds orders.
+    search_orders(trade::SearchOrdersRequest) -> trade::SearchOrdersResponse = orders.search_orders;
+    /// Finds close-outs of the opportunity service.
+    search_sales_close_outs(sales::SearchCloseOutsRequest) -> sales::SearchCloseOutsResponse
+        = sales_close_outs.search_close_outs;
+    /// Finds close-outs of the order service.
+    search_trade_close_outs(trade::SearchCloseOutsRequest) -> trade::SearchCloseOutsResponse
+        = trade_close_outs.search_close_outs;
     /// Reads the relationship with a customer.
     get_relationship(sales::GetCustomerRequest) -> sales::GetCustomerResponse = relationships.get_customer;
     /// Lists customers.

@@ -1,6 +1,7 @@
 //! What a person can ask for: every command, flag, default and example.
 
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::search::{self, SearchArgs};
 use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
 use crate::commands::timeline::{self, TimelineArgs};
@@ -143,6 +144,9 @@ Examples:
   closeout list tasks --parent opportunities/ID
   closeout list close-outs --reason STALE_AUTO --limit 20")]
     List(ListArgs),
+    /// Finds orders, opportunities and close-outs by number or customer's name, the best match first.
+    #[command(after_help = search::EXAMPLES)]
+    Search(SearchArgs),
     /// What happened to a customer on both services, as one story.
     #[command(after_help = timeline::EXAMPLES)]
     Timeline(TimelineArgs),

@@ -7,6 +7,7 @@ mod list;
 mod parked;
 mod reasons;
 mod reopen;
+pub(crate) mod search;
 mod show;
 pub(crate) mod sweep;
 pub(crate) mod tasks;
@@ -36,6 +37,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Show(args) => Box::pin(show::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Search(args) => Box::pin(search::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Resend(args) => Box::pin(parked::resend(args, &connect(global, BRIEF)?, screen)).await,
         Command::Errors(args) => errors::run(args, screen),

@@ -10,5 +10,6 @@ mod errors;
 mod import;
 mod postgres;
 mod program;
+mod search;
 mod settings;
 mod work;

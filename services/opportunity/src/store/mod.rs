@@ -8,4 +8,6 @@ mod search;
 pub(crate) use batch::{load, save};
 
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;

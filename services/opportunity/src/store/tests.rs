@@ -1,7 +1,7 @@
 //! The store of the sales side on both databases, through whole batches: what is loaded, decided and saved together.
 
 #[path = "../../../../tests/support/fresh.rs"]
-mod fresh;
+pub(super) mod fresh;
 
 use crate::{
     domain::{Closing, Command, Customer, NewCustomer, NewOpportunity, Opportunity, State},
@@ -31,7 +31,7 @@ use crm_proto::opportunity as pb;
 use prost::Message;
 use uuid::Uuid;
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 
 fresh::on_both!(crate::MIGRATIONS;
@@ -48,7 +48,7 @@ fresh::on_both!(crate::MIGRATIONS;
     the_lifecycle_counts_what_the_batch_did_not_load,
 );
 
-fn call(tenant: TenantId, request: u128, method: &'static str, command: Command) -> Item<Command> {
+pub(super) fn call(tenant: TenantId, request: u128, method: &'static str, command: Command) -> Item<Command> {
     let request_id = Uuid::from_u128(request);
     let cause =
         Cause { tenant_id: tenant, actor: "ann".into(), method, request_id: Some(request_id), message_id: None };
@@ -57,11 +57,11 @@ fn call(tenant: TenantId, request: u128, method: &'static str, command: Command)
     Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, command })
 }
 
-async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
+pub(super) async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
     batch::run::<Opportunities>(db, &[], items).await.unwrap().verdicts
 }
 
-fn done(verdict: Verdict) -> Done {
+pub(super) fn done(verdict: Verdict) -> Done {
     let Verdict::Done(done) = verdict else { panic!("{verdict:?}") };
     *done
 }
