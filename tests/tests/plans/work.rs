@@ -145,7 +145,8 @@ async fn close_and_reopen(client: &Client, data: &Data, open: &[i64], confirmed:
 /// Every other command once. `quiet` waits until nothing is on its way.
 pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()) {
     let customer = client.customer().await;
-    let edit = sales::Customer { name: customer.clone(), tier: "B".into(), ..Default::default() };
+    let display_name = uuid::Uuid::now_v7().to_string();
+    let edit = sales::Customer { name: customer.clone(), display_name, tier: "B".into(), ..Default::default() };
     let request = sales::UpdateCustomerRequest { customer: Some(edit), ..Default::default() };
     client.update_customer(request).await.unwrap();
     let opportunity = client.opportunity("").await;

@@ -4,7 +4,7 @@
 use super::list::pages;
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
-use crate::format::{cut, last_part, money_or_none, or_dash, time, to_timestamp, two_lines};
+use crate::format::{cut, last_part, money_or_none, or_dash, parse_day, time, to_timestamp, two_lines};
 use crate::json;
 use crate::screen::{Paint, Screen};
 use crate::view;
@@ -16,9 +16,9 @@ use crm_proto::opportunity::{self as sales, opportunity::State as OpportunitySta
 use crm_proto::order::{self as trade, order::State as OrderState};
 use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
-use time::{Date, macros::format_description};
+use time::Date;
 
-/// What `closeout search --help` ends with.
+/// Examples under `--help`.
 pub(crate) const EXAMPLES: &str = "\
 First come exact numbers, then those that begin so, then customers who are called so, whose name begins so, and whose name
 contains it. What matched stands out.
@@ -44,10 +44,10 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
     /// Only from this day on (UTC): created, or closed for close-outs.
-    #[arg(long, value_name = "DATE", value_parser = day)]
+    #[arg(long, value_name = "DATE", value_parser = parse_day)]
     from: Option<Date>,
     /// Only up to the end of this day.
-    #[arg(long, value_name = "DATE", value_parser = day)]
+    #[arg(long, value_name = "DATE", value_parser = parse_day)]
     until: Option<Date>,
     /// Only worth at least this much.
     #[arg(long, value_name = "NUMBER", requires = "currency", value_parser = amount)]
@@ -80,11 +80,6 @@ enum Kind {
     Opportunities,
     /// Close-outs of both services.
     CloseOuts,
-}
-
-fn day(text: &str) -> Result<Date, String> {
-    let written = Date::parse(text, format_description!("[year]-[month]-[day]"));
-    written.map_err(|_| "a day, such as 2026-01-31".to_owned())
 }
 
 /// Whole units and billionths.

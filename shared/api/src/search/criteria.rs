@@ -153,3 +153,53 @@ fn range(fields: &mut Fields, [from, until]: [Option<&crm_proto::Money>; 2]) -> 
     let minor = |amount: Option<Money>, default| amount.map_or(default, |amount| amount.minor);
     Some(Range { currency, least: minor(from, 0), most: minor(until, i64::MAX) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walks(change: impl FnOnce(&mut Given<'_>)) -> Vec<Walk> {
+        let amount = crm_proto::Money { currency_code: "CNY".into(), units: 5, nanos: 0 };
+        let mut given = Given {
+            query: "",
+            customer: "customers/01890a5d-ac96-774b-bcce-b302099a8057",
+            owner: ("owner", "ann"),
+            reason: "closeOutReasons/DUPLICATE",
+            from: ("created_from", None),
+            until: ("created_until", None),
+            amounts: [Some(&amount), None],
+        };
+        change(&mut given);
+        let mut fields = Fields::new();
+        let criteria = Criteria::read(&mut fields, &given);
+        fields.done().unwrap();
+        criteria.phases().into_iter().map(|phase| phase.walk).collect()
+    }
+
+    #[test]
+    fn without_a_query_the_filter_that_leaves_fewest_leads() {
+        let (ann, currency) = ("ann".to_owned(), Currency::parse("CNY").unwrap());
+        assert!(matches!(walks(|_| {})[..], [Walk::Customer(_)]));
+        assert_eq!(walks(|given| given.customer = ""), [Walk::Reason("DUPLICATE".into())]);
+        assert_eq!(walks(|given| (given.customer, given.reason) = ("", "")), [Walk::Owner(ann)]);
+        let amount = Walk::Amount { currency, least: 500, most: i64::MAX };
+        assert_eq!(walks(|given| (given.customer, given.reason, given.owner.1) = ("", "", "")), [amount]);
+        let none = |given: &mut Given<'_>| {
+            (given.customer, given.reason, given.owner.1, given.amounts) = ("", "", "", [None, None]);
+        };
+        assert_eq!(walks(none), [Walk::Time]);
+    }
+
+    #[test]
+    fn a_query_leads_by_numbers_then_names_unless_the_customer_is_known() {
+        let query = Query::new("ａ").unwrap();
+        let names = |inside| Walk::Names { query: query.clone(), inside };
+        let numbers = |exact| Walk::Numbers { query: query.clone(), exact };
+        assert_eq!(
+            walks(|given| (given.customer, given.query) = ("", "A")),
+            [numbers(false), names(false), names(true)]
+        );
+        let of_customer = walks(|given| given.query = "A");
+        assert!(of_customer[0] == numbers(true) && matches!(of_customer[1..], [Walk::Customer(_), Walk::Customer(_)]));
+    }
+}
