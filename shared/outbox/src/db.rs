@@ -284,6 +284,7 @@ async fn open_postgres(url: &str) -> Result<Pools, Error> {
         ("enable_mergejoin", "off"),
         ("enable_seqscan", "off"),
         ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"), // a page is read sooner than a second process is there
     ]);
     let for_writer = options.clone().application_name("closeout-writer");
     let for_reads = options.application_name("closeout-reads").options([("enable_bitmapscan", "off")]);
