@@ -36,30 +36,18 @@ impl Source {
         match self {
             Self::Subjects => &Entry::statements().list,
             Self::CloseOuts => {
-                "t.tenant_id, t.close_out_id, coalesce(s.number, ''), t.customer_id, t.actor, t.closed_at, t.amount_minor, \
-                 t.amount_currency"
+                // Not a join: each number by its key, whatever the planner thinks of the two tables.
+                "t.tenant_id, t.close_out_id, coalesce((SELECT s.number FROM search_subject AS s \
+                 WHERE s.tenant_id = t.tenant_id AND s.subject_id = t.subject_id), ''), t.customer_id, t.actor, t.closed_at, \
+                 t.amount_minor, t.amount_currency"
             }
         }
     }
 
-    /// The table, called `t`.
-    pub(super) fn from(self) -> String {
-        format!("{} AS t{}", self.table(), self.with_number())
-    }
-
-    fn table(self) -> &'static str {
+    pub(super) fn table(self) -> &'static str {
         match self {
             Self::Subjects => "search_subject",
             Self::CloseOuts => "close_out",
-        }
-    }
-
-    fn with_number(self) -> &'static str {
-        match self {
-            Self::Subjects => "",
-            Self::CloseOuts => {
-                " LEFT JOIN search_subject AS s ON s.tenant_id = t.tenant_id AND s.subject_id = t.subject_id"
-            }
         }
     }
 
@@ -120,38 +108,52 @@ impl Source {
     }
 }
 
+/// The customer leads in each comparison, as in the index: no other index serves it, so statistics have no say in it.
 fn of_customers(source: Source) -> Sql {
-    newest(source, "i.customer_id = r.whose")
+    match source {
+        Source::Subjects => newest(
+            source,
+            "(i.customer_id, i.created_at, i.subject_id) < (r.whose, r.before_at, r.before_id) \
+             AND (i.customer_id, i.created_at) >= (r.whose, r.from_at)",
+            "i.customer_id DESC, i.created_at DESC, i.subject_id DESC",
+        ),
+        Source::CloseOuts => newest(
+            source,
+            "(i.customer_id, i.close_out_id) < (r.whose, r.before_id) AND i.customer_id >= r.whose",
+            "i.customer_id DESC, i.close_out_id DESC",
+        ),
+    }
 }
 
+/// By the key of the subject; what is an expression is not looked up in an index.
 fn of_subjects(source: Source) -> Sql {
     match source {
-        Source::Subjects => newest(source, "i.subject_id = r.whose"),
-        // The index of the episodes of a subject begins with its kind.
-        Source::CloseOuts => newest(source, "i.subject_kind IN (2, 3) AND i.subject_id = r.whose"),
+        Source::Subjects => newest(
+            source,
+            "i.subject_id = r.whose AND coalesce(i.created_at, 0) < r.before_at AND coalesce(i.created_at, 0) >= r.from_at",
+            "i.subject_id",
+        ),
+        Source::CloseOuts => newest(
+            source,
+            "i.subject_kind IN (2, 3) AND i.subject_id = r.whose \
+             AND coalesce(i.close_out_id, i.close_out_id) < r.before_id",
+            "i.episode DESC",
+        ),
     }
 }
 
 /// For each row of the set the newest records, straight from the end of an index. SQLite has no LATERAL.
-fn newest(source: Source, which: &str) -> Sql {
-    let (list, table, id, number) = (source.list(), source.table(), source.id(), source.with_number());
-    let (beyond, order) = match source.newest() {
-        Some(time) => (
-            format!("(i.{time}, i.{id}) < (r.before_at, r.before_id) AND i.{time} >= r.from_at"),
-            format!("i.{time} DESC, i.{id} DESC"),
-        ),
-        None => (format!("i.{id} < r.before_id"), format!("i.{id} DESC")),
-    };
+fn newest(source: Source, which: &str, order: &str) -> Sql {
+    let (list, table, id) = (source.list(), source.table(), source.id());
     let each = |columns: &str| {
         format!(
-            "SELECT {columns} FROM {table} AS i WHERE i.tenant_id = r.tenant_id AND {which} AND {beyond} \
-             ORDER BY {order} LIMIT {{1}}"
+            "SELECT {columns} FROM {table} AS i WHERE i.tenant_id = r.tenant_id AND {which} ORDER BY {order} LIMIT {{1}}"
         )
     };
     Sql::each(
-        &format!("SELECT {list}, r.lead FROM {{rows}} CROSS JOIN LATERAL ({}) AS t{number}", each("i.*")),
+        &format!("SELECT {list}, r.lead FROM {{rows}} CROSS JOIN LATERAL ({}) AS t", each("i.*")),
         &format!(
-            "SELECT {list}, r.lead FROM {{rows}} CROSS JOIN {table} AS t{number} \
+            "SELECT {list}, r.lead FROM {{rows}} CROSS JOIN {table} AS t \
              WHERE t.tenant_id = r.tenant_id AND t.{id} IN ({})",
             each(&format!("i.{id}"))
         ),

@@ -161,7 +161,8 @@ impl Walker<'_> {
         self.along(equal, key, args, place, size).await
     }
 
-    /// Along an index: where `equal` is the last argument, down from the place by `key` to its least value, or by id alone.
+    /// Along an index: where `equal` is the last argument, down from the place by `key` to its least value, or by id alone. What is
+    /// equal leads in each comparison, as in the index: no other index serves it, so statistics have no say in it.
     async fn along(
         &self,
         equal: Option<&str>,
@@ -170,25 +171,34 @@ impl Walker<'_> {
         place: Place,
         size: usize,
     ) -> Result<Step, Error> {
-        let id = self.source.id();
-        let mut text = format!("SELECT {} FROM {} WHERE t.tenant_id = {{1}}", self.source.list(), self.source.from());
-        let mut count = 1;
-        if let Some(column) = equal {
-            text += &format!(" AND t.{column} = {{2}}");
-            count = 2;
+        let (id, list, table) = (self.source.id(), self.source.list(), self.source.table());
+        let columns = [equal, key.map(|(column, _)| column), Some(id)].into_iter().flatten().collect::<Vec<_>>();
+        let tuple = |columns: &[&str], prefix: &str| {
+            columns.iter().map(|column| format!("{prefix}{column}")).collect::<Vec<_>>().join(", ")
+        };
+        let numbers = ["{2}", "{3}", "{4}", "{5}", "{6}"];
+        let (beyond, mut next) = (&numbers[..columns.len()], columns.len());
+        if key.is_some() {
+            args = args.with(&place.at);
         }
-        let [a, b, c] = [count + 1, count + 2, count + 3];
-        if let Some((column, least)) = key {
-            text += &format!(
-                " AND (t.{column}, t.{id}) < ({{{a}}}, {{{b}}}) AND t.{column} >= {{{c}}} \
-                 ORDER BY t.{column} DESC, t.{id} DESC LIMIT {{{}}}",
-                count + 4
-            );
-            args = args.with(&place.at).with(&place.id).with(&least);
-        } else {
-            text += &format!(" AND t.{id} < {{{a}}} ORDER BY t.{id} DESC LIMIT {{{b}}}");
-            args = args.with(&place.id);
+        args = args.with(&place.id);
+        let mut text = format!(
+            "SELECT {list} FROM {table} AS t WHERE t.tenant_id = {{1}} AND ({}) < ({})",
+            tuple(&columns, "t."),
+            tuple(beyond, "")
+        );
+        let least = &columns[..columns.len() - 1];
+        if let Some((_, value)) = key {
+            args = args.with(&value);
+            let mut values = beyond[..least.len()].to_vec();
+            values[least.len() - 1] = numbers[next];
+            next += 1;
+            text += &format!(" AND ({}) >= ({})", tuple(least, "t."), tuple(&values, ""));
+        } else if let Some(column) = equal {
+            text += &format!(" AND t.{column} >= {{2}}");
         }
+        let order = columns.iter().map(|column| format!("t.{column} DESC")).collect::<Vec<_>>().join(", ");
+        text += &format!(" ORDER BY {order} LIMIT {}", numbers[next]);
         let entries: Vec<Entry> = self.db.read_table(&Sql::plain(&text), args.with(&limit(size))).await?;
         let by_amount = equal == Some("amount_currency");
         let behind = |entry: Entry| {
