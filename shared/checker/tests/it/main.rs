@@ -154,7 +154,7 @@ async fn a_good_pair_has_no_violation() {
 async fn a_message_with_another_content_is_found() {
     let (copy, id) = (copy().await, Uuid::now_v7().simple());
     let row = format!(
-        "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, x'{id}', x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0, 0 FROM customer"
+        "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, x'{id}', x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0, 0, '' FROM customer"
     );
     execute(&copy.opportunity, &row).await;
     let report = report(&copy).await;
@@ -165,7 +165,7 @@ async fn a_message_with_another_content_is_found() {
 async fn quiet_waits_for_the_outboxes_and_says_what_is_left() {
     let copy = copy().await;
     quiet(&copy.opportunity, &copy.order, Duration::from_secs(5)).await.unwrap();
-    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, customer_id, x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0, 0 FROM customer";
+    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 1, customer_id, x'00', NULL, 0, 0, 0, 0, 0, '', 0, 0, 0, 0, 0, '' FROM customer";
     execute(&copy.opportunity, row).await;
     let error = quiet(&copy.opportunity, &copy.order, Duration::from_millis(20)).await.unwrap_err();
     assert!(error.to_string().contains("1 message(s) wait on the opportunity side"), "{error}");
@@ -179,7 +179,7 @@ async fn quiet_does_not_wait_for_what_is_parked() {
     for (number, parked) in [(7, 1), (8, 0)] {
         let row = format!(
             "INSERT INTO outbox SELECT tenant_id, 1, customer_id, {number}, customer_id, x'00', NULL, 0, 0, 0, 0, {parked}, '', \
-             0, 0, 0, 0, 0 FROM customer"
+             0, 0, 0, 0, 0, '' FROM customer"
         );
         execute(&copy.opportunity, &row).await;
     }
@@ -188,7 +188,7 @@ async fn quiet_does_not_wait_for_what_is_parked() {
 
 /// A message about the customer that the other side has refused.
 async fn parked(copy: &Copy) -> Record {
-    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 2, randomblob(16), x'00', NULL, 0, 0, 0, 0, 1, 'no', 0, 0, 0, 0, 0 \
+    let row = "INSERT INTO outbox SELECT tenant_id, 1, customer_id, 2, randomblob(16), x'00', NULL, 0, 0, 0, 0, 1, 'no', 0, 0, 0, 0, 0, '' \
                FROM customer";
     execute(&copy.opportunity, row).await;
     execute(&copy.opportunity, "UPDATE customer SET sent = 2").await;
