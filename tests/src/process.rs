@@ -136,18 +136,6 @@ impl Service {
         self.running.as_ref().unwrap().child.id()
     }
 
-    /// SIGTERM; how long it then takes to end in order.
-    pub async fn ended(&mut self) -> Duration {
-        self.signal("TERM");
-        let (mut running, begun) = (self.running.take().unwrap(), Instant::now());
-        let status = until("it ends", READY, || {
-            let status = running.child.try_wait().unwrap();
-            async move { status }
-        });
-        assert!(status.await.success(), "{}", running.log.borrow().join("\n"));
-        begun.elapsed()
-    }
-
     /// Stands still, until [`Service::go_on`]; its connections stay.
     pub fn stand_still(&self) {
         self.signal("STOP");

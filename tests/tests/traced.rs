@@ -9,7 +9,7 @@ use crm_tests::{
     collector::{Collector, Span},
     pair::Pair,
     place::Kind,
-    process::free_port,
+    process::{Service, free_port},
     stories,
 };
 use std::{
@@ -76,8 +76,8 @@ async fn through_both_services(kind: Kind) {
     let processes = [&pair.opportunity, &pair.order].map(|service| i64::from(service.id()));
     let logs = [pair.opportunity.log(), pair.order.log()];
     // Whatever is still to be sent is sent at the end.
-    assert!(pair.opportunity.ended().await < Duration::from_secs(20));
-    assert!(pair.order.ended().await < Duration::from_secs(20));
+    ended(&mut pair.opportunity).await;
+    ended(&mut pair.order).await;
 
     let spans = collector.trace(TRACE, &[]).await;
     let chain = [
@@ -115,6 +115,13 @@ async fn through_both_services(kind: Kind) {
     says(&sales, named(&spans, "deliver opportunity", "opportunity-service"), "APPLIED");
     says(&trade, named(&spans, "apply opportunity", "order-service"), "APPLIED");
     pair.end().await;
+}
+
+/// Ends in order; how long that takes.
+async fn ended(service: &mut Service) -> Duration {
+    let (status, took) = service.terminated().await;
+    assert!(status.success(), "{status}");
+    took
 }
 
 /// The lines of a log in JSON, those that the service has written itself.
@@ -171,7 +178,7 @@ async fn without_a_collector(kind: Kind) {
         if warns {
             pair.opportunity.says("the collector takes no spans").await;
         }
-        let took = pair.order.ended().await.max(pair.opportunity.ended().await);
+        let took = ended(&mut pair.order).await.max(ended(&mut pair.opportunity).await);
         println!("ended within {took:?}");
         assert!(took < Duration::from_secs(4), "{took:?}");
         pair.end().await;
