@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(files)?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // Maps in the order of their keys: the same message has the same bytes, and with them a request its fingerprint.
+    tonic_prost_build::configure().btree_map(".").compile_fds(compiler.file_descriptor_set())?;
     // No file names them, yet refusals carry them: with them in reflection a client that has no stubs can read refusals, too.
     // Their code is that of tonic-types.
     compiler.open_files([root.join("google/rpc/error_details.proto"), root.join("google/rpc/status.proto")])?;

@@ -1,7 +1,8 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
 use crate::domain::{
-    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
+    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, ReasonEdit,
+    Since,
 };
 use crm_api::{
     convert::{money, time},
@@ -13,14 +14,21 @@ use crm_closeout::{
     ids::{CompetitorId, CustomerId, OpportunityId},
     money::Money,
     pipeline::{self, Pipeline},
-    reason::{Given, ReasonScope},
+    reason::{Given, Reason, ReasonScope},
     records::TimelineEntry,
     refusal::etag,
     time::Time,
     wording,
 };
-use crm_proto::{common::Historical, opportunity as pb};
+use crm_proto::{
+    common::{CloseOutReason, Historical},
+    opportunity as pb,
+};
 use prost_types::FieldMask;
+use std::ops::RangeInclusive;
+
+const MIN_DETAIL: RangeInclusive<i32> = 0..=2_000;
+const WIN_BACK_DAYS: RangeInclusive<i32> = 0..=3_650;
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
@@ -184,19 +192,92 @@ pub(crate) fn opportunity_edit(
 
 /// A close-out.
 pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOpportunityRequest) -> Closing {
-    let given = Given {
+    Closing {
+        id: fields.name("name", &request.name, OpportunityId::parse, OpportunityId),
+        etag: request.etag.clone(),
+        reason: request.reason.clone(),
+        detail: fields.words("detail", &request.detail),
+        competitor: fields.optional_name("competitor", &request.competitor, CompetitorId::parse),
+        closed_at: close_time(fields, request.historical.as_ref()),
+    }
+}
+
+/// What a close-out gives as its reason, however the rest of the request reads.
+pub(crate) fn given(request: &pb::CloseOutOpportunityRequest) -> Given<'_> {
+    Given {
         reason: &request.reason,
         detail: &request.detail,
         competitor: !request.competitor.is_empty(),
         historical: request.historical.is_some(),
+    }
+}
+
+/// A reason to be made.
+pub(crate) fn new_reason(fields: &mut Fields, code: &str, reason: &CloseOutReason) -> Reason {
+    unknown_labels(fields, reason);
+    let scope = fields.code::<ReasonScope>("reason.scope", reason.scope);
+    let new = Reason {
+        code: fields.capitals("code", code).into(),
+        version: 1,
+        scope: scope.unwrap_or(ReasonScope::Opportunity),
+        zh: label(fields, reason, "zh").into(),
+        en: label(fields, reason, "en").into(),
+        category: fields.capitals("reason.category", &reason.category).into(),
+        class: fields.optional_code("reason.outcome_class", reason.outcome_class),
+        min_detail: fields.number("reason.min_detail_length", reason.min_detail_length, MIN_DETAIL).into(),
+        needs_competitor: reason.needs_competitor,
+        win_back_days: fields.number("reason.win_back_days", reason.win_back_days, WIN_BACK_DAYS),
+        historical_only: false,
     };
-    Closing {
-        id: fields.name("name", &request.name, OpportunityId::parse, OpportunityId),
-        etag: request.etag.clone(),
-        reason: fields.reason(ReasonScope::Opportunity, &given),
-        detail: fields.words("detail", &request.detail),
-        competitor: fields.optional_name("competitor", &request.competitor, CompetitorId::parse),
-        closed_at: close_time(fields, request.historical.as_ref()),
+    if scope.is_some() {
+        fields.extend(new.violations("reason"));
+    }
+    new
+}
+
+/// What to change of a reason.
+pub(crate) fn reason_edit(fields: &mut Fields, reason: &CloseOutReason, mask: Option<&FieldMask>) -> ReasonEdit {
+    let writable = [
+        ("labels.zh", reason.labels.contains_key("zh")),
+        ("labels.en", reason.labels.contains_key("en")),
+        ("category", !reason.category.is_empty()),
+        ("outcome_class", reason.outcome_class != 0),
+        ("min_detail_length", reason.min_detail_length != 0),
+        ("needs_competitor", reason.needs_competitor),
+        ("win_back_days", reason.win_back_days != 0),
+    ];
+    let output_only = ["name", "version", "scope", "label", "active", "historical_only", "etag", "position", "lane"];
+    let mask = mask.map(|mask| FieldMask { paths: mask.paths.iter().flat_map(|path| each_label(path)).collect() });
+    let chosen = fields.mask(mask.as_ref(), &writable, &output_only);
+    let has = |field: &str| chosen.contains(field);
+    unknown_labels(fields, reason);
+    ReasonEdit {
+        scope: fields.optional_code("reason.scope", reason.scope),
+        zh: has("labels.zh").then(|| label(fields, reason, "zh")),
+        en: has("labels.en").then(|| label(fields, reason, "en")),
+        category: has("category").then(|| fields.capitals("reason.category", &reason.category)),
+        class: has("outcome_class").then(|| fields.optional_code("reason.outcome_class", reason.outcome_class)),
+        min_detail: has("min_detail_length")
+            .then(|| fields.number("reason.min_detail_length", reason.min_detail_length, MIN_DETAIL).into()),
+        needs_competitor: has("needs_competitor").then_some(reason.needs_competitor),
+        win_back_days: has("win_back_days")
+            .then(|| fields.number("reason.win_back_days", reason.win_back_days, WIN_BACK_DAYS)),
+    }
+}
+
+/// `labels` in a mask means both.
+fn each_label(path: &str) -> Vec<String> {
+    if path == "labels" { vec!["labels.zh".into(), "labels.en".into()] } else { vec![path.to_owned()] }
+}
+
+fn label(fields: &mut Fields, reason: &CloseOutReason, language: &str) -> String {
+    let text = reason.labels.get(language).map_or("", String::as_str);
+    fields.line(&format!("reason.labels.{language}"), text, 1..=fields::TITLE)
+}
+
+fn unknown_labels(fields: &mut Fields, reason: &CloseOutReason) {
+    for language in reason.labels.keys().filter(|key| !["zh", "en"].contains(&key.as_str())) {
+        fields.refuse("reason.labels", &wording::UNKNOWN_LABEL, &[("language", &format!("{language:?}"))]);
     }
 }
 

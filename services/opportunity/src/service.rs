@@ -2,7 +2,7 @@
 
 use crate::{
     convert,
-    domain::{Command, World},
+    domain::{Command, ReasonCommand, World},
     store,
 };
 use crm_closeout::{
@@ -10,6 +10,7 @@ use crm_closeout::{
     codes::RecordKind,
     fact::{Applied, Fact},
     ids::CloseOutId,
+    reason::Listed,
     records::Lane,
     refusal::Refusal,
     working_set::{Cause, Common},
@@ -18,7 +19,7 @@ use crm_outbox::{
     batch::{Decided, Domain, Item},
     db::{Error, Tx},
 };
-use crm_proto::opportunity::ResendLaneResponse;
+use crm_proto::opportunity::{ReorderCloseOutReasonsResponse, ResendLaneResponse};
 use prost::Message;
 
 /// The opportunity service.
@@ -84,10 +85,12 @@ impl Domain for Opportunities {
             Command::Resend(resend) => {
                 let number = match resend.record.kind {
                     RecordKind::Customer => world.resend_customer(cause, resend)?,
+                    RecordKind::Reason => world.resend_reason(cause, resend)?,
                     RecordKind::Opportunity | RecordKind::Order => world.resend_opportunity(cause, resend)?,
                 };
                 reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
             }
+            Command::Reason(command) => reason(world, cause, command)?,
             Command::CreateCompetitor { display_name } => {
                 reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)
             }
@@ -101,6 +104,20 @@ impl Domain for Opportunities {
     async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
         store::save(tx, world).await
     }
+}
+
+fn reason(world: &mut World, cause: &Cause, command: &ReasonCommand) -> Result<Decided, Refusal> {
+    let shown = |listed: &Listed| crm_api::convert::reason(listed, "");
+    let listed = match command {
+        ReasonCommand::Create(new) => world.create_reason(cause, new)?,
+        ReasonCommand::Update { code, etag, edit } => world.update_reason(cause, code, etag, edit)?,
+        ReasonCommand::SetActive { code, etag, active } => world.set_reason_active(cause, code, etag, *active)?,
+        ReasonCommand::Reorder { scope, names } => {
+            let reasons = world.reorder_reasons(cause, *scope, names)?.iter().map(shown).collect();
+            return Ok(reply(&ReorderCloseOutReasonsResponse { reasons }, None));
+        }
+    };
+    Ok(reply(&shown(&listed), None))
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {

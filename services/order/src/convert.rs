@@ -12,7 +12,7 @@ use crm_closeout::{
     fact::WonPolicy,
     ids::{CustomerId, OpportunityId, OrderId},
     money::{Currency, Money},
-    reason::{self, Given, ReasonScope},
+    reason,
     records::TimelineEntry,
     refusal::etag,
     wording,
@@ -149,15 +149,7 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
     if outcome == Some(Outcome::Lost) {
         fields.refuse("outcome", &wording::NOT_AN_OUTCOME, &[]);
     }
-    let processed = outcome == Some(Outcome::Processed);
-    let default = format!("{}/{}", reason::COLLECTION, reason::PROCESSED);
-    let given = Given {
-        reason: if processed && request.reason.is_empty() { &default } else { &request.reason },
-        detail: &request.detail,
-        competitor: false,
-        historical: request.historical.is_some(),
-    };
-    let scope = if processed { ReasonScope::OrderProcessed } else { ReasonScope::Order };
+    let by_default = outcome == Some(Outcome::Processed) && request.reason.is_empty();
     let historical = request.historical.as_ref();
     if historical.is_some_and(|historical| historical.close_time.is_none()) {
         fields.refuse("historical.close_time", &wording::REQUIRED_WITH_HISTORICAL, &[]);
@@ -166,7 +158,7 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
         id: fields.name("name", &request.name, OrderId::parse, OrderId),
         etag: request.etag.clone(),
         outcome: outcome.unwrap_or(Outcome::Cancelled),
-        reason: fields.reason(scope, &given),
+        reason: if by_default { reason::name(reason::PROCESSED) } else { request.reason.clone() },
         detail: fields.words("detail", &request.detail),
         refund_reference: fields.line("refund_reference", &request.refund_reference, 0..=fields::LABEL),
         won_policy: fields

@@ -1,10 +1,10 @@
 //! Kernel types as the public APIs of both services show them. What only one service has is converted there.
 
 use crm_closeout::{
-    codes::Code,
+    codes::{Code, Record, RecordKind},
     episode::{CloseOut, Delivery, Propagation},
     money::Money,
-    reason::{self, Reason},
+    reason::{self, Listed},
     refusal,
     task::Task,
     time::Time,
@@ -12,7 +12,7 @@ use crm_closeout::{
 use crm_outbox::wire;
 use crm_proto::common;
 use prost_types::Timestamp;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A point in time.
 pub fn time(time: Time) -> Timestamp {
@@ -113,20 +113,24 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
     }
 }
 
-/// A reason, its label in a language.
-pub fn reason(reason: &Reason, locale: &str) -> common::CloseOutReason {
+/// A reason of a catalogue, its label in a language.
+pub fn reason(listed: &Listed, locale: &str) -> common::CloseOutReason {
+    let reason = &listed.reason;
     common::CloseOutReason {
         name: reason.name(),
         version: reason.version,
         scope: reason.scope.code().into(),
-        category: reason.category.to_owned(),
+        category: reason.category.to_string(),
         label: reason.label(locale).to_owned(),
-        labels: HashMap::from([("zh".to_owned(), reason.zh.to_owned()), ("en".to_owned(), reason.en.to_owned())]),
+        labels: BTreeMap::from([("zh".to_owned(), reason.zh.to_string()), ("en".to_owned(), reason.en.to_string())]),
         outcome_class: reason.class.map_or(0, |class| class.code().into()),
         min_detail_length: reason.min_detail as i32,
         needs_competitor: reason.needs_competitor,
         win_back_days: reason.win_back_days,
-        active: true,
+        active: listed.active,
         historical_only: reason.historical_only,
+        etag: refusal::etag(listed.revision),
+        position: listed.position,
+        lane: listed.lane.map_or_else(String::new, |id| Record::new(RecordKind::Reason, id).to_string()),
     }
 }

@@ -37,7 +37,7 @@ pub fn database(error: &Error) -> Status {
 
 /// Constraints that a caller's own value can run into when two processes decide at the same moment.
 fn is_unique(constraint: &str) -> bool {
-    ["opportunity_number", "competitor_name", "sales_order_number"].contains(&constraint)
+    ["opportunity_number", "competitor_name", "sales_order_number", "reason_key"].contains(&constraint)
 }
 
 /// A call was not done.

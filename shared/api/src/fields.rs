@@ -2,10 +2,10 @@
 //! with a stand-in where the field is wrong; [`Fields::done`] then refuses the request before anybody uses it.
 
 use crm_closeout::{
-    codes::{Code, Record},
+    codes::{Code, Record, RecordKind},
     ids::NameError,
     money::{Currency, MAX_MINOR, Money},
-    reason::{self, DEFAULT_REASONS, Given, Reason, ReasonScope},
+    reason,
     refusal::{Refusal, Violation},
     time::Time,
     wording::{self, Value, Wording},
@@ -47,6 +47,16 @@ impl Fields {
         self.violations.push(Violation { field: field.into(), wording, values });
     }
 
+    /// A field is wrong already.
+    pub fn are_refused(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
+    /// Adds violations.
+    pub fn extend(&mut self, violations: Vec<Violation>) {
+        self.violations.extend(violations);
+    }
+
     /// Refuses the request if a field is wrong.
     pub fn done(self) -> Result<(), Status> {
         if self.violations.is_empty() {
@@ -81,7 +91,7 @@ impl Fields {
 
     /// The name of a customer, an opportunity or an order, which must be given.
     pub fn record(&mut self, field: &str, text: &str) -> Option<Record> {
-        let record = Record::parse(text);
+        let record = Record::parse(text).filter(|record| record.kind != RecordKind::Reason);
         if text.is_empty() {
             self.refuse(field, &wording::REQUIRED, &[]);
         } else if record.is_none() {
@@ -161,12 +171,32 @@ impl Fields {
         codes.iter().filter_map(|code| self.code(field, *code)).collect()
     }
 
-    /// The reason of a close-out, with everything it requires.
-    pub fn reason(&mut self, scope: ReasonScope, given: &Given<'_>) -> &'static Reason {
-        reason::check(scope, given).unwrap_or_else(|violations| {
-            self.violations.extend(violations);
-            &DEFAULT_REASONS[0]
-        })
+    /// The name of a reason, which must be given; answers its code.
+    pub fn reason(&mut self, field: &str, name: &str) -> String {
+        if name.is_empty() {
+            self.refuse(field, &wording::REQUIRED, &[]);
+        } else if reason::code_of(name).is_none() {
+            self.refuse(field, &wording::INVALID_REASON_NAME, &[]);
+        }
+        reason::code_of(name).unwrap_or_default().to_owned()
+    }
+
+    /// A code of capitals, digits and `_`, which must be given.
+    pub fn capitals(&mut self, field: &str, text: &str) -> String {
+        if text.is_empty() {
+            self.refuse(field, &wording::REQUIRED, &[]);
+        } else if !reason::is_code(text) {
+            self.refuse(field, &wording::INVALID_CODE, &[]);
+        }
+        text.to_owned()
+    }
+
+    /// A number in a range.
+    pub fn number(&mut self, field: &str, number: i32, range: RangeInclusive<i32>) -> i32 {
+        if !range.contains(&number) {
+            self.refuse(field, &wording::RANGE, &[("least", range.start()), ("most", range.end())]);
+        }
+        number
     }
 
     /// An amount that is not negative; none if it was not given.

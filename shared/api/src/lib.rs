@@ -1,7 +1,7 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: [`fields`], [`mod@meta`], [`front`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`search`], [`operator`],
+//! Reading order: [`fields`], [`mod@meta`], [`front`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`reasons`], [`search`], [`operator`],
 //! `trace`, [`host`].
 
 pub mod close_outs;
@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod meta;
 pub mod operator;
 pub mod page;
+pub mod reasons;
 pub mod search;
 pub mod tasks;
 mod trace;

@@ -6,6 +6,7 @@ use crate::{
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Propagation, Reversal},
     fact::{Event, Fact, MirrorState, Outgoing},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
+    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope},
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, check_etag},
     task::{MAX_OPEN, Task, TaskChange, TaskKind, TaskState},
@@ -318,6 +319,31 @@ impl Common {
     pub fn mirror(&self, tenant: TenantId, record: Record) -> Result<&Lane, Refusal> {
         let lane = self.lanes.get(&(tenant, record)).filter(|lane| lane.state.is_some());
         lane.ok_or_else(|| Refusal::new(&wording::PARENT_UNKNOWN, record))
+    }
+
+    /// The reason of a close-out that a caller asks for, if everything it requires is there.
+    pub fn check_reason(&self, tenant: TenantId, scope: ReasonScope, given: &Given<'_>) -> Result<Reason, Refusal> {
+        Catalogue::of(tenant, &self.reasons).check(scope, given).cloned().map_err(Refusal::invalid)
+    }
+
+    /// Puts a reason into a tenant's catalogue as it is now, and keeps its version if that is new.
+    pub fn put_reason(&mut self, cause: &Cause, listed: Listed, sent: i64) {
+        let (tenant_id, now) = (cause.tenant_id, self.now);
+        let key = (tenant_id, listed.reason.code.to_string());
+        let catalogue = Catalogue::of(tenant_id, &self.reasons);
+        let before = catalogue.get(&key.1).map(|before| (before.reason.version, before.revision, before.state()));
+        let (version, from, state_before) = before.unwrap_or((0, 0, ""));
+        if version != listed.reason.version {
+            let (reason, actor) = (listed.reason.clone(), cause.actor.clone());
+            self.editions.push(Edition { tenant_id, reason, actor, made_at: now });
+        }
+        let state_after = listed.state();
+        let change = Change { from, to: listed.revision, state_before, state_after, close_out: None };
+        self.audit(cause, listed.reason.name(), change);
+        match self.reasons.edit(&key) {
+            Some(entry) => (entry.listed, entry.sent, entry.updated_at) = (listed, sent, now),
+            None => self.reasons.insert(Entry { tenant_id, listed, sent, created_at: now, updated_at: now }),
+        }
     }
 
     /// Marks a close-out as reversed and adds what the reversal did here.

@@ -66,6 +66,8 @@ codes! {
         Opportunity = 2 "OPPORTUNITY",
         /// An order.
         Order = 3 "ORDER",
+        /// A reason for close-outs.
+        Reason = 4 "REASON",
     }
 }
 
@@ -94,7 +96,7 @@ impl Record {
         Self { kind, id }
     }
 
-    /// Reads a resource name of any of the three kinds.
+    /// Reads a name of any of the kinds. A reason is named by its id here, as is its lane; elsewhere by its code.
     pub fn parse(name: &str) -> Option<Self> {
         RecordKind::ALL
             .iter()
@@ -109,6 +111,7 @@ impl RecordKind {
             Self::Customer => crate::ids::CustomerId::COLLECTION,
             Self::Opportunity => crate::ids::OpportunityId::COLLECTION,
             Self::Order => crate::ids::OrderId::COLLECTION,
+            Self::Reason => crate::reason::COLLECTION,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     codes::Record,
     episode::{Effect, Outcome, OutcomeClass},
     ids::{CloseOutId, CustomerId},
+    reason::Listed,
     time::Time,
 };
 use uuid::Uuid;
@@ -34,7 +35,7 @@ codes! {
     pub enum MirrorState {
         /// An order in DRAFT.
         Draft = 1 "DRAFT",
-        /// An opportunity that is open, a live order, or a customer.
+        /// An opportunity that is open, a live order, a customer or a reason.
         Live = 2 "LIVE",
         /// An opportunity that is won.
         Won = 3 "WON",
@@ -119,6 +120,8 @@ pub struct Fact {
     pub at: Time,
     /// The close-out, for CLOSED and for REOPENED after one.
     pub close_out: Option<ClosedFact>,
+    /// In the lane of a reason: the reason.
+    pub reason: Option<Box<Listed>>,
 }
 
 /// A fact with its place in its lane, ready to be sent.

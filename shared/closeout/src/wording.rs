@@ -300,6 +300,9 @@ wordings! {
     REASON_SCOPE = "REASON_SCOPE", Field;
         "{code} is a reason of scope {scope}; use one of {reasons}";
         "{code} 属于 {scope} 范围；可选：{reasons}";
+    REASON_INACTIVE = "REASON_INACTIVE", Field;
+        "{code} is not in use any more; use one of {reasons}";
+        "{code} 已停用；可选：{reasons}";
     REASON_HISTORICAL_ONLY = "REASON_HISTORICAL_ONLY", Field;
         "{code} is for close-outs with a `historical` block only; use one of {reasons}";
         "{code} 仅用于带 `historical` 的消单；可选：{reasons}";
@@ -312,6 +315,35 @@ wordings! {
     COMPETITOR_REQUIRED = "COMPETITOR_REQUIRED", Field;
         "{code} needs the competitor to whom it was lost (`competitors/` and a UUID)";
         "{code} 需要填写输给的竞争对手（`competitors/` 加 UUID）";
+
+    // What a reason itself may be.
+    INVALID_CODE = "INVALID_CODE", Field;
+        "must be 1 to 63 capitals, digits and `_`, beginning with a capital, such as PRICE_TOO_HIGH";
+        "必须为 1 至 63 个大写字母、数字或 `_`，以大写字母开头，例如 PRICE_TOO_HIGH";
+    INVALID_REASON_NAME = "INVALID_NAME", Field;
+        "must be `closeOutReasons/` and a code in capitals, such as closeOutReasons/PRICE_TOO_HIGH";
+        "必须为 `closeOutReasons/` 加大写代码，例如 closeOutReasons/PRICE_TOO_HIGH";
+    UNKNOWN_LABEL = "UNKNOWN_FIELD", Field;
+        "there are labels in `zh` and `en` only, not in {language}";
+        "仅支持 `zh` 和 `en` 标签，不支持 {language}";
+    IMMUTABLE_SCOPE = "IMMUTABLE", Field;
+        "the scope is {scope} for good; make another reason and deactivate this one";
+        "适用范围 {scope} 不可更改；请新建原因并停用本原因";
+    CLASS_OF_PROCESSED = "REASON_SCOPE", Field;
+        "a reason of scope ORDER_PROCESSED is no loss: leave its class out";
+        "ORDER_PROCESSED 范围的原因不属于流失：请勿填写类别";
+    COMPETITOR_OF_ORDER = "REASON_SCOPE", Field;
+        "an order's close-out names no competitor; only a reason of scope OPPORTUNITY can ask for one";
+        "订单消单不填写竞争对手；只有 OPPORTUNITY 范围的原因才能要求填写";
+    REASON_REPEATED = "REPEATED", Field;
+        "is named twice; name each reason of the scope once";
+        "重复出现；范围内每个原因只能出现一次";
+    REASONS_MISSING = "INCOMPLETE", Field;
+        "must name every reason of scope {scope}; missing: {missing}";
+        "必须列出 {scope} 范围的全部原因；缺少：{missing}";
+    REASON_OF_OTHER_SCOPE = "UNKNOWN_REASON", Field;
+        "scope {scope} has no such reason";
+        "{scope} 范围没有该原因";
 
     // Records and their states.
     NOT_FOUND = "NOT_FOUND", NotFound;
@@ -326,6 +358,9 @@ wordings! {
     NAME_TAKEN = "NAME_TAKEN", Exists;
         "a competitor called {subject} exists; list the competitors to find it";
         "名为 {subject} 的竞争对手已存在；请在竞争对手列表中查找";
+    CODE_TAKEN = "CODE_TAKEN", Exists;
+        "{subject} exists; change it, or give the new one another code";
+        "{subject} 已存在；请修改它，或为新原因换一个代码";
     VALUE_TAKEN = "VALUE_TAKEN", Exists;
         "a value that must be unique is taken ({constraint}); give it another one";
         "必须唯一的值已被占用（{constraint}）；请换一个值";
@@ -392,6 +427,12 @@ wordings! {
     REFUNDED = "REFUNDED", Precondition;
         "{subject} was refunded ({refund}); make a new order";
         "{subject} 已退款（{refund}）；请新建订单";
+    LAST_REASON = "LAST_REASON", Precondition;
+        "{subject} is the last active reason of scope {scope}; activate or make another one first";
+        "{subject} 是 {scope} 范围最后一个启用的原因；请先启用或新建其他原因";
+    TOO_MANY_REASONS = "TOO_MANY_REASONS", Exhausted;
+        "scope {scope} has {limit} reasons, the most allowed; change one that is not in use any more";
+        "{scope} 范围已有 {limit} 个原因，达到上限；请修改不再使用的原因";
     TOO_MANY_TASKS = "TOO_MANY_OPEN", Exhausted;
         "{subject} has {limit} open tasks, the most allowed; close some first";
         "{subject} 已有 {limit} 个未完成任务，达到上限；请先关闭一些";

@@ -6,6 +6,7 @@ use crate::{
     episode::CloseOut,
     fact::Outgoing,
     ids::TenantId,
+    reason::{Edition, Entry},
     records::{AuditEntry, Lane, Received, TimelineEntry},
     task::Task,
     time::Time,
@@ -194,6 +195,10 @@ pub struct Common {
     pub open_tasks: BTreeMap<(TenantId, Record), i64>,
     /// Close-outs.
     pub close_outs: Rows<CloseOut>,
+    /// Reasons of the tenants' own, as far as they are needed.
+    pub reasons: Rows<Entry>,
+    /// New versions of them.
+    pub editions: Log<Edition>,
     /// Messages to send.
     pub outgoing: Log<(TenantId, Outgoing)>,
     /// Entries of customers' timelines.
@@ -219,6 +224,8 @@ impl Common {
             tasks: Rows::default(),
             open_tasks: BTreeMap::new(),
             close_outs: Rows::default(),
+            reasons: Rows::default(),
+            editions: Log::default(),
             outgoing: Log::default(),
             timeline: Log::default(),
             audit: Log::default(),
@@ -236,6 +243,8 @@ impl Common {
         self.received.begin();
         self.tasks.begin();
         self.close_outs.begin();
+        self.reasons.begin();
+        self.editions.begin();
         self.outgoing.begin();
         self.timeline.begin();
         self.audit.begin();
@@ -247,6 +256,8 @@ impl Common {
         self.received.rollback();
         self.tasks.rollback();
         self.close_outs.rollback();
+        self.reasons.rollback();
+        self.editions.rollback();
         self.outgoing.rollback();
         self.timeline.rollback();
         self.audit.rollback();

@@ -9,6 +9,7 @@ use crm_closeout::{
     time::Time,
 };
 use serde_json::Value;
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// Kind of a column.
@@ -143,6 +144,7 @@ macro_rules! part_code {
 }
 
 part_as!(i32, i64, |value| i64::from(*value), |value| i32::try_from(value).map_err(|e| e.to_string()));
+part_as!(Cow<'static, str>, String, |text| text.to_string(), |text| Ok(text.into()));
 part_as!(TenantId, Uuid, |id| id.0, |id| Ok(TenantId(id)));
 part_as!(CustomerId, Uuid, |id| id.0, |id| Ok(CustomerId(id)));
 part_as!(OpportunityId, Uuid, |id| id.0, |id| Ok(OpportunityId(id)));

@@ -136,6 +136,7 @@ const SHARED: &[Migration] = &[
     migration!(3, "close_out_lists"),
     migration!(4, "job"),
     migration!(5, "trace"),
+    migration!(6, "reason"),
     migration!(7, "search"),
 ];
 

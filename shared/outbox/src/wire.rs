@@ -7,6 +7,7 @@ use crm_closeout::{
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
     fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, TenantId},
+    reason::{self, Listed, Reason},
     time::Time,
 };
 use crm_proto::{
@@ -106,8 +107,29 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
         actor: fact.actor.clone(),
         time_us: fact.at.0,
         close_out,
+        reason: fact.reason.as_deref().map(reason_fact),
     };
     message.encode_to_vec()
+}
+
+fn reason_fact(listed: &Listed) -> peer::ReasonFact {
+    let reason = &listed.reason;
+    peer::ReasonFact {
+        code: reason.code.to_string(),
+        version: reason.version,
+        scope: reason.scope.code().into(),
+        label_zh: reason.zh.to_string(),
+        label_en: reason.en.to_string(),
+        category: reason.category.to_string(),
+        outcome_class: reason.class.map_or(0, |class| class.code().into()),
+        min_detail_length: reason.min_detail,
+        needs_competitor: reason.needs_competitor,
+        win_back_days: reason.win_back_days,
+        historical_only: reason.historical_only,
+        active: listed.active,
+        position: listed.position,
+        revision: listed.revision,
+    }
 }
 
 /// The payload of a message that an operator has withdrawn.
@@ -151,16 +173,20 @@ pub fn decode(envelope: &peer::Envelope) -> Result<Incoming, Reject> {
         message_id: uuid("message_id", &envelope.message_id)?,
         hash: hash(&envelope.payload),
         trace_parent: envelope.trace_parent.clone(),
-        fact: if skipped { None } else { Some(fact(message)?) },
+        fact: if skipped { None } else { Some(fact(Record::new(kind, uuid("id", &envelope.id)?), message)?) },
     })
 }
 
-fn fact(message: peer::Message) -> Result<Fact, Reject> {
+fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
     let event = Event::from_code(message.event).map_err(|e| Reject::UnknownKind(e.to_string()))?;
     let subject = message.subject.ok_or_else(|| Reject::Malformed("subject is missing".into()))?;
     let close_out = message.close_out.map(closed_fact).transpose()?;
     if event == Event::Closed && close_out.is_none() {
         return Err(Reject::Malformed("close_out is missing in CLOSED".into()));
+    }
+    let reason = message.reason.map(|told| told_reason(record.id, told).map(Box::new)).transpose()?;
+    if record.kind == RecordKind::Reason && reason.is_none() {
+        return Err(Reject::Malformed("reason is missing in the lane of one".into()));
     }
     Ok(Fact {
         event,
@@ -173,7 +199,28 @@ fn fact(message: peer::Message) -> Result<Fact, Reject> {
         actor: message.actor,
         at: Time(message.time_us),
         close_out,
+        reason,
     })
+}
+
+fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {
+    if !reason::is_code(&told.code) {
+        return Err(Reject::Malformed(format!("{:?} is no code of a reason", told.code)));
+    }
+    let reason = Reason {
+        code: told.code.into(),
+        version: told.version,
+        scope: known(told.scope)?,
+        zh: told.label_zh.into(),
+        en: told.label_en.into(),
+        category: told.category.into(),
+        class: optional::<OutcomeClass>(told.outcome_class)?,
+        min_detail: told.min_detail_length,
+        needs_competitor: told.needs_competitor,
+        win_back_days: told.win_back_days,
+        historical_only: told.historical_only,
+    };
+    Ok(Listed { reason, active: told.active, position: told.position, revision: told.revision, lane: Some(lane) })
 }
 
 fn closed_fact(fact: peer::CloseOutFact) -> Result<ClosedFact, Reject> {
@@ -345,6 +392,7 @@ mod tests {
                 historical: true,
                 won_policy: Some(WonPolicy::Ask),
             }),
+            reason: None,
         }
     }
 
@@ -363,6 +411,16 @@ mod tests {
         let first = envelope(encode(&closed()));
         let second = peer::Envelope { trace_parent: "another".into(), ..first.clone() };
         assert_eq!(decode(&first).unwrap().hash, decode(&second).unwrap().hash);
+    }
+
+    #[test]
+    fn a_reason_arrives_as_it_was_sent_and_its_lane_tells_nothing_else() {
+        let mut told = Fact { event: Event::Changed, close_out: None, ..closed() };
+        let envelope = |fact: &Fact| peer::Envelope { kind: 4, ..envelope(encode(fact)) };
+        assert!(matches!(decode(&envelope(&told)), Err(Reject::Malformed(_))));
+        let lane = Some(Uuid::from_bytes([2; 16]));
+        told.reason = Some(Box::new(Listed { lane, active: false, revision: 3, ..reason::BUILT_IN[1].clone() }));
+        assert_eq!(decode(&envelope(&told)).unwrap().fact, Some(told));
     }
 
     #[test]

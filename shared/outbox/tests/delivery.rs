@@ -134,6 +134,7 @@ fn fact() -> Fact {
         owner: "ann".into(),
         actor: "ann".into(),
         at: Time(1),
+        reason: None,
         close_out: None,
     }
 }

@@ -1,4 +1,4 @@
-//! CompetitorService, PipelineService and CloseOutReasonService: what opportunities and close-outs refer to.
+//! CompetitorService and PipelineService: what opportunities and close-outs refer to.
 
 use crate::{convert, domain::Command, service::Opportunities as Service, store::lists};
 use crm_api::{
@@ -9,14 +9,9 @@ use crm_api::{
     meta::{Opened, open},
     page,
 };
-use crm_closeout::{
-    pipeline,
-    reason::{DEFAULT_REASONS, ReasonScope},
-    wording,
-};
+use crm_closeout::{pipeline, wording};
 use crm_proto::opportunity::{
-    self as pb, close_out_reason_service_server::CloseOutReasonService, competitor_service_server::CompetitorService,
-    pipeline_service_server::PipelineService,
+    self as pb, competitor_service_server::CompetitorService, pipeline_service_server::PipelineService,
 };
 use tonic::{Request, Response, Status};
 
@@ -71,25 +66,5 @@ impl PipelineService for Pipelines {
     ) -> Result<Response<pb::ListPipelinesResponse>, Status> {
         open(request)?;
         Ok(Response::new(pb::ListPipelinesResponse { pipelines: vec![convert::pipeline(&pipeline::DEFAULT)] }))
-    }
-}
-
-/// The methods about reasons.
-#[derive(Debug)]
-pub(crate) struct Reasons;
-
-#[tonic::async_trait]
-impl CloseOutReasonService for Reasons {
-    async fn list_close_out_reasons(
-        &self,
-        request: Request<pb::ListCloseOutReasonsRequest>,
-    ) -> Result<Response<pb::ListCloseOutReasonsResponse>, Status> {
-        let Opened { request, .. } = open(request)?;
-        let mut fields = Fields::new();
-        let scope = fields.optional_code::<ReasonScope>("scope", request.scope);
-        fields.done()?;
-        let reasons = DEFAULT_REASONS.iter().filter(|reason| scope.is_none_or(|scope| reason.scope == scope));
-        let reasons = reasons.map(|reason| crm_api::convert::reason(reason, &request.locale)).collect();
-        Ok(Response::new(pb::ListCloseOutReasonsResponse { reasons }))
     }
 }

@@ -4,6 +4,7 @@
 mod catalogue;
 mod customers;
 mod opportunities;
+mod reasons;
 
 use crate::{domain::Command, service::Opportunities as Service};
 use crm_api::front::Front;
@@ -11,7 +12,7 @@ use crm_closeout::{codes::RecordKind, task::TaskKind};
 use crm_proto::opportunity as pb;
 use crm_runtime::server::Limits;
 use pb::{
-    close_out_reason_service_server as reasons, close_out_service_server as close_outs,
+    close_out_reason_service_server as reason, close_out_service_server as close_outs,
     competitor_service_server as competitors, customer_service_server as customer,
     operator_service_server as operators, opportunity_service_server as opportunity,
     pipeline_service_server as pipelines, task_service_server as task,
@@ -23,7 +24,7 @@ const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote
 
 crm_api::task_service!(pb, Service, KINDS);
 crm_api::close_out_service!(pb, Service);
-crm_api::operator_service!(pb, Service, &[RecordKind::Opportunity, RecordKind::Customer]);
+crm_api::operator_service!(pb, Service, &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason]);
 
 /// Names of the public services, for health.
 pub(crate) const SERVICES: &[&str] = &[
@@ -32,7 +33,7 @@ pub(crate) const SERVICES: &[&str] = &[
     task::SERVICE_NAME,
     competitors::SERVICE_NAME,
     pipelines::SERVICE_NAME,
-    reasons::SERVICE_NAME,
+    reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
@@ -51,7 +52,7 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
         .add_service(limited!(competitors::CompetitorServiceServer::new(catalogue::Competitors(front()))))
         .add_service(limited!(pipelines::PipelineServiceServer::new(catalogue::Pipelines)))
-        .add_service(limited!(reasons::CloseOutReasonServiceServer::new(catalogue::Reasons)))
+        .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -12,7 +12,7 @@ use crm_api::{
     front::Front,
     meta,
     meta::{Opened, open},
-    page,
+    page, reasons,
     search::{
         Search,
         criteria::{Criteria, Given},
@@ -21,6 +21,7 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId},
+    reason::ReasonScope,
     wording,
 };
 use crm_outbox::search::Source;
@@ -186,6 +187,8 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         let closing = convert::close_out(&mut fields, &request);
+        let given = convert::given(&request);
+        reasons::complain(&self.0.db, caller.tenant, &mut fields, ReasonScope::Opportunity, &given).await?;
         fields.done()?;
         let command = Command::CloseOut(closing);
         let outcome = self.0.call(caller, deadline, "CloseOutOpportunity", meta, command).await?;

@@ -170,6 +170,7 @@ impl Customer {
             actor: cause.actor.clone(),
             at: now,
             close_out: None,
+            reason: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod customer;
 mod opportunity;
 mod order_facts;
+mod reasons;
 
 use crm_closeout::{
     cascade::{NewTask, Resend, TaskCommand},
@@ -19,6 +20,7 @@ use crm_closeout::{
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
 pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
+pub use reasons::{ReasonCommand, ReasonEdit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a caller can ask for.
@@ -79,8 +81,10 @@ pub enum Command {
     },
     /// Something about tasks.
     Task(TaskCommand),
-    /// Sends the whole state of a customer or an opportunity again.
+    /// Sends the whole state of a customer, an opportunity or a reason again.
     Resend(Resend),
+    /// Something about reasons for close-outs.
+    Reason(ReasonCommand),
     /// Makes a competitor.
     CreateCompetitor {
         /// What it is called.
@@ -171,6 +175,7 @@ impl World {
                 self.customers.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
                 None
             }
+            RecordKind::Reason => return Err(Refusal::not_found(new.root)),
         };
         self.common.create_task(cause, new, closed_by)
     }

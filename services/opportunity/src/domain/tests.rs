@@ -7,7 +7,7 @@ use crm_closeout::{
     fact::{ClosedFact, Event, MirrorState, WonPolicy},
     ids::CloseOutId,
     money::{Currency, Money, Sums},
-    reason::Reason,
+    reason,
     records::Lane,
     task::{TaskKind, TaskState},
 };
@@ -38,7 +38,7 @@ pub(crate) fn customer() -> Customer {
     }
 }
 
-fn cause() -> Cause {
+pub(crate) fn cause() -> Cause {
     Cause { tenant_id: TENANT, actor: "ann".into(), method: "Test", request_id: None, message_id: None }
 }
 
@@ -46,7 +46,7 @@ fn usd(minor: i64) -> Money {
     Money { minor, currency: Currency::parse("USD").unwrap() }
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut next = 100;
     let ids = move || {
         next += 1;
@@ -83,7 +83,7 @@ fn closing(id: OpportunityId) -> Closing {
     Closing {
         id,
         etag: String::new(),
-        reason: Reason::by_code("UNRESPONSIVE").unwrap(),
+        reason: reason::name("UNRESPONSIVE"),
         detail: String::new(),
         competitor: None,
         closed_at: None,
@@ -194,6 +194,7 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
         owner: "bob".into(),
         actor: "bob".into(),
         at: Time(2_000_000),
+        reason: None,
         close_out: Some(ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(60)),
             cause: None,

@@ -9,16 +9,17 @@ use crm_closeout::{
     episode::CloseOut,
     fact::Event,
     ids::{CompetitorId, CustomerId, OpportunityId, TaskId, TenantId},
+    reason::ReasonScope,
     records::Lane,
     task::Task,
     working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
-    batch::Item,
+    batch::{Call, Item},
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load,
+    load, reasons,
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
@@ -42,6 +43,8 @@ struct Named {
     roots: BTreeSet<(TenantId, Record)>,
     /// Records that get a task.
     gain_task: BTreeSet<(TenantId, Record)>,
+    /// Tenants whose reasons are changed.
+    catalogues: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
     names: BTreeSet<(TenantId, String)>,
 }
@@ -87,6 +90,7 @@ impl Named {
             Command::Resend(resend) => match resend.record.kind {
                 RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(resend.record.id)))),
                 RecordKind::Opportunity | RecordKind::Order => self.cascade(tenant, OpportunityId(resend.record.id)),
+                RecordKind::Reason => drop(self.catalogues.insert(tenant)),
             },
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
@@ -97,6 +101,7 @@ impl Named {
                 self.gain_task.insert((tenant, new.root));
             }
             Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
+            Command::Reason(_) => drop(self.catalogues.insert(tenant)),
             Command::CreateCompetitor { display_name } => drop(self.names.insert((tenant, display_name.clone()))),
         }
     }
@@ -117,7 +122,18 @@ impl Named {
             RecordKind::Order => drop(self.lanes.insert((tenant, root))),
             RecordKind::Opportunity => drop(self.opportunities.insert((tenant, OpportunityId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
+            RecordKind::Reason => {}
         }
+    }
+}
+
+/// What a close-out gives as its reason.
+fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
+    match item {
+        Item::Call(Call { cause, command: Command::CloseOut(closing), .. }) => {
+            Some((cause.tenant_id, ReasonScope::Opportunity, closing.given()))
+        }
+        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
     }
 }
 
@@ -151,6 +167,9 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     let keys: Vec<_> = named.competitors.iter().copied().collect();
     let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
+    common.reasons = reasons::lock(tx, &named.catalogues).await?;
+    let asked: Vec<_> = items.iter().filter_map(asked).collect();
+    reasons::load(tx, &mut common.reasons, BTreeSet::new(), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = load::taken(tx, &NAMES, &named.names).await?;
     let standing = standing(tx, &customers, &opportunities, &common).await?;

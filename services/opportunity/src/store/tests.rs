@@ -4,17 +4,17 @@
 pub(super) mod fresh;
 
 use crate::{
-    domain::{Closing, Command, Customer, NewCustomer, NewOpportunity, Opportunity, State},
+    domain::{Closing, Command, Customer, NewCustomer, NewOpportunity, Opportunity, ReasonCommand, ReasonEdit, State},
     service::Opportunities,
 };
 use crm_closeout::{
-    cascade::{NewTask, TaskCommand},
+    cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     episode::{CloseOut, CloseOutState, Outcome, OutcomeClass},
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, TenantId},
     money::{Currency, Money},
-    reason::Reason,
+    reason::{self, BUILT_IN, Catalogue, Edition, Entry, Reason},
     records::Lane,
     task::{Task, TaskKind, TaskState},
     time::Time,
@@ -23,11 +23,12 @@ use crm_closeout::{
 use crm_outbox::{
     batch::{self, Call, Done, Item, Verdict},
     db::Db,
+    reasons,
     select::{Order, Select},
     tables::OutboxRow,
     wire::{self, Incoming, Received, Reject},
 };
-use crm_proto::opportunity as pb;
+use crm_proto::{common::CloseOutReason, opportunity as pb};
 use prost::Message;
 use uuid::Uuid;
 
@@ -46,6 +47,10 @@ fresh::on_both!(crate::MIGRATIONS;
     validate_only_changes_nothing,
     messages_are_applied_once_and_in_order,
     the_lifecycle_counts_what_the_batch_did_not_load,
+    a_reason_is_kept_in_all_its_versions,
+    a_close_out_is_decided_by_the_reasons_of_its_tenant,
+    only_a_refusal_reads_the_whole_catalogue,
+    a_reason_is_sent_again_as_a_whole,
 );
 
 pub(super) fn call(tenant: TenantId, request: u128, method: &'static str, command: Command) -> Item<Command> {
@@ -113,7 +118,7 @@ fn close(id: OpportunityId, request: u128) -> Item<Command> {
     let closing = Closing {
         id,
         etag: String::new(),
-        reason: Reason::by_code("UNRESPONSIVE").unwrap(),
+        reason: reason::name("UNRESPONSIVE"),
         detail: String::new(),
         competitor: None,
         closed_at: None,
@@ -289,6 +294,7 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         owner: "bob".into(),
         actor: "bob".into(),
         at: Time(1),
+        reason: None,
         close_out: (event == Event::Closed).then_some(closed),
     }
 }
@@ -352,4 +358,107 @@ async fn the_lifecycle_counts_what_the_batch_did_not_load(db: &Db) {
     let closed = message(51, 1, order_fact(Event::Closed, customer, None));
     run(db, &[closed]).await;
     assert_eq!(the_customer(db, customer).await.lifecycle.word(), "LOST");
+}
+
+fn reason_call(tenant: TenantId, command: ReasonCommand) -> Item<Command> {
+    call(tenant, Uuid::now_v7().as_u128(), "Reason", Command::Reason(command))
+}
+
+fn own(code: &str) -> ReasonCommand {
+    ReasonCommand::Create(Reason { code: code.to_owned().into(), min_detail: 0, ..BUILT_IN[0].reason.clone() })
+}
+
+fn renamed(code: &str, en: &str) -> ReasonCommand {
+    let edit = ReasonEdit { en: Some(en.into()), ..ReasonEdit::default() };
+    ReasonCommand::Update { code: code.into(), etag: String::new(), edit }
+}
+
+fn closed_for(id: OpportunityId, code: &str) -> Item<Command> {
+    let Item::Call(mut call) = close(id, Uuid::now_v7().as_u128()) else { panic!() };
+    let Command::CloseOut(closing) = &mut call.command else { panic!() };
+    closing.reason = reason::name(code);
+    Item::Call(call)
+}
+
+async fn a_reason_is_kept_in_all_its_versions(db: &Db) {
+    let set = |active| ReasonCommand::SetActive { code: "OWN".into(), etag: String::new(), active };
+    let items = [own("OWN"), renamed("OWN", "Second"), set(false), renamed("OTHER", "Something else")];
+    let items: Vec<_> = items.into_iter().map(|command| reason_call(TENANT, command)).collect();
+    let replies: Vec<_> = run(db, &items).await.into_iter().map(done).collect();
+    let shown = CloseOutReason::decode(&*replies[2].reply).unwrap();
+    assert_eq!((shown.version, shown.active, &*shown.etag, shown.position), (2, false, "\"3\"", 24));
+    let kept = db.get::<Entry>(&(TENANT, "OWN".into())).await.unwrap().unwrap();
+    assert_eq!((kept.listed.reason.version, kept.listed.active, kept.listed.revision, kept.sent), (2, false, 3, 3));
+    let edition = async |code: &str, version| {
+        let edition = db.get::<Edition>(&(TENANT, code.into(), version)).await.unwrap();
+        edition.map(|edition| edition.reason.en.into_owned())
+    };
+    assert_eq!(edition("OWN", 1).await.as_deref(), Some("Price too high"));
+    assert_eq!(edition("OWN", 2).await.as_deref(), Some("Second"));
+    assert_eq!((edition("OTHER", 1).await, edition("OTHER", 2).await.as_deref()), (None, Some("Something else")));
+    assert_eq!(refused(run(db, &[reason_call(TENANT, own("OWN"))]).await.remove(0)), "CODE_TAKEN");
+    let theirs = reasons::all(db, OTHER).await.unwrap();
+    assert!(Catalogue::of(OTHER, &theirs).get("OWN").is_none());
+    done(run(db, &[reason_call(OTHER, own("OWN"))]).await.remove(0));
+}
+
+async fn a_close_out_is_decided_by_the_reasons_of_its_tenant(db: &Db) {
+    let customer = customer(db).await;
+    let ids = opportunities(db, customer, 4).await;
+    let deactivate = ReasonCommand::SetActive { code: "OWN".into(), etag: String::new(), active: false };
+    // All in one batch: each is decided on what those before it have made of the reason.
+    let mut verdicts = run(
+        db,
+        &[
+            reason_call(TENANT, own("OWN")),
+            closed_for(ids[0], "OWN"),
+            reason_call(TENANT, renamed("OWN", "Second")),
+            closed_for(ids[1], "OWN"),
+            reason_call(TENANT, deactivate),
+            closed_for(ids[2], "OWN"),
+        ],
+    )
+    .await;
+    let Verdict::Refused(refusal) = verdicts.pop().unwrap() else { panic!() };
+    assert_eq!(refusal.violations.iter().map(|v| v.reason()).collect::<Vec<_>>(), ["REASON_INACTIVE"]);
+    assert!(refusal.violations[0].values.iter().any(|(name, list)| *name == "reasons" && list.contains("OTHER")));
+    let mut versions = Vec::new();
+    for verdict in [verdicts.remove(3), verdicts.remove(1)] {
+        let id = done(verdict).close_out_id.unwrap();
+        versions.push(db.get::<CloseOut>(&(TENANT, id)).await.unwrap().unwrap().reason_version);
+    }
+    assert_eq!(versions, [2, 1]);
+    assert_eq!(refused(run(db, &[closed_for(ids[3], "OWN")]).await.remove(0)), "INVALID_FIELDS");
+}
+
+async fn only_a_refusal_reads_the_whole_catalogue(db: &Db) {
+    let customer = customer(db).await;
+    let ids = opportunities(db, customer, 4).await;
+    run(db, &[reason_call(TENANT, own("OWN"))]).await;
+    let statements = async |items: &[Item<Command>]| {
+        let before = db.statement_count();
+        run(db, items).await;
+        db.statement_count() - before
+    };
+    let built_in = statements(&[closed_for(ids[0], "UNRESPONSIVE")]).await;
+    let both = [closed_for(ids[1], "OWN"), closed_for(ids[2], "LONG_CYCLE")];
+    assert_eq!(statements(&both).await, built_in);
+    let with_one_refused = [closed_for(ids[3], "OWN"), closed_for(ids[3], "NO_SUCH"), closed_for(ids[3], "ORD_AGED")];
+    assert_eq!(statements(&with_one_refused).await, built_in + 1);
+}
+
+async fn a_reason_is_sent_again_as_a_whole(db: &Db) {
+    run(db, &[reason_call(TENANT, own("OWN")), reason_call(TENANT, renamed("OWN", "Second"))]).await;
+    let entry = db.get::<Entry>(&(TENANT, "OWN".into())).await.unwrap().unwrap();
+    let record = Record::new(RecordKind::Reason, entry.listed.lane.unwrap());
+    let resend = |record| {
+        let resend = Resend { record, justification: "restored from a backup".into(), peer_number: 7 };
+        call(TENANT, Uuid::now_v7().as_u128(), "ResendLane", Command::Resend(resend))
+    };
+    let outbox = batch::run::<Opportunities>(db, &[], &[resend(record)]).await.unwrap().outbox;
+    let told = wire::decode(&wire::envelope(&outbox[0])).unwrap();
+    let fact = told.fact.unwrap();
+    assert_eq!((told.number, fact.event, fact.reason), (8, Event::Snapshot, Some(Box::new(entry.listed))));
+    let nobody = Record::new(RecordKind::Reason, Uuid::from_u128(404));
+    assert_eq!(refused(run(db, &[resend(nobody)]).await.remove(0)), "NOT_FOUND");
 }

@@ -3,6 +3,7 @@
 
 mod customers;
 mod orders;
+mod reasons;
 
 use crate::{domain::Command, service::Orders as Service};
 use crm_api::front::Front;
@@ -10,8 +11,9 @@ use crm_closeout::{codes::RecordKind, task::TaskKind};
 use crm_proto::order as pb;
 use crm_runtime::server::Limits;
 use pb::{
-    close_out_service_server as close_outs, customer_service_server as customer, operator_service_server as operators,
-    order_service_server as order, task_service_server as task,
+    close_out_reason_service_server as reason, close_out_service_server as close_outs,
+    customer_service_server as customer, operator_service_server as operators, order_service_server as order,
+    task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -28,6 +30,7 @@ pub(crate) const SERVICES: &[&str] = &[
     order::SERVICE_NAME,
     customer::SERVICE_NAME,
     task::SERVICE_NAME,
+    reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
@@ -44,6 +47,7 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
     Routes::new(limited!(order::OrderServiceServer::new(orders::Orders(front()))))
         .add_service(limited!(customer::CustomerServiceServer::new(customers::Customers(front()))))
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
+        .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

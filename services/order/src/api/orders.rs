@@ -12,7 +12,7 @@ use crm_api::{
     front::Front,
     meta,
     meta::{Opened, open},
-    page,
+    page, reasons,
     search::{
         Search,
         criteria::{Criteria, Given},
@@ -21,6 +21,7 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId, OrderId},
+    reason,
     wording,
 };
 use crm_outbox::search::Source;
@@ -191,6 +192,8 @@ impl OrderService for Orders {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         let closing = convert::close_out(&mut fields, &request);
+        let given = reason::Given { historical: request.historical.is_some(), ..closing.given() };
+        reasons::complain(&self.0.db, caller.tenant, &mut fields, closing.scope(), &given).await?;
         fields.done()?;
         let outcome = self.0.call(caller, deadline, "CloseOutOrder", meta, Command::CloseOut(closing)).await?;
         Ok(Response::new(pb::CloseOutOrderResponse { order: Some(outcome.resource), close_out: outcome.close_out }))

@@ -131,11 +131,12 @@ impl World {
                 self.check_customer(tenant, CustomerId(new.root.id))?;
                 None
             }
+            RecordKind::Reason => return Err(Refusal::not_found(new.root)),
         };
         self.common.create_task(cause, new, closed_by)
     }
 
-    /// Applies a fact about an opportunity or a customer.
+    /// Applies a fact about an opportunity, a customer or a reason.
     pub fn apply(&mut self, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
         opportunity_facts::apply(self, cause, before, fact)
     }

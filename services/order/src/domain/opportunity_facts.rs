@@ -1,4 +1,5 @@
-//! What a fact about an opportunity or a customer means on the trade side: order tasks, draft orders, the trade record.
+//! What a fact about an opportunity, a customer or a reason means on the trade side: order tasks, draft orders, the trade record,
+//! the copy of the reasons.
 
 use super::{Order, State, World, order::Grounds, order_record};
 use crm_closeout::{
@@ -14,10 +15,15 @@ use crm_closeout::{
 };
 
 pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
-    if before.record.kind == RecordKind::Customer {
-        name_customer(world, cause, fact);
-        return Applied { outcome: PeerOutcome::Applied, effects: Vec::new() };
+    match before.record.kind {
+        RecordKind::Customer => name_customer(world, cause, fact),
+        RecordKind::Reason => copy_reason(world, cause, fact),
+        RecordKind::Opportunity | RecordKind::Order => return apply_to_orders(world, cause, before, fact),
     }
+    Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
+}
+
+fn apply_to_orders(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
     let opportunity = OpportunityId(before.record.id);
     match (fact.event, &fact.close_out) {
         (Event::Closed, Some(closed)) => close(world, cause, opportunity, fact, closed),
@@ -53,6 +59,13 @@ fn catch_up(world: &mut World, cause: &Cause, id: OpportunityId, before: &Lane, 
 fn name_customer(world: &mut World, cause: &Cause, fact: &Fact) {
     if let Some(id) = fact.customer_id {
         world.touch(cause, id, None, |customer| customer.display_name.clone_from(&fact.customer_name));
+    }
+}
+
+/// The copy is what was told last; its versions stay.
+fn copy_reason(world: &mut World, cause: &Cause, fact: &Fact) {
+    if let Some(told) = fact.reason.clone() {
+        world.common.put_reason(cause, *told, 0);
     }
 }
 

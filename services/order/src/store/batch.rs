@@ -16,11 +16,11 @@ use crm_closeout::{
     working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
-    batch::Item,
+    batch::{Call, Item},
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load,
+    load, reasons,
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
@@ -48,6 +48,8 @@ struct Named {
     gain_draft: BTreeSet<(TenantId, OpportunityId)>,
     /// Records that get a task.
     gain_task: BTreeSet<(TenantId, Record)>,
+    /// Reasons that facts tell of.
+    reasons: BTreeSet<(TenantId, String)>,
     numbers: BTreeSet<(TenantId, String)>,
 }
 
@@ -59,6 +61,7 @@ impl Named {
             Item::Message(message) => {
                 let (tenant, Some(fact)) = (message.tenant_id, &message.fact) else { return };
                 self.told.extend(fact.customer_id.map(|id| (tenant, id)));
+                self.reasons.extend(fact.reason.as_ref().map(|told| (tenant, told.reason.code.to_string())));
                 if message.record.kind != RecordKind::Opportunity {
                     return;
                 }
@@ -114,7 +117,18 @@ impl Named {
             RecordKind::Opportunity => drop(self.lanes.insert((tenant, root))),
             RecordKind::Order => drop(self.orders.insert((tenant, OrderId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
+            RecordKind::Reason => {}
         }
+    }
+}
+
+/// What a close-out gives as its reason.
+fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
+    match item {
+        Item::Call(Call { cause, command: Command::CloseOut(closing), .. }) => {
+            Some((cause.tenant_id, closing.scope(), closing.given()))
+        }
+        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
     }
 }
 
@@ -152,6 +166,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
     common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
+    let asked: Vec<_> = items.iter().filter_map(asked).collect();
+    reasons::load(tx, &mut common.reasons, named.reasons, &asked).await?;
     let drafts = drafts(tx, &named.gain_draft).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     Ok(World { common, orders, customers, drafts, numbers })

@@ -14,7 +14,7 @@ use crm_closeout::{
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::Currency,
-    reason::Reason,
+    reason::{self, BUILT_IN, Edition, Entry, Listed, Reason},
     task::{Task, TaskKind, TaskState},
     time::Time,
     working_set::Cause,
@@ -47,6 +47,7 @@ fresh::on_both!(crate::MIGRATIONS;
     the_whole_state_makes_up_for_what_was_not_heard,
     a_withdrawn_message_counts_and_does_nothing,
     an_order_is_told_as_a_whole_in_place_of_what_has_not_arrived,
+    the_copy_of_a_reason_decides_here,
 );
 
 fn call(method: &'static str, command: Command) -> Item<Command> {
@@ -88,6 +89,7 @@ fn fact(event: Event, close_out: u128) -> Fact {
         owner: "ann".into(),
         actor: "ann".into(),
         at: Time(1),
+        reason: None,
         close_out: closes.then(|| ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(close_out)),
             cause: None,
@@ -163,7 +165,7 @@ fn cancel(id: OrderId) -> Item<Command> {
         id,
         etag: String::new(),
         outcome: Outcome::Cancelled,
-        reason: Reason::by_code("ORD_OUT_OF_STOCK").unwrap(),
+        reason: reason::name("ORD_OUT_OF_STOCK"),
         detail: String::new(),
         refund_reference: String::new(),
         won_policy: WonPolicy::Ask,
@@ -376,4 +378,44 @@ async fn an_order_is_told_as_a_whole_in_place_of_what_has_not_arrived(db: &Db) {
     assert_eq!(first.delivery.outcome, Some(PeerOutcome::NoopAlreadyClosed));
     assert_eq!(first.reversal_delivery.as_ref().unwrap().propagation, Propagation::Settled);
     assert_eq!((row.close_out_id, second.delivery.propagation), (Some(second.close_out_id), Propagation::Pending));
+}
+
+fn told(version: i64, active: bool, event: Event) -> Fact {
+    let reason = Reason { code: "ORD_OWN".into(), version, ..BUILT_IN[24].reason.clone() };
+    let listed = Listed { reason, active, position: 7, revision: version, lane: Some(Uuid::from_u128(70)) };
+    Fact { event, customer_id: None, close_out: None, reason: Some(Box::new(listed)), ..fact(Event::Opened, 0) }
+}
+
+async fn the_copy_of_a_reason_decides_here(db: &Db) {
+    let lane = Record::new(RecordKind::Reason, Uuid::from_u128(70));
+    known(db, 1..4).await;
+    let mut orders = Vec::new();
+    for verdict in run(db, &[1, 2, 3].map(|n| call("CreateOrder", create(Some(n))))).await {
+        orders.push(order_id(verdict));
+    }
+    let close = |id: OrderId| {
+        let Item::Call(mut call) = cancel(id) else { panic!() };
+        let Command::CloseOut(closing) = &mut call.command else { panic!() };
+        closing.reason = reason::name("ORD_OWN");
+        Item::Call(call)
+    };
+    let refused = |verdict: Verdict| {
+        let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
+        refusal.violations[0].reason()
+    };
+    assert_eq!(refused(run(db, &[close(orders[0])]).await.remove(0)), "UNKNOWN_REASON");
+    // In one batch: the messages come before the calls that name the reason.
+    let items = [message(lane, 1, told(1, true, Event::Opened)), message(lane, 2, told(2, true, Event::Changed))];
+    run(db, &items).await.into_iter().for_each(|verdict| drop(applied(verdict)));
+    let closed = done(run(db, &[close(orders[0])]).await.remove(0)).close_out_id.unwrap();
+    let closed = db.get::<CloseOut>(&(TENANT, closed)).await.unwrap().unwrap();
+    assert_eq!((&*closed.reason_code, closed.reason_version), ("ORD_OWN", 2));
+    let away = message(lane, 5, told(2, false, Event::Snapshot));
+    assert_eq!(refused(run(db, &[away, close(orders[1])]).await.remove(1)), "REASON_INACTIVE");
+    let copy = db.get::<Entry>(&(TENANT, "ORD_OWN".into())).await.unwrap().unwrap();
+    assert_eq!(Some(Box::new(copy.listed)), told(2, false, Event::Snapshot).reason);
+    for version in [1, 2] {
+        assert!(db.get::<Edition>(&(TENANT, "ORD_OWN".into(), version)).await.unwrap().is_some());
+    }
+    assert_eq!(db.get::<Entry>(&(OTHER, "ORD_OWN".into())).await.unwrap(), None);
 }

@@ -11,6 +11,7 @@ use crm_closeout::{
     episode::{CloseOut, CloseOutState, Delivery, Outcome},
     fact::Event,
     ids::{CloseOutId, CompetitorId, OpportunityId, TenantId},
+    reason::ReasonScope,
     refusal::Refusal,
     wording,
     working_set::Cause,
@@ -19,6 +20,7 @@ use crm_closeout::{
 impl World {
     /// Closes an opportunity out as LOST.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Opportunity, CloseOutId), Refusal> {
+        let reason = self.common.check_reason(cause.tenant_id, ReasonScope::Opportunity, &closing.given())?;
         let before = self.opportunity(cause, closing.id, &closing.etag)?;
         self.check_closable(cause.tenant_id, &before)?;
         self.check_competitor(cause.tenant_id, closing.competitor)?;
@@ -30,9 +32,9 @@ impl World {
             customer_id: before.customer_id,
             episode: before.epoch + 1,
             outcome: Outcome::Lost,
-            reason_code: closing.reason.code.to_owned(),
-            reason_version: closing.reason.version,
-            class: closing.reason.class,
+            reason_code: reason.code.into_owned(),
+            reason_version: reason.version,
+            class: reason.class,
             detail: closing.detail.clone(),
             competitor_id: closing.competitor,
             snapshot: before.snapshot(closed_at),

@@ -13,7 +13,7 @@ use crm_closeout::{
     fact::{Event, Fact, MirrorState},
     ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
     money::Money,
-    reason::Reason,
+    reason::Given,
     refusal::{Refusal, Violation, check_etag},
     seeded_bug,
     time::Time,
@@ -158,14 +158,22 @@ pub struct Closing {
     pub id: OpportunityId,
     /// Only this version.
     pub etag: String,
-    /// Why; what it requires has been checked.
-    pub reason: &'static Reason,
+    /// Resource name of the reason.
+    pub reason: String,
     /// The person's words.
     pub detail: String,
     /// The competitor.
     pub competitor: Option<CompetitorId>,
     /// When, if in the past.
     pub closed_at: Option<Time>,
+}
+
+impl Closing {
+    /// What it gives as its reason.
+    pub fn given(&self) -> Given<'_> {
+        let (reason, detail) = (self.reason.as_str(), self.detail.as_str());
+        Given { reason, detail, competitor: self.competitor.is_some(), historical: self.closed_at.is_some() }
+    }
 }
 
 impl Opportunity {
@@ -189,6 +197,7 @@ impl Opportunity {
             actor: cause.actor.clone(),
             at: now,
             close_out: close_out.map(|close_out| close_out.fact(None)),
+            reason: None,
         }
     }
 

@@ -33,6 +33,7 @@ pub(in crate::domain) struct Grounds {
 impl World {
     /// Closes an order out as CANCELLED or PROCESSED.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
+        let reason = self.common.check_reason(cause.tenant_id, closing.scope(), &closing.given())?;
         let before = self.order(cause, closing.id, &closing.etag)?;
         if let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) {
             return Err(Refusal::new(&wording::ALREADY_CLOSED, closing.id).with("close_out", close_out));
@@ -47,9 +48,9 @@ impl World {
         }
         let grounds = Grounds {
             outcome: closing.outcome,
-            reason_code: closing.reason.code.to_owned(),
-            reason_version: closing.reason.version,
-            class: closing.reason.class,
+            reason_code: reason.code.into_owned(),
+            reason_version: reason.version,
+            class: reason.class,
             detail: closing.detail.clone(),
             closed_at,
             historical: closing.closed_at.is_some(),

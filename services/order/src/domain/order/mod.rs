@@ -15,7 +15,7 @@ use crm_closeout::{
     fact::{Event, Fact, MirrorState, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::{Currency, Money},
-    reason::Reason,
+    reason::{Given, ReasonScope},
     refusal::{Refusal, check_etag},
     seeded_bug,
     time::Time,
@@ -141,8 +141,8 @@ pub struct Closing {
     pub etag: String,
     /// CANCELLED or PROCESSED.
     pub outcome: Outcome,
-    /// Why; what it requires has been checked.
-    pub reason: &'static Reason,
+    /// Resource name of the reason.
+    pub reason: String,
     /// The person's words.
     pub detail: String,
     /// Reference of the refund; empty: none.
@@ -151,6 +151,22 @@ pub struct Closing {
     pub won_policy: WonPolicy,
     /// When, if in the past.
     pub closed_at: Option<Time>,
+}
+
+impl Closing {
+    /// What its reason may be used for.
+    pub fn scope(&self) -> ReasonScope {
+        match self.outcome {
+            Outcome::Processed => ReasonScope::OrderProcessed,
+            Outcome::Cancelled | Outcome::Lost => ReasonScope::Order,
+        }
+    }
+
+    /// What it gives as its reason.
+    pub fn given(&self) -> Given<'_> {
+        let (reason, detail) = (self.reason.as_str(), self.detail.as_str());
+        Given { reason, detail, competitor: false, historical: self.closed_at.is_some() }
+    }
 }
 
 impl Order {
@@ -180,6 +196,7 @@ impl Order {
             actor: cause.actor.clone(),
             at: now,
             close_out: None,
+            reason: None,
         }
     }
 

@@ -1,0 +1,83 @@
+//! What both services do about reasons for close-outs: they list and read them, and tell a caller whose request is refused anyway
+//! what is wrong with its reason, too.
+
+use crate::{convert, failure, fields::Fields};
+use crm_closeout::{
+    ids::TenantId,
+    reason::{self, BUILT_IN, Catalogue, Edition, Given, Listed, ReasonScope},
+    wording,
+};
+use crm_outbox::{
+    db::{Db, Error},
+    reasons,
+};
+use crm_proto::common;
+use tonic::Status;
+
+/// The scope of a list; zero: none.
+pub fn scope(fields: &mut Fields, scope: i32) -> Option<ReasonScope> {
+    fields.optional_code("scope", scope)
+}
+
+/// A version that must not be negative; 0: the current one.
+pub fn version(fields: &mut Fields, version: i64) -> i64 {
+    if version < 0 {
+        fields.refuse("version", &wording::NEGATIVE, &[]);
+    }
+    version
+}
+
+/// Lists the reasons of a tenant, scope by scope, in order.
+pub async fn list(
+    db: &Db,
+    tenant: TenantId,
+    scope: Option<ReasonScope>,
+    show_inactive: bool,
+    locale: &str,
+) -> Result<Vec<common::CloseOutReason>, Status> {
+    let own = reasons::all(db, tenant).await.map_err(|e| failure::database(&e))?;
+    let all = Catalogue::of(tenant, &own).all();
+    let wanted =
+        |listed: &&&Listed| (show_inactive || listed.active) && scope.is_none_or(|scope| listed.reason.scope == scope);
+    Ok(all.iter().filter(wanted).map(|listed| convert::reason(listed, locale)).collect())
+}
+
+/// Reads one; `version` 0: its current version.
+pub async fn get(
+    db: &Db,
+    tenant: TenantId,
+    code: &str,
+    version: i64,
+    locale: &str,
+) -> Result<common::CloseOutReason, Status> {
+    let found = find(db, tenant, code, version).await;
+    failure::found(found, reason::name(code)).map(|listed| convert::reason(&listed, locale))
+}
+
+async fn find(db: &Db, tenant: TenantId, code: &str, version: i64) -> Result<Option<Listed>, Error> {
+    let built_in = BUILT_IN.iter().find(|listed| listed.reason.code == code).cloned();
+    let own = db.get::<reason::Entry>(&(tenant, code.to_owned())).await?.map(|entry| entry.listed);
+    let Some(current) = own.or_else(|| built_in.clone()) else { return Ok(None) };
+    if [0, current.reason.version].contains(&version) {
+        return Ok(Some(current));
+    }
+    let edition = db.get::<Edition>(&(tenant, code.to_owned(), version)).await?.map(|edition| edition.reason);
+    let edition = edition.or_else(|| built_in.map(|listed| listed.reason).filter(|first| first.version == version));
+    Ok(edition.map(|reason| Listed { reason, ..current }))
+}
+
+/// Adds what is wrong with the reason of a close-out whose request has wrong fields already, so that its caller hears of
+/// everything at once. A good request is checked when it is decided, by the catalogue of that moment.
+pub async fn complain(
+    db: &Db,
+    tenant: TenantId,
+    fields: &mut Fields,
+    scope: ReasonScope,
+    given: &Given<'_>,
+) -> Result<(), Status> {
+    if fields.are_refused() {
+        let own = reasons::all(db, tenant).await.map_err(|e| failure::database(&e))?;
+        fields.extend(Catalogue::of(tenant, &own).check(scope, given).err().unwrap_or_default());
+    }
+    Ok(())
+}

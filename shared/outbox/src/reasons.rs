@@ -1,0 +1,119 @@
+//! The reasons of the tenants' own: their two tables, what a batch loads of them, and what the API reads. Which of them may be
+//! used for what is decided in [`crm_closeout::reason`].
+
+use crate::{
+    cell::{Cell, Column, Kind, Part},
+    cells,
+    db::{Db, Error, Row, Tx},
+    part_code,
+    sql::{Args, Sql, columns},
+    table,
+    table::Table,
+};
+use crm_closeout::{
+    episode::OutcomeClass,
+    ids::TenantId,
+    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope},
+    time::Time,
+    working_set::Rows,
+};
+use std::{borrow::Cow, collections::BTreeSet, sync::LazyLock};
+use uuid::Uuid;
+
+part_code!(ReasonScope);
+
+/// Implements [`Part`] for a type that fills the columns of its fields, whatever it is called itself.
+macro_rules! part_of_fields {
+    ($type:ty, $first:ident: $first_type:ty, { $($field:ident: $field_type:ty = $column:literal),+ $(,)? }) => {
+        impl Part for $type {
+            fn columns(_: &str) -> Vec<Column> {
+                let mut columns = <$first_type as Part>::columns(stringify!($first));
+                $(columns.extend(<$field_type as Part>::columns($column));)+
+                columns
+            }
+
+            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+                Part::write(value.map(|value| &value.$first), cells);
+                $(Part::write(value.map(|value| &value.$field), cells);)+
+            }
+
+            fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+                let $first = <$first_type as Part>::read(row, at)?;
+                $(let $field = <$field_type as Part>::read(row, at)?
+                    .ok_or_else(|| Error::Corrupt(concat!($column, " of a reason is NULL").into()))?;)+
+                Ok($first.map(|$first| Self { $first, $($field),+ }))
+            }
+        }
+    };
+}
+
+part_of_fields!(Reason, code: Cow<'static, str>, {
+    version: i64 = "version", scope: ReasonScope = "scope", zh: Cow<'static, str> = "zh",
+    en: Cow<'static, str> = "en", category: Cow<'static, str> = "category",
+    class: Option<OutcomeClass> = "class", min_detail: i64 = "min_detail", needs_competitor: bool = "needs_competitor",
+    win_back_days: i32 = "win_back_days", historical_only: bool = "historical_only",
+});
+part_of_fields!(Listed, reason: Reason, {
+    active: bool = "active", position: i64 = "position", revision: i64 = "revision", lane: Option<Uuid> = "lane",
+});
+
+table!(Entry = "reason", key |key| [tenant_id: TenantId = key.0, code: String = key.1], {
+    tenant_id: TenantId, listed: Listed, sent: i64, created_at: Time, updated_at: Time,
+});
+
+table!(
+    Edition = "reason_version",
+    key |key| [tenant_id: TenantId = key.0, code: String = key.1, version: i64 = key.2],
+    { tenant_id: TenantId, reason: Reason, actor: String, made_at: Time }
+);
+
+static TENANTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid)]));
+
+fn whole(lock: &str) -> Sql {
+    let list = &Entry::statements().list;
+    let rows = format!("SELECT {list} FROM {{rows}} CROSS JOIN reason AS t WHERE t.tenant_id = r.tenant_id");
+    Sql::new(&format!("{rows} ORDER BY t.tenant_id, t.code {lock}"), &TENANTS)
+}
+
+/// Every row of these tenants; there are at most some hundred in each.
+static WHOLE: LazyLock<Sql> = LazyLock::new(|| whole(""));
+
+/// Locks and loads the whole catalogues of these tenants, which are to be changed.
+pub async fn lock(tx: &mut Tx, tenants: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
+    static LOCK: LazyLock<Sql> = LazyLock::new(|| whole("{lock}"));
+    rows_of(tx, &LOCK, tenants).await
+}
+
+async fn rows_of(tx: &mut Tx, sql: &Sql, tenants: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
+    let keys = tenants.iter().map(|tenant| cells![*tenant]).collect();
+    let rows = tx.look_up(sql, &TENANTS, keys).await?;
+    Ok(Rows::loaded(rows.iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What a close-out gives as its reason.
+pub type Asked<'a> = (TenantId, ReasonScope, Given<'a>);
+
+/// Adds the rows of the reasons that close-outs `asked` for or facts `told` of. Where one can not be used, all rows of its
+/// tenant, as the refusal lists those that can.
+pub async fn load(
+    tx: &mut Tx,
+    own: &mut Rows<Entry>,
+    told: BTreeSet<(TenantId, String)>,
+    asked: &[Asked<'_>],
+) -> Result<(), Error> {
+    let code = |asked: &Asked<'_>| crm_closeout::reason::code_of(asked.2.reason).map(|code| (asked.0, code.to_owned()));
+    let mut keys = told;
+    keys.extend(asked.iter().filter_map(code));
+    let rows = table::load::<Entry>(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
+    rows.iter().for_each(|entry| own.add_loaded(entry.clone()));
+    let refused = |asked: &&Asked<'_>| Catalogue::of(asked.0, own).check(asked.1, &asked.2).is_err();
+    let refused: BTreeSet<_> = asked.iter().filter(refused).map(|asked| asked.0).collect();
+    let rows = rows_of(tx, &WHOLE, &refused).await?;
+    rows.iter().for_each(|entry| own.add_loaded(entry.clone()));
+    Ok(())
+}
+
+/// Reads all rows of a tenant.
+pub async fn all(db: &Db, tenant: TenantId) -> Result<Rows<Entry>, Error> {
+    Ok(Rows::loaded(db.read_table(&WHOLE, Args::rows(&TENANTS, vec![cells![tenant]])).await?))
+}
