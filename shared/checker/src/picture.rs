@@ -13,9 +13,11 @@ use crm_closeout::{
     fact::MirrorState,
     ids::{CloseOutId, CustomerId, TenantId},
     money::Currency,
+    reason::Entry,
     records::{Lane, Received, TimelineEntry},
     task::Task,
     time::Time,
+    working_set::Keyed,
 };
 use crm_opportunity::domain as sales;
 use crm_order::domain as trade;
@@ -48,6 +50,8 @@ pub(crate) struct Side {
     pub(crate) has_stubs: bool,
     pub(crate) subjects: BTreeMap<Key, Subject>,
     pub(crate) customers: BTreeMap<(TenantId, CustomerId), Customer>,
+    /// The tenants' own reasons, by code.
+    pub(crate) reasons: BTreeMap<(TenantId, String), Entry>,
     /// How many messages each record has sent.
     pub(crate) sent: BTreeMap<Key, i64>,
     pub(crate) lanes: BTreeMap<Key, Lane>,
@@ -164,6 +168,7 @@ impl Picture {
         sales.read(&mut tx, &Asked::of(Service::Opportunity, &told)).await?;
         each(&mut tx, |row| sales.opportunity(row)).await?;
         each(&mut tx, |row| sales.customer(row)).await?;
+        each(&mut tx, |row| sales.reason(row)).await?;
         tx.rollback().await?;
 
         let mut tx = order.moment().await?;
@@ -171,6 +176,7 @@ impl Picture {
         trade.read(&mut tx, &Asked::of(Service::Order, &told)).await?;
         each(&mut tx, |row| trade.order(row)).await?;
         each(&mut tx, |row| trade.trade_record(row)).await?;
+        each(&mut tx, |row| trade.reason(row)).await?;
         each(&mut tx, |row| trade.received(row)).await?;
         tx.rollback().await?;
 
@@ -346,6 +352,15 @@ impl Side {
         self.sent.insert((row.tenant_id, record), row.sent);
         self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
+    }
+
+    fn reason(&mut self, row: Entry) {
+        let lane = row.listed.lane.map(|id| (row.tenant_id, Record::new(RecordKind::Reason, id)));
+        if !self.has_stubs {
+            self.sent.extend(lane.map(|lane| (lane, row.sent)));
+        }
+        self.names.extend(lane.map(|(tenant, record)| (tenant, record.id, "a reason")));
+        self.reasons.insert(row.key(), row);
     }
 
     fn trade_record(&mut self, row: trade::Customer) {

@@ -23,7 +23,7 @@ pub(crate) enum Thing {
 impl Thing {
     /// An opportunity or an order.
     pub(crate) fn is_subject(self) -> bool {
-        matches!(self, Self::Record(record) if record.kind != RecordKind::Customer)
+        matches!(self, Self::Record(record) if matches!(record.kind, RecordKind::Opportunity | RecordKind::Order))
     }
 
     pub(crate) const fn id(self) -> Uuid {

@@ -7,11 +7,12 @@ use crm_closeout::{
     episode::{CloseOutState, Delivery, Propagation},
     fact::MirrorState,
     ids::TenantId,
+    reason::Entry,
     records::Lane,
 };
 
 /// I21: not converged: a mirror that differs from the record it mirrors (state, epoch, owner, customer, opportunity, close-out id
-/// and its time, outcome and class; a customer's name), a message left in an outbox, a close-out or a reversal whose delivery is
+/// and its time, outcome and class; a customer's name; a reason as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
 /// not settled. A lane in which a message is parked waits for an operator; what it tells is not compared.
 pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     for (side, other) in picture.sides() {
@@ -27,6 +28,7 @@ pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
             settled(close_out, found, || format!("{}: {id}", side.name));
         }
     }
+    reasons(picture, found);
     for ((tenant, id), customer) in &picture.opportunity.customers {
         if picture.opportunity.is_stuck(&(*tenant, Record::new(RecordKind::Customer, id.0))) {
             continue;
@@ -43,6 +45,23 @@ pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     for key in picture.order.customers.keys() {
         let known = picture.opportunity.customers.contains_key(key);
         found.expect(known, || format!("the order side has {}, the opportunity side has not", key.1));
+    }
+}
+
+fn reasons(picture: &Picture, found: &mut Found) {
+    let (owner, copies) = (&picture.opportunity, &picture.order.reasons);
+    let arrives = |own: &Entry| {
+        !own.listed.lane.is_some_and(|id| owner.is_stuck(&(own.tenant_id, Record::new(RecordKind::Reason, id))))
+    };
+    for (key, own) in owner.reasons.iter().filter(|(_, own)| arrives(own)) {
+        let copy = copies.get(key).map(|copy| &copy.listed);
+        found.expect(copy == Some(&own.listed), || {
+            format!("reason {} is {:?}, on the order side {copy:?}", key.1, own.listed)
+        });
+    }
+    for key in copies.keys() {
+        let known = owner.reasons.contains_key(key);
+        found.expect(known, || format!("the order side has reason {}, the opportunity side has not", key.1));
     }
 }
 

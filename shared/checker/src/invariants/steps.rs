@@ -109,7 +109,8 @@ fn states(thing: Thing, steps: &[Step]) -> Option<String> {
         Thing::Record(record) => match record.kind {
             RecordKind::Opportunity => OPPORTUNITY,
             RecordKind::Order => ORDER,
-            RecordKind::Customer => return None, // decided from the counters, which are counted again
+            // Decided from the counters, which are counted again; in use or not, whichever it was before.
+            RecordKind::Customer | RecordKind::Reason => return None,
         },
     };
     let (mut last, mut closed_from) = ("", "");

@@ -6,7 +6,7 @@ use crm_checker::{History, quiet};
 use crm_closeout::ids::TenantId;
 use crm_outbox::db::Db;
 use crm_proto::{
-    common::{TaskKind, Wait},
+    common::{CloseOutReason, TaskKind, Wait},
     opportunity as sales, order as trade,
 };
 use crm_tests::client::{Client, cancelling, closing, reopening};
@@ -93,6 +93,7 @@ async fn story(sales: &str, trade: &str) -> History {
         ..Default::default()
     };
     client.update_customer(edit).await.unwrap();
+    client.update_reason(relabelled()).await.unwrap();
     let closed = opportunity(&client, &customer).await;
     order(&client, &customer, &closed).await;
     client.close_out_opportunity(closing(&closed)).await.unwrap();
@@ -109,6 +110,13 @@ async fn story(sales: &str, trade: &str) -> History {
     client.close_out_order(cancelling(&order)).await.unwrap();
     opportunity(&client, &customer).await;
     history
+}
+
+/// A change of a built-in reason.
+fn relabelled() -> sales::UpdateCloseOutReasonRequest {
+    let reason = CloseOutReason { name: "closeOutReasons/OTHER".into(), category: "MORE".into(), ..Default::default() };
+    let wait = Wait::Peer.into();
+    sales::UpdateCloseOutReasonRequest { reason: Some(reason), wait, ..Default::default() }
 }
 
 /// An opportunity with a task on either side, known to both services.

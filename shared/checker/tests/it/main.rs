@@ -134,6 +134,8 @@ fires! {
     a_subject_that_one_message_moved_twice: [15], Order,
         &format!("UPDATE audit SET message_id = (SELECT message_id FROM inbox WHERE number = 2 AND record_id = {REOPENED}) \
          WHERE state_before = 'CANCELLED' AND resource LIKE 'orders/%'");
+    a_copy_of_a_reason_that_differs: [21], Order,
+        "UPDATE reason SET revision = revision + 1";
     a_mirror_that_differs: [21], Order,
         "UPDATE lane SET owner = 'bob' WHERE record_kind = 2 AND record_id = (SELECT max(record_id) FROM lane)";
     a_name_that_differs: [21], Order, "UPDATE customer SET display_name = 'x'";
