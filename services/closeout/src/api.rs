@@ -192,6 +192,23 @@ calls! {
     /// Lists reasons.
     list_reasons(sales::ListCloseOutReasonsRequest) -> sales::ListCloseOutReasonsResponse
         = reasons.list_close_out_reasons;
+    /// Reads a reason.
+    get_reason(sales::GetCloseOutReasonRequest) -> sales::GetCloseOutReasonResponse = reasons.get_close_out_reason;
+    /// Makes a reason.
+    create_reason(sales::CreateCloseOutReasonRequest) -> sales::CreateCloseOutReasonResponse
+        = reasons.create_close_out_reason;
+    /// Changes a reason.
+    update_reason(sales::UpdateCloseOutReasonRequest) -> sales::UpdateCloseOutReasonResponse
+        = reasons.update_close_out_reason;
+    /// Takes a reason out of use.
+    deactivate_reason(sales::DeactivateCloseOutReasonRequest) -> sales::DeactivateCloseOutReasonResponse
+        = reasons.deactivate_close_out_reason;
+    /// Takes a reason back into use.
+    activate_reason(sales::ActivateCloseOutReasonRequest) -> sales::ActivateCloseOutReasonResponse
+        = reasons.activate_close_out_reason;
+    /// Puts reasons into an order.
+    reorder_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse
+        = reasons.reorder_close_out_reasons;
     /// Makes a competitor.
     create_competitor(sales::CreateCompetitorRequest) -> sales::CreateCompetitorResponse
         = competitors.create_competitor;
@@ -233,7 +250,7 @@ calls! {
     /// Gives up a parked message of the order service.
     skip_trade_parked(trade::SkipParkedMessageRequest) -> trade::SkipParkedMessageResponse
         = trade_operator.skip_parked_message;
-    /// Sends the whole state of a customer or an opportunity.
+    /// Sends the whole state of a customer, an opportunity or a reason.
     resend_sales_lane(sales::ResendLaneRequest) -> sales::ResendLaneResponse = sales_operator.resend_lane;
     /// Sends the whole state of an order.
     resend_trade_lane(trade::ResendLaneRequest) -> trade::ResendLaneResponse = trade_operator.resend_lane;

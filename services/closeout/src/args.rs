@@ -1,6 +1,7 @@
 //! What a person can ask for: every command, flag, default and example.
 
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::search::{self, SearchArgs};
 use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
@@ -175,11 +176,8 @@ Examples:
   closeout resend opportunities/ID --because \"the order service was restored from yesterday's backup\"
   closeout resend orders/ID --because \"we were restored from a backup\" --peer-number 9")]
     Resend(ResendArgs),
-    /// Lists the reasons for close-outs and what each requires.
-    #[command(after_help = "\
-Examples:
-  closeout reasons
-  closeout reasons --scope order --locale zh-CN")]
+    /// The reasons for close-outs and what each requires: lists them, makes and changes them, takes them out of use.
+    #[command(after_help = reasons::EXAMPLES)]
     Reasons(ReasonsArgs),
     /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
     #[command(after_help = "\
@@ -347,7 +345,7 @@ pub(crate) enum ParkedAction {
 /// Flags of `resend`.
 #[derive(Debug, Args)]
 pub(crate) struct ResendArgs {
-    /// `customers/ID`, `opportunities/ID` or `orders/ID`.
+    /// `customers/ID`, `opportunities/ID`, `orders/ID`, or the `lane` of a reason, `closeOutReasons/ID`.
     pub(crate) record: String,
     /// Why, 10 to 2,000 characters; kept in the audit trail.
     #[arg(long, value_name = "TEXT")]
@@ -410,28 +408,6 @@ pub(crate) enum Listed {
     Customers,
     /// Close-outs of both services.
     CloseOuts,
-}
-
-/// Flags of `reasons`.
-#[derive(Debug, Args)]
-pub(crate) struct ReasonsArgs {
-    /// What the reason is for.
-    #[arg(long)]
-    pub(crate) scope: Option<Scope>,
-    /// Language of the labels, such as `en` or `zh-CN`.
-    #[arg(long, default_value = "en")]
-    pub(crate) locale: String,
-}
-
-/// What a reason is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Scope {
-    /// Closing out opportunities.
-    Opportunity,
-    /// Cancelling orders.
-    Order,
-    /// Ending orders as processed.
-    OrderProcessed,
 }
 
 fn database_url(text: &str) -> Result<String, String> {

@@ -227,6 +227,8 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "SUBJECT_CLOSED" | "ALREADY_CLOSED" => "it is closed already: closeout show NAME; closeout reopen NAME",
         "REFUND_REFERENCE_REQUIRED" => "the order was paid: give --refund-reference",
         "IDEMPOTENCY_KEY_REUSED" => "this row was imported before with other content; change the record instead",
+        "CODE_TAKEN" => "change that one instead: closeout reasons update CODE",
+        "LAST_REASON" => "activate or make another one first: closeout reasons list --all",
         "TOO_MANY_OPEN" => "close or cancel some of what is open under it first",
         _ => "",
     };

@@ -5,7 +5,7 @@ pub(crate) mod completion;
 mod errors;
 mod list;
 mod parked;
-mod reasons;
+pub(crate) mod reasons;
 mod reopen;
 pub(crate) mod search;
 mod show;

@@ -149,11 +149,14 @@ fn told(message: &ParkedMessage, done: &str, screen: &Screen) -> anyhow::Result<
 
 /// Whether a record, or the record of a message, is one that the order service sends.
 fn of_orders(name: &str) -> Result<bool, Usage> {
+    if name.starts_with("closeOutReasons/") {
+        return Ok(false);
+    }
     match kind_of(name)? {
         Kind::Order => Ok(true),
         Kind::Opportunity | Kind::Customer => Ok(false),
         Kind::Task | Kind::CloseOut => Err(Usage(format!(
-            "`{name}`: only customers/ID, opportunities/ID and orders/ID have messages to the other service"
+            "`{name}`: only customers/ID, opportunities/ID, orders/ID and closeOutReasons/ID have messages to the other service"
         ))),
     }
 }
@@ -166,6 +169,7 @@ mod tests {
     fn a_message_belongs_to_the_service_of_its_record() {
         assert!(of_orders("orders/1/messages/3").unwrap());
         assert!(!of_orders("customers/1/messages/1").unwrap());
+        assert!(!of_orders("closeOutReasons/1/messages/1").unwrap());
         assert!(of_orders("tasks/1").is_err());
     }
 }

@@ -7,7 +7,7 @@ mod csv_files;
 mod deal;
 mod names;
 mod seed;
-mod sheet;
+pub(crate) mod sheet;
 
 use std::collections::BTreeMap;
 use time::Date;

@@ -8,35 +8,45 @@ use std::{fs::File, path::Path};
 
 /// A file: its rows, and what was wrong with the others.
 #[derive(Debug)]
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     /// Sound rows.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Rows that are broken as such.
-    pub(super) refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
     /// Rows read and cells trimmed.
     pub(super) report: FileReport,
 }
 
 /// A row with the wanted cells, in the order in which they were asked for.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Its line in the file.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// The wanted cells, without blanks around them.
-    pub(super) cells: Vec<String>,
+    pub(crate) cells: Vec<String>,
 }
 
 /// The columns of a file: where the wanted ones stand and what all are called.
 struct Columns {
-    wanted: Vec<(&'static str, usize)>,
+    wanted: Vec<(&'static str, Option<usize>)>,
     all: Vec<String>,
 }
 
 impl Sheet {
     /// Reads the columns `wanted` of `folder/file`.
     pub(super) fn read(folder: &Path, file: &'static str, wanted: &[&'static str]) -> anyhow::Result<Self> {
-        let path = folder.join(file);
-        let source = File::open(&path).with_context(|| format!("{file}: cannot read {}", path.display()))?;
+        Self::read_at(&folder.join(file), file, wanted, &[])
+    }
+
+    /// Reads the columns `wanted` of the file at `path`, which reports call `file`, and after them those `optional` ones that
+    /// are there; a cell of one that is not there is empty.
+    pub(crate) fn read_at(
+        path: &Path,
+        file: &'static str,
+        wanted: &[&'static str],
+        optional: &[&'static str],
+    ) -> anyhow::Result<Self> {
+        let source = File::open(path).with_context(|| format!("{file}: cannot read {}", path.display()))?;
         let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
         let mut record = ByteRecord::new();
         if !reader.read_byte_record(&mut record).with_context(|| format!("{file}: cannot be read"))? {
@@ -45,7 +55,7 @@ impl Sheet {
         if record.as_slice().contains(&0) {
             bail!("{file}: is UTF-16 or no text at all; save it as UTF-8");
         }
-        let columns = Columns::of(file, &record, wanted)?;
+        let columns = Columns::of(file, &record, wanted, optional)?;
         let report = FileReport { file, not_taken: columns.not_taken(), ..FileReport::default() };
         let mut sheet = Self { rows: Vec::new(), refused: Vec::new(), report };
         while reader.read_byte_record(&mut record).with_context(|| format!("{file}: cannot be read"))? {
@@ -78,17 +88,18 @@ impl Sheet {
 }
 
 impl Columns {
-    fn of(file: &str, header: &ByteRecord, wanted: &[&'static str]) -> anyhow::Result<Self> {
+    fn of(file: &str, header: &ByteRecord, wanted: &[&'static str], optional: &[&'static str]) -> anyhow::Result<Self> {
         let all: Vec<String> = header
             .iter()
             .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned())
             .collect();
         let mut found = Vec::new();
-        for &column in wanted {
+        for &column in wanted.iter().chain(optional) {
             let mut places = all.iter().enumerate().filter(|(_, name)| *name == column).map(|(place, _)| place);
             match (places.next(), places.next()) {
-                (Some(place), None) => found.push((column, place)),
+                (Some(place), None) => found.push((column, Some(place))),
                 (Some(_), Some(_)) => bail!("{file}: column `{column}` is there twice"),
+                (None, _) if optional.contains(&column) => found.push((column, None)),
                 (None, _) => bail!("{file}: column `{column}` is missing (there are: {})", all.join(", ")),
             }
         }
@@ -122,7 +133,7 @@ impl Columns {
         }
         let mut cells = Vec::with_capacity(self.wanted.len());
         for &(column, place) in &self.wanted {
-            let bytes = record.get(place).unwrap_or_default();
+            let bytes = place.and_then(|place| record.get(place)).unwrap_or_default();
             let text = String::from_utf8_lossy(bytes); // checked before: nothing is lost
             if text.trim() != &*text {
                 report.mend(column, "blanks around the value", "none");

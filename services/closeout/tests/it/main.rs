@@ -10,6 +10,7 @@ mod errors;
 mod import;
 mod postgres;
 mod program;
+mod reasons;
 mod search;
 mod settings;
 mod work;
