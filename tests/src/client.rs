@@ -10,6 +10,7 @@ use crm_proto::{
 use crm_runtime::channel::{Identity, PublicChannel, connect_as};
 use prost::Message;
 use sales::{
+    close_out_reason_service_client::CloseOutReasonServiceClient,
     close_out_service_client::CloseOutServiceClient as SalesCloseOuts,
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
@@ -18,6 +19,7 @@ use sales::{
 use std::sync::Arc;
 use tonic::{Response, Status};
 use trade::{
+    close_out_reason_service_client::CloseOutReasonServiceClient as CopiedReasons,
     close_out_service_client::CloseOutServiceClient as TradeCloseOuts,
     customer_service_client::CustomerServiceClient as TradeRecords,
     operator_service_client::OperatorServiceClient as TradeOperator, order_service_client::OrderServiceClient,
@@ -32,6 +34,10 @@ pub struct Client {
     pub customers: CustomerServiceClient<PublicChannel>,
     /// Opportunities.
     pub opportunities: OpportunityServiceClient<PublicChannel>,
+    /// Reasons for close-outs.
+    pub reasons: CloseOutReasonServiceClient<PublicChannel>,
+    /// The order service's copy of them.
+    pub copied_reasons: CopiedReasons<PublicChannel>,
     /// Competitors.
     pub competitors: CompetitorServiceClient<PublicChannel>,
     /// Selling tasks.
@@ -113,6 +119,18 @@ mutations! {
     /// UpdateCustomer.
     update_customer = Opportunity.customers.update_customer(sales::UpdateCustomerRequest) -> sales::UpdateCustomerResponse,
         "UpdateCustomer", customer [propagation];
+    /// CreateCloseOutReason.
+    create_reason = Opportunity.reasons.create_close_out_reason(sales::CreateCloseOutReasonRequest) -> sales::CreateCloseOutReasonResponse,
+        "CreateCloseOutReason", reason [propagation];
+    /// UpdateCloseOutReason.
+    update_reason = Opportunity.reasons.update_close_out_reason(sales::UpdateCloseOutReasonRequest) -> sales::UpdateCloseOutReasonResponse,
+        "UpdateCloseOutReason", reason [propagation];
+    /// DeactivateCloseOutReason.
+    deactivate_reason = Opportunity.reasons.deactivate_close_out_reason(sales::DeactivateCloseOutReasonRequest) -> sales::DeactivateCloseOutReasonResponse,
+        "DeactivateCloseOutReason", reason [propagation];
+    /// ActivateCloseOutReason.
+    activate_reason = Opportunity.reasons.activate_close_out_reason(sales::ActivateCloseOutReasonRequest) -> sales::ActivateCloseOutReasonResponse,
+        "ActivateCloseOutReason", reason [propagation];
     /// CreateOpportunity.
     create_opportunity = Opportunity.opportunities.create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse,
         "CreateOpportunity", opportunity [propagation];
@@ -183,6 +201,9 @@ fn message(parked: Option<&common::ParkedMessage>) -> String {
 }
 
 interventions! {
+    /// ReorderCloseOutReasons; the first one has to move.
+    reorder_reasons = Opportunity.reasons.reorder_close_out_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse,
+        "ReorderCloseOutReasons", |reply| reply.reasons[0].name.clone();
     /// RetryParkedMessage of the opportunity service.
     retry_sales_message = Opportunity.sales_operator.retry_parked_message(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
@@ -213,12 +234,14 @@ impl Client {
         Self {
             customers: CustomerServiceClient::new(sales.clone()),
             opportunities: OpportunityServiceClient::new(sales.clone()),
+            reasons: CloseOutReasonServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),
             sales_close_outs: SalesCloseOuts::new(sales.clone()),
             sales_operator: SalesOperator::new(sales),
             trade_records: TradeRecords::new(trade.clone()),
             orders: OrderServiceClient::new(trade.clone()),
+            copied_reasons: CopiedReasons::new(trade.clone()),
             order_tasks: OrderTasks::new(trade.clone()),
             trade_close_outs: TradeCloseOuts::new(trade.clone()),
             trade_operator: TradeOperator::new(trade),

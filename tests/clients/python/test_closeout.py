@@ -220,8 +220,8 @@ class CloseOutTest(unittest.TestCase):
             names = ProtoReflectionDescriptorDatabase(channel).get_services()
             return {name for name in names if name.startswith("crm.")}
 
-        both = ("CloseOutService", "CustomerService", "OperatorService", "TaskService")
-        sales = ("CloseOutReasonService", "CompetitorService", "OpportunityService", "PipelineService")
+        both = ("CloseOutReasonService", "CloseOutService", "CustomerService", "OperatorService", "TaskService")
+        sales = ("CompetitorService", "OpportunityService", "PipelineService")
         self.assertEqual(ours(self.sales), {f"crm.opportunity.v1.{name}" for name in (*both, *sales)})
         self.assertEqual(ours(self.trade), {f"crm.order.v1.{name}" for name in (*both, "OrderService")})
 

@@ -9,6 +9,7 @@ mod embedded;
 mod judge;
 mod lists;
 mod operators;
+mod reasons;
 mod searches;
 mod work;
 

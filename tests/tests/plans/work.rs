@@ -2,7 +2,7 @@
 
 use crate::{
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
-    lists, operators, searches,
+    lists, operators, reasons, searches,
 };
 use crm_proto::{
     common::{self, Outcome, TaskKind, Wait},
@@ -149,6 +149,7 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
     let edit = sales::Customer { name: customer.clone(), display_name, tier: "B".into(), ..Default::default() };
     let request = sales::UpdateCustomerRequest { customer: Some(edit), ..Default::default() };
     client.update_customer(request).await.unwrap();
+    reasons::manage(client).await;
     let opportunity = client.opportunity("").await;
     let number = uuid::Uuid::now_v7().to_string();
     let edit = sales::Opportunity {

@@ -13,7 +13,7 @@ use crm_closeout::{
     episode::CloseOut,
     ids::{CloseOutId, CustomerId, OpportunityId, TenantId},
     money::{Currency, Money},
-    reason::Reason,
+    reason,
 };
 use crm_outbox::{
     db::{Db, Row},
@@ -224,7 +224,7 @@ async fn filters_alone_find_by_customer_owner_amount_and_time(db: &Db) {
 }
 
 fn closing(id: OpportunityId) -> Command {
-    let reason = Reason::by_code("UNRESPONSIVE").unwrap();
+    let reason = reason::name("UNRESPONSIVE");
     Command::CloseOut(Closing {
         id,
         etag: String::new(),
