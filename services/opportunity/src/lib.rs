@@ -65,5 +65,9 @@ impl App {
 }
 
 /// The schema of the service's own tables.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[migration!(1001, "opportunity"), migration!(1002, "lists"), migration!(1003, "search")];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    migration!(1001, "opportunity"),
+    migration!(1002, "lists"),
+    migration!(1003, "search"),
+    migration!(1004, "pipeline"),
+];

@@ -2,7 +2,7 @@
 
 use crate::{
     convert,
-    domain::{Command, ReasonCommand, World},
+    domain::{Command, PipelineCommand, ReasonCommand, World},
     store,
 };
 use crm_closeout::{
@@ -19,7 +19,7 @@ use crm_outbox::{
     batch::{Decided, Domain, Item},
     db::{Error, Tx},
 };
-use crm_proto::opportunity::{ReorderCloseOutReasonsResponse, ResendLaneResponse};
+use crm_proto::opportunity::{ReorderCloseOutReasonsResponse, ReorderPipelinesResponse, ResendLaneResponse};
 use prost::Message;
 
 /// The opportunity service.
@@ -90,7 +90,8 @@ impl Domain for Opportunities {
                 };
                 reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
             }
-            Command::Reason(command) => reason(world, cause, command)?,
+            Command::Reason(command) => reply_about_reasons(world, cause, command)?,
+            Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
             Command::CreateCompetitor { display_name } => {
                 reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)
             }
@@ -106,7 +107,7 @@ impl Domain for Opportunities {
     }
 }
 
-fn reason(world: &mut World, cause: &Cause, command: &ReasonCommand) -> Result<Decided, Refusal> {
+fn reply_about_reasons(world: &mut World, cause: &Cause, command: &ReasonCommand) -> Result<Decided, Refusal> {
     let shown = |listed: &Listed| crm_api::convert::reason(listed, "");
     let listed = match command {
         ReasonCommand::Create(new) => world.create_reason(cause, new)?,
@@ -118,6 +119,20 @@ fn reason(world: &mut World, cause: &Cause, command: &ReasonCommand) -> Result<D
         }
     };
     Ok(reply(&shown(&listed), None))
+}
+
+fn reply_about_pipelines(world: &mut World, cause: &Cause, command: &PipelineCommand) -> Result<Decided, Refusal> {
+    let changed = match command {
+        PipelineCommand::Create(new) => world.create_pipeline(cause, new)?,
+        PipelineCommand::Update { id, etag, edit } => world.update_pipeline(cause, id, etag, edit)?,
+        PipelineCommand::SetActive { id, etag, active } => world.set_pipeline_active(cause, id, etag, *active)?,
+        PipelineCommand::Reorder { ids } => {
+            let pipelines = world.reorder_pipelines(cause, ids)?;
+            let pipelines = pipelines.iter().map(|one| convert::pipeline(one, "en")).collect();
+            return Ok(reply(&ReorderPipelinesResponse { pipelines }, None));
+        }
+    };
+    Ok(reply(&convert::pipeline(&changed, "en"), None))
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {

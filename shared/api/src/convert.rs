@@ -88,11 +88,7 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
         competitor: close_out.competitor_id.map_or_else(String::new, |id| id.to_string()),
         snapshot: Some(common::Snapshot {
             state: snapshot.state_word.clone(),
-            stage: if snapshot.stage.is_empty() {
-                String::new()
-            } else {
-                crm_closeout::pipeline::stage_name(&snapshot.stage)
-            },
+            stage: snapshot.stage.as_ref().map_or_else(String::new, ToString::to_string),
             days_in_stage: snapshot.days_in_stage,
             days_open: snapshot.days_open,
             amount: Some(money(snapshot.amount)),

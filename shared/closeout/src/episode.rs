@@ -7,6 +7,7 @@ use crate::{
     fact::{ClosedFact, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
     money::Money,
+    pipeline::StageName,
     time::Time,
     working_set::Keyed,
 };
@@ -148,8 +149,8 @@ pub struct Snapshot {
     pub state: i16,
     /// The state's word.
     pub state_word: String,
-    /// Stage id of an opportunity.
-    pub stage: String,
+    /// Stage of an opportunity; none for an order.
+    pub stage: Option<StageName>,
     /// Days in that stage.
     pub days_in_stage: i64,
     /// Days since it was created.

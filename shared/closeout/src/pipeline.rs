@@ -1,45 +1,96 @@
-//! The default pipeline. Every tenant has it.
+//! Names of pipelines and of their stages. What a tenant's pipelines are, only the opportunity service knows; a close-out keeps
+//! the name of the stage in which its opportunity was.
 
-/// A run of stages.
-#[derive(Debug)]
-pub struct Pipeline {
-    /// Id in `pipelines/{id}`.
-    pub id: &'static str,
-    /// What it is called.
-    pub display_name: &'static str,
-    /// In order.
-    pub stages: &'static [Stage],
+use std::fmt;
+
+/// Collection part of the resource name of a pipeline.
+pub const COLLECTION: &str = "pipelines";
+
+/// Id of the pipeline that every tenant has.
+pub const DEFAULT: &str = "default";
+
+/// Most characters of an id of a pipeline or a stage.
+const ID: usize = 63;
+
+/// Whether this can be the id of a pipeline or a stage: a lower-case letter, then such letters, digits and hyphens.
+pub fn is_id(text: &str) -> bool {
+    text.len() <= ID
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// One stage.
-#[derive(Debug)]
-pub struct Stage {
-    /// Id in `pipelines/{id}/stages/{id}`.
-    pub id: &'static str,
-    /// What it is called.
-    pub display_name: &'static str,
-    /// Chance to win from here, in percent.
-    pub win_percent: i32,
+/// Resource name of a pipeline.
+pub fn name(id: &str) -> String {
+    format!("{COLLECTION}/{id}")
 }
 
-/// The pipeline every tenant starts with.
-pub static DEFAULT: Pipeline = Pipeline {
-    id: "default",
-    display_name: "Default",
-    stages: &[
-        Stage { id: "prospecting", display_name: "Prospecting", win_percent: 10 },
-        Stage { id: "engaging", display_name: "Engaging", win_percent: 30 },
-        Stage { id: "proposal", display_name: "Proposal", win_percent: 55 },
-        Stage { id: "negotiation", display_name: "Negotiation", win_percent: 80 },
-    ],
-};
-
-/// Resource name of a stage of the default pipeline.
-pub fn stage_name(stage: &str) -> String {
-    format!("pipelines/{}/stages/{stage}", DEFAULT.id)
+/// Id of the pipeline with this resource name.
+pub fn parse(name: &str) -> Option<&str> {
+    name.strip_prefix(COLLECTION)?.strip_prefix('/').filter(|id| is_id(id))
 }
 
-/// Id of the stage with this resource name.
-pub fn parse_stage(name: &str) -> Option<&'static str> {
-    DEFAULT.stages.iter().map(|stage| stage.id).find(|id| stage_name(id) == name)
+/// A stage by the ids of its pipeline and its own; shown as its resource name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageName {
+    /// Id of the pipeline.
+    pub pipeline: String,
+    /// Id of the stage in it.
+    pub stage: String,
+}
+
+impl StageName {
+    /// The stage of this pipeline with this id.
+    pub fn new(pipeline: impl Into<String>, stage: impl Into<String>) -> Self {
+        Self { pipeline: pipeline.into(), stage: stage.into() }
+    }
+
+    /// Reads a resource name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (pipeline, stage) = name.split_once("/stages/")?;
+        let pipeline = parse(pipeline)?;
+        is_id(stage).then(|| Self::new(pipeline, stage))
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{COLLECTION}/{}/stages/{}", self.pipeline, self.stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_reads_back_from_its_name() {
+        let stage = StageName::new("key-accounts", "demo-2");
+        assert_eq!(stage.to_string(), "pipelines/key-accounts/stages/demo-2");
+        assert_eq!(StageName::parse(&stage.to_string()), Some(stage));
+    }
+
+    #[test]
+    fn other_spellings_of_a_stage_are_refused() {
+        for name in [
+            "",
+            "engaging",
+            "pipelines/default",
+            "pipelines/default/stages/",
+            "pipelines//stages/engaging",
+            "pipelines/default/stages/Engaging",
+            "pipelines/default/stages/engaging/",
+            "pipelines/default/stages/2nd",
+            "pipelines/默认/stages/engaging",
+            "/pipelines/default/stages/engaging",
+        ] {
+            assert_eq!(StageName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_at_most_sixty_three_characters() {
+        assert!(is_id(&"a".repeat(63)));
+        assert!(!is_id(&"a".repeat(64)));
+        assert!(!is_id("-a") && !is_id(""));
+    }
 }

@@ -6,6 +6,7 @@ use crm_closeout::{
     codes::Record,
     ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, OrderId, TaskId, TenantId},
     money::{Currency, Money},
+    pipeline::StageName,
     time::Time,
 };
 use serde_json::Value;
@@ -184,6 +185,24 @@ macro_rules! pair {
 
 pair!(Record, "_kind": crm_closeout::codes::RecordKind, "_id": Uuid, |r| (r.kind, r.id), Record::new);
 pair!(Money, "_minor": i64, "_currency": Currency, |m| (m.minor, m.currency), |minor, currency| Money { minor, currency });
+
+/// A stage fills the column `pipeline`, too, which stands before its own.
+impl Part for StageName {
+    fn columns(name: &str) -> Vec<Column> {
+        let text = |name: &str| Column { name: name.to_owned(), kind: Kind::Text };
+        vec![text("pipeline"), text(name)]
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        Part::write(value.map(|name| &name.pipeline), cells);
+        Part::write(value.map(|name| &name.stage), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let (pipeline, stage) = (String::read(row, at)?, String::read(row, at)?);
+        Ok(pipeline.zip(stage).map(|(pipeline, stage)| Self { pipeline, stage }))
+    }
+}
 
 /// A value kept as JSON text: it is loaded and saved whole and never searched.
 pub trait JsonText: Sized {

@@ -13,6 +13,7 @@ use crm_closeout::{
     fact::{MirrorState, PeerOutcome},
     ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
     money::{Currency, Money, Sums},
+    pipeline::{self, StageName},
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
     task::{Task, TaskKind, TaskState},
     time::Time,
@@ -198,11 +199,19 @@ impl<T: JsonText> JsonText for Vec<T> {
     }
 }
 
+/// Close-outs of the time when there was but one pipeline name the stage alone.
+fn stage(value: &Value) -> Option<Option<StageName>> {
+    let stage = text(value, "stage")?;
+    let pipeline = text(value, "pipeline").unwrap_or_else(|| pipeline::DEFAULT.to_owned());
+    Some((!stage.is_empty()).then(|| StageName::new(pipeline, stage)))
+}
+
 impl JsonText for Snapshot {
     fn to_json(&self) -> Value {
+        let StageName { pipeline, stage } = self.stage.clone().unwrap_or_default();
         json!({
-            "state": self.state, "state_word": self.state_word, "stage": self.stage, "days_in_stage": self.days_in_stage,
-            "days_open": self.days_open, "minor": self.amount.minor, "currency": self.amount.currency.as_str(),
+            "state": self.state, "state_word": self.state_word, "pipeline": pipeline, "stage": stage,
+            "days_in_stage": self.days_in_stage, "days_open": self.days_open, "minor": self.amount.minor, "currency": self.amount.currency.as_str(),
             "owner": self.owner, "team": self.team, "won_at": self.won_at.map(|at| at.0), "cancelled": self.cancelled,
         })
     }
@@ -211,7 +220,7 @@ impl JsonText for Snapshot {
         Some(Self {
             state: int(value, "state")?.try_into().ok()?,
             state_word: text(value, "state_word")?,
-            stage: text(value, "stage")?,
+            stage: stage(value)?,
             days_in_stage: int(value, "days_in_stage")?,
             days_open: int(value, "days_open")?,
             amount: Money { minor: int(value, "minor")?, currency: Currency::parse(value["currency"].as_str()?)? },
@@ -250,5 +259,19 @@ impl<const N: usize> JsonText for Sums<N> {
             Some((Currency::parse(currency)?, sums.try_into().ok()?))
         };
         value.as_object()?.iter().map(entry).collect::<Option<BTreeMap<_, _>>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_of_the_time_of_one_pipeline_reads_as_of_the_default_one() {
+        let old = r#"{"state": 1, "state_word": "OPEN", "stage": "engaging", "days_in_stage": 1, "days_open": 2, "minor": 5,
+            "currency": "CNY", "owner": "ann", "team": "", "won_at": null, "cancelled": []}"#;
+        let stage = |text: &str| Snapshot::from_json(&serde_json::from_str(text).unwrap()).unwrap().stage;
+        assert_eq!(stage(old), Some(StageName::new("default", "engaging")));
+        assert_eq!(stage(&old.replace("engaging", "")), None);
     }
 }

@@ -14,6 +14,7 @@ use crm_closeout::{
     fact::{Applied, MirrorState, PeerOutcome},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
     money::Money,
+    pipeline::StageName,
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
     task::{Task, TaskKind, TaskState},
     time::Time,
@@ -105,7 +106,7 @@ fn close_out(n: u128) -> CloseOut {
         snapshot: Snapshot {
             state: 2,
             state_word: "CONFIRMED".into(),
-            stage: String::new(),
+            stage: Some(StageName::new("key-accounts", "demo")),
             days_in_stage: 3,
             days_open: 4,
             amount: Money::NONE,

@@ -1,4 +1,4 @@
-//! CompetitorService and PipelineService: what opportunities and close-outs refer to.
+//! CompetitorService: whom close-outs may name.
 
 use crate::{convert, domain::Command, service::Opportunities as Service, store::lists};
 use crm_api::{
@@ -9,10 +9,8 @@ use crm_api::{
     meta::{Opened, open},
     page,
 };
-use crm_closeout::{pipeline, wording};
-use crm_proto::opportunity::{
-    self as pb, competitor_service_server::CompetitorService, pipeline_service_server::PipelineService,
-};
+use crm_closeout::wording;
+use crm_proto::opportunity::{self as pb, competitor_service_server::CompetitorService};
 use tonic::{Request, Response, Status};
 
 /// The methods about competitors.
@@ -51,20 +49,5 @@ impl CompetitorService for Competitors {
         let rows = rows.map_err(|e| failure::database(&e))?;
         let (competitors, next_page_token) = page.reply(&rows, |row| row.competitor_id.0, convert::competitor);
         Ok(Response::new(pb::ListCompetitorsResponse { competitors, next_page_token }))
-    }
-}
-
-/// The methods about pipelines.
-#[derive(Debug)]
-pub(crate) struct Pipelines;
-
-#[tonic::async_trait]
-impl PipelineService for Pipelines {
-    async fn list_pipelines(
-        &self,
-        request: Request<pb::ListPipelinesRequest>,
-    ) -> Result<Response<pb::ListPipelinesResponse>, Status> {
-        open(request)?;
-        Ok(Response::new(pb::ListPipelinesResponse { pipelines: vec![convert::pipeline(&pipeline::DEFAULT)] }))
     }
 }

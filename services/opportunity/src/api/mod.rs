@@ -4,6 +4,7 @@
 mod catalogue;
 mod customers;
 mod opportunities;
+mod pipelines;
 mod reasons;
 
 use crate::{domain::Command, service::Opportunities as Service};
@@ -15,7 +16,7 @@ use pb::{
     close_out_reason_service_server as reason, close_out_service_server as close_outs,
     competitor_service_server as competitors, customer_service_server as customer,
     operator_service_server as operators, opportunity_service_server as opportunity,
-    pipeline_service_server as pipelines, task_service_server as task,
+    pipeline_service_server as pipeline, task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -32,7 +33,7 @@ pub(crate) const SERVICES: &[&str] = &[
     customer::SERVICE_NAME,
     task::SERVICE_NAME,
     competitors::SERVICE_NAME,
-    pipelines::SERVICE_NAME,
+    pipeline::SERVICE_NAME,
     reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
     operators::SERVICE_NAME,
@@ -51,7 +52,7 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(customer::CustomerServiceServer::new(customers::Customers(front()))))
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
         .add_service(limited!(competitors::CompetitorServiceServer::new(catalogue::Competitors(front()))))
-        .add_service(limited!(pipelines::PipelineServiceServer::new(catalogue::Pipelines)))
+        .add_service(limited!(pipeline::PipelineServiceServer::new(pipelines::Pipelines(front()))))
         .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))

@@ -1,5 +1,6 @@
 //! OpportunityService.
 
+use super::pipelines::{find_stage, judge_stage};
 use crate::{
     convert,
     domain::{Command, Opportunity, State},
@@ -47,6 +48,7 @@ impl OpportunityService for Opportunities {
         let opportunity = request.opportunity.unwrap_or_default();
         let historical = request.historical.as_ref();
         let new = convert::new_opportunity(&mut fields, &caller.principal, &opportunity, historical);
+        judge_stage(&self.0, caller.tenant, &mut fields, "opportunity.stage", new.stage.as_ref()).await?;
         fields.done()?;
         let command = Command::CreateOpportunity(new);
         let outcome = self.0.call(caller, deadline, "CreateOpportunity", meta, command).await?;
@@ -77,10 +79,11 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let page = page!(&mut fields, request);
         let stage = (!request.stage.is_empty()).then(|| convert::stage(&mut fields, "stage", &request.stage)).flatten();
+        find_stage(&self.0, caller.tenant, &mut fields, stage.as_ref()).await?;
         let filter = lists::OpportunityFilter {
             customer: fields.optional_name("customer", &request.customer, CustomerId::parse),
             state: fields.optional_code("state", request.state),
-            stage: stage.unwrap_or_default().to_owned(),
+            stage,
             owner: fields.principal("owner", &request.owner, ""),
             created_before: fields.time("created_before", request.created_before.as_ref()),
             active_before: fields.time("active_before", request.active_before.as_ref()),
@@ -153,9 +156,10 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request);
         let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
-        let stage = convert::stage(&mut fields, "stage", &request.stage).unwrap_or_default();
+        let stage = convert::stage(&mut fields, "stage", &request.stage);
+        judge_stage(&self.0, caller.tenant, &mut fields, "stage", stage.as_ref()).await?;
         fields.done()?;
-        let command = Command::MoveStage { id, etag: request.etag, stage };
+        let command = Command::MoveStage { id, etag: request.etag, stage: stage.unwrap_or_default() };
         let outcome = self.0.call(caller, deadline, "MoveOpportunityStage", meta, command).await?;
         Ok(Response::new(pb::MoveOpportunityStageResponse { opportunity: Some(outcome.resource) }))
     }

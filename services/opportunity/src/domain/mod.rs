@@ -1,9 +1,10 @@
-//! The rules of the sales side: opportunities, the relationship with customers, competitors, and what a fact about an order
+//! The rules of the sales side: opportunities, their pipelines, the relationship with customers, competitors, and what a fact about an order
 //! means here. Pure: decides on loaded rows, changes them in memory, refuses without leaving a trace.
 
 mod customer;
 mod opportunity;
 mod order_facts;
+pub mod pipeline;
 mod reasons;
 
 use crm_closeout::{
@@ -11,6 +12,7 @@ use crm_closeout::{
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
     ids::{CompetitorId, CustomerId, OpportunityId, TenantId},
+    pipeline::StageName,
     records::Lane,
     refusal::Refusal,
     task::Task,
@@ -20,6 +22,7 @@ use crm_closeout::{
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
 pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
+pub use pipeline::{Pipeline, PipelineCommand};
 pub use reasons::{ReasonCommand, ReasonEdit};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +57,8 @@ pub enum Command {
         id: OpportunityId,
         /// Only this version.
         etag: String,
-        /// Id of the stage.
-        stage: &'static str,
+        /// The stage.
+        stage: StageName,
     },
     /// Marks an opportunity as won.
     Win {
@@ -85,6 +88,8 @@ pub enum Command {
     Resend(Resend),
     /// Something about reasons for close-outs.
     Reason(ReasonCommand),
+    /// Something about pipelines.
+    Pipeline(PipelineCommand),
     /// Makes a competitor.
     CreateCompetitor {
         /// What it is called.
@@ -132,6 +137,8 @@ pub struct World {
     pub customers: Rows<Customer>,
     /// Competitors.
     pub competitors: Rows<Competitor>,
+    /// Every pipeline of the tenants whose stages or pipelines the batch names.
+    pub pipelines: Rows<Pipeline>,
     /// Newest loss and success of each customer among the records that are not loaded.
     pub standing: BTreeMap<(TenantId, CustomerId), Standing>,
     /// Numbers of opportunities that are taken, of those the batch asks for.
@@ -147,6 +154,7 @@ impl World {
         self.opportunities.begin();
         self.customers.begin();
         self.competitors.begin();
+        self.pipelines.begin();
     }
 
     /// It was refused: back to where it began.
@@ -155,6 +163,7 @@ impl World {
         self.opportunities.rollback();
         self.customers.rollback();
         self.competitors.rollback();
+        self.pipelines.rollback();
     }
 
     /// Makes a task for an opportunity, an order or a customer.

@@ -13,7 +13,7 @@ use crm_closeout::{
 };
 use uuid::Uuid;
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+pub(crate) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 
 pub(crate) fn customer() -> Customer {
     Customer {
@@ -57,20 +57,21 @@ pub(crate) fn world() -> World {
         opportunities: Rows::default(),
         customers: Rows::loaded([customer()]),
         competitors: Rows::default(),
+        pipelines: Rows::loaded([Pipeline::built_in(TENANT)]),
         standing: BTreeMap::new(),
         numbers: BTreeSet::new(),
         names: BTreeSet::new(),
     }
 }
 
-fn opened(world: &mut World) -> Opportunity {
+pub(crate) fn opened(world: &mut World) -> Opportunity {
     let new = NewOpportunity {
         number: String::new(),
         customer_id: Some(customer().customer_id),
         title: "Twenty servers".into(),
         owner: "ann".into(),
         team: "north".into(),
-        stage: "engaging",
+        stage: Some(StageName::new("default", "engaging")),
         amount: usd(5_000),
         expected_close_at: None,
         source: String::new(),
@@ -79,7 +80,11 @@ fn opened(world: &mut World) -> Opportunity {
     world.create_opportunity(&cause(), &new).unwrap()
 }
 
-fn closing(id: OpportunityId) -> Closing {
+fn proposal() -> StageName {
+    StageName::new("default", "proposal")
+}
+
+pub(crate) fn closing(id: OpportunityId) -> Closing {
     Closing {
         id,
         etag: String::new(),
@@ -133,7 +138,7 @@ fn a_closed_opportunity_stays_closed() {
     let (_, id) = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap();
     let again = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap_err();
     assert_eq!((again.reason(), &again.values[1..]), ("ALREADY_CLOSED", &[("close_out", id.to_string())][..]));
-    let moved = world.move_stage(&cause(), opportunity.opportunity_id, "", "proposal").unwrap_err();
+    let moved = world.move_stage(&cause(), opportunity.opportunity_id, "", &proposal()).unwrap_err();
     assert_eq!(moved.reason(), "SUBJECT_CLOSED");
 }
 
@@ -164,7 +169,10 @@ fn reopening_restores_what_the_close_out_changed() {
     let before = the_customer(&world);
     let (_, id) = world.close_out(&cause(), &closing(opportunity.opportunity_id)).unwrap();
     let (open, reversed) = world.reopen(&cause(), opportunity.opportunity_id, "", "they called").unwrap();
-    assert_eq!((open.state, &*open.stage, open.close_out_id, reversed), (State::Open, "engaging", None, Some(id)));
+    assert_eq!(
+        (open.state, &*open.stage.stage, open.close_out_id, reversed),
+        (State::Open, "engaging", None, Some(id))
+    );
     assert_eq!(world.common.tasks.get(&kept.key()).unwrap().state, TaskState::Open);
     assert_eq!(world.common.tasks.get(&done.key()).unwrap().state, TaskState::Done);
     let after = the_customer(&world);
@@ -177,7 +185,7 @@ fn reopening_restores_what_the_close_out_changed() {
 fn an_old_etag_changes_nothing() {
     let mut world = world();
     let opportunity = opened(&mut world);
-    world.move_stage(&cause(), opportunity.opportunity_id, "\"1\"", "proposal").unwrap();
+    world.move_stage(&cause(), opportunity.opportunity_id, "\"1\"", &proposal()).unwrap();
     let mut stale = closing(opportunity.opportunity_id);
     stale.etag = "\"1\"".into();
     assert_eq!(world.close_out(&cause(), &stale).unwrap_err().reason(), "VERSION_MISMATCH");

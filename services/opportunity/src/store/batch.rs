@@ -1,7 +1,7 @@
-//! What a batch locks and loads, in the fixed order lanes, opportunities, customers; then, kept still by those locks, tasks,
-//! close-outs and what else a decision reads. One statement for each, however many commands there are.
+//! What a batch locks and loads, in the fixed order lanes, opportunities, customers, pipelines; then, kept still by those locks,
+//! tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
-use super::search;
+use super::{pipelines, search};
 use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, World, opportunity_record};
 use crm_closeout::{
     cascade::TaskCommand,
@@ -47,6 +47,10 @@ struct Named {
     catalogues: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
     names: BTreeSet<(TenantId, String)>,
+    /// Tenants with an opportunity that enters a stage.
+    enters_stage: BTreeSet<TenantId>,
+    /// Tenants that change their pipelines.
+    changes_pipelines: BTreeSet<TenantId>,
 }
 
 impl Named {
@@ -79,13 +83,19 @@ impl Named {
             Command::CreateOpportunity(new) => {
                 self.customers.extend(new.customer_id.map(|id| (tenant, id)));
                 self.number(tenant, &new.number);
+                self.enters_stage.insert(tenant);
             }
             Command::UpdateOpportunity { id, edit, .. } => {
                 self.opportunities.insert((tenant, *id));
                 self.customers.extend(edit.customer_id.map(|id| (tenant, id)));
                 self.number(tenant, edit.number.as_deref().unwrap_or_default());
             }
-            Command::MoveStage { id, .. } | Command::Win { id, .. } => drop(self.opportunities.insert((tenant, *id))),
+            Command::MoveStage { id, .. } => {
+                self.opportunities.insert((tenant, *id));
+                self.enters_stage.insert(tenant);
+            }
+            Command::Win { id, .. } => drop(self.opportunities.insert((tenant, *id))),
+            Command::Pipeline(_) => drop(self.changes_pipelines.insert(tenant)),
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
             Command::Resend(resend) => match resend.record.kind {
                 RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(resend.record.id)))),
@@ -151,6 +161,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));
     let keys: Vec<_> = named.customers.iter().copied().collect();
     let customers: Rows<Customer> = table::lock(tx, &keys).await?;
+    let pipelines = pipelines::load(tx, &named.enters_stage, &named.changes_pipelines).await?;
 
     for lane in children(tx, &named.cascades).await? {
         common.lanes.add_loaded(lane);
@@ -173,13 +184,14 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = load::taken(tx, &NAMES, &named.names).await?;
     let standing = standing(tx, &customers, &opportunities, &common).await?;
-    Ok(World { common, opportunities, customers, competitors, standing, numbers, names })
+    Ok(World { common, opportunities, customers, competitors, pipelines, standing, numbers, names })
 }
 
 /// Saves what has changed in the service's own tables.
 pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
     table::save(tx, &world.opportunities).await?;
+    table::save(tx, &world.pipelines).await?;
     table::insert(tx, world.competitors.inserted()).await?;
     search::save(tx, world).await
 }

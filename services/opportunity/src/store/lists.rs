@@ -4,6 +4,7 @@ use crate::domain::{Competitor, Customer, Lifecycle, Opportunity, State};
 use crm_api::page::Page;
 use crm_closeout::{
     ids::{CustomerId, TenantId},
+    pipeline::StageName,
     time::Time,
 };
 use crm_outbox::{
@@ -18,8 +19,8 @@ pub(crate) struct OpportunityFilter {
     pub(crate) customer: Option<CustomerId>,
     /// In this state.
     pub(crate) state: Option<State>,
-    /// In the stage with this id; empty: in any.
-    pub(crate) stage: String,
+    /// In this stage.
+    pub(crate) stage: Option<StageName>,
     /// Of this owner; empty: of all.
     pub(crate) owner: String,
     /// Created before this.
@@ -39,7 +40,7 @@ pub(crate) async fn opportunities(
         .equal("customer_id", filter.customer.as_ref())
         .text("owner", &filter.owner)
         .equal("state", filter.state.as_ref())
-        .text("stage", &filter.stage)
+        .equal("stage", filter.stage.as_ref())
         .below("created_at", filter.created_before.as_ref())
         .below("activity_at", filter.active_before.as_ref())
         .page(db, "opportunity_id", Order::Oldest, page.after, page.size)

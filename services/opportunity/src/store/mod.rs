@@ -2,11 +2,14 @@
 
 mod batch;
 pub(crate) mod lists;
+pub(crate) mod pipelines;
 mod rows;
 mod search;
 
 pub(crate) use batch::{load, save};
 
+#[cfg(test)]
+mod pipeline_tests;
 #[cfg(test)]
 mod search_tests;
 #[cfg(test)]

@@ -1,14 +1,24 @@
 //! The service's tables, bound to the domain's types.
 
-use crate::domain::{Competitor, Customer, Lifecycle, Opportunity, State};
+use crate::domain::{
+    Competitor, Customer, Lifecycle, Opportunity, Pipeline, State,
+    pipeline::{Labels, Stage, Stages},
+};
 use crm_closeout::{
     ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
     money::{Money, Sums},
+    pipeline::StageName,
     time::Time,
 };
-use crm_outbox::{part_code, table};
+use crm_outbox::{
+    cell::{Cell, Column, JsonText, Part},
+    db::{Error, Row},
+    part_code, part_json, table,
+};
+use serde_json::{Value, json};
 
 part_code!(Lifecycle, State);
+part_json!(Stages);
 
 table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1], {
     tenant_id: TenantId, customer_id: CustomerId, display_name: String, tier: String, owner: String,
@@ -19,7 +29,7 @@ table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_i
 
 table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, opportunity_id: OpportunityId = key.1], {
     tenant_id: TenantId, opportunity_id: OpportunityId, number: String, customer_id: Option<CustomerId>, title: String,
-    owner: String, team: String, stage: String, state: State, amount: Money, expected_close_at: Option<Time>,
+    owner: String, team: String, stage: StageName, state: State, amount: Money, expected_close_at: Option<Time>,
     source: String, created_at: Time, stage_entered_at: Time, activity_at: Time, won_at: Option<Time>,
     close_out_id: Option<CloseOutId>, closed_at: Option<Time>, loss_at: Option<Time>, historical: bool,
     updated_at: Time, version: i64, epoch: i64, sent: i64,
@@ -28,3 +38,48 @@ table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, oppo
 table!(Competitor = "competitor", key |key| [tenant_id: TenantId = key.0, competitor_id: CompetitorId = key.1], {
     tenant_id: TenantId, competitor_id: CompetitorId, display_name: String, active: bool, created_at: Time,
 });
+
+table!(Pipeline = "pipeline", key |key| [tenant_id: TenantId = key.0, pipeline_id: String = key.1], {
+    tenant_id: TenantId, pipeline_id: String, labels: Labels, stages: Stages, active: bool, place: i64, version: i64,
+});
+
+/// A column for each language.
+impl Part for Labels {
+    fn columns(_: &str) -> Vec<Column> {
+        [String::columns("en"), String::columns("zh")].concat()
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        Part::write(value.map(|labels| &labels.en), cells);
+        Part::write(value.map(|labels| &labels.zh), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        Ok(String::read(row, at)?.zip(String::read(row, at)?).map(|(en, zh)| Self { en, zh }))
+    }
+}
+
+impl JsonText for Stages {
+    fn to_json(&self) -> Value {
+        let stage = |stage: &Stage| {
+            json!({
+                "id": stage.id, "en": stage.labels.en, "zh": stage.labels.zh, "win_percent": stage.win_percent,
+                "active": stage.active,
+            })
+        };
+        self.0.iter().map(stage).collect()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = |stage: &Value, key: &str| stage[key].as_str().map(str::to_owned);
+        let stage = |stage: &Value| {
+            Some(Stage {
+                id: text(stage, "id")?,
+                labels: Labels { en: text(stage, "en")?, zh: text(stage, "zh")? },
+                win_percent: stage["win_percent"].as_i64()?.try_into().ok()?,
+                active: stage["active"].as_bool()?,
+            })
+        };
+        value.as_array()?.iter().map(stage).collect::<Option<_>>().map(Self)
+    }
+}

@@ -54,7 +54,7 @@ fn opportunity(number: &str, customer: Option<CustomerId>, owner: &str, minor: i
         title: "Servers".into(),
         owner: owner.into(),
         team: String::new(),
-        stage: "engaging",
+        stage: None,
         amount: Money { minor, currency: Currency::parse("USD").unwrap() },
         expected_close_at: None,
         source: String::new(),

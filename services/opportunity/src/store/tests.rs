@@ -14,6 +14,7 @@ use crm_closeout::{
     fact::{Applied, ClosedFact, Event, Fact, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, TenantId},
     money::{Currency, Money},
+    pipeline::StageName,
     reason::{self, BUILT_IN, Catalogue, Edition, Entry, Reason},
     records::Lane,
     task::{Task, TaskKind, TaskState},
@@ -33,7 +34,7 @@ use prost::Message;
 use uuid::Uuid;
 
 pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
-const OTHER: TenantId = TenantId(Uuid::from_u128(2));
+pub(super) const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 
 fresh::on_both!(crate::MIGRATIONS;
     what_is_made_is_read_back,
@@ -71,7 +72,7 @@ pub(super) fn done(verdict: Verdict) -> Done {
     *done
 }
 
-fn refused(verdict: Verdict) -> &'static str {
+pub(super) fn refused(verdict: Verdict) -> &'static str {
     let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
     refusal.reason()
 }
@@ -92,7 +93,7 @@ async fn opportunities(db: &Db, customer: CustomerId, count: usize) -> Vec<Oppor
         title: "Servers".into(),
         owner: "ann".into(),
         team: String::new(),
-        stage: "engaging",
+        stage: Some(StageName::new("default", "engaging")),
         amount: Money { minor: 500, currency: Currency::parse("USD").unwrap() },
         expected_close_at: None,
         source: String::new(),
@@ -114,7 +115,7 @@ fn add_task(root: Record) -> Item<Command> {
     call(TENANT, Uuid::now_v7().as_u128(), "CreateTask", Command::Task(TaskCommand::Create(new)))
 }
 
-fn close(id: OpportunityId, request: u128) -> Item<Command> {
+pub(super) fn close(id: OpportunityId, request: u128) -> Item<Command> {
     let closing = Closing {
         id,
         etag: String::new(),
@@ -126,7 +127,7 @@ fn close(id: OpportunityId, request: u128) -> Item<Command> {
     call(TENANT, request, "CloseOutOpportunity", Command::CloseOut(closing))
 }
 
-fn reopen(id: OpportunityId, request: u128) -> Item<Command> {
+pub(super) fn reopen(id: OpportunityId, request: u128) -> Item<Command> {
     let command = Command::Reopen { id, etag: String::new(), note: String::new() };
     call(TENANT, request, "ReopenOpportunity", command)
 }
@@ -135,7 +136,7 @@ async fn the_customer(db: &Db, id: CustomerId) -> Customer {
     db.get::<Customer>(&(TENANT, id)).await.unwrap().unwrap()
 }
 
-async fn the_opportunity(db: &Db, id: OpportunityId) -> Opportunity {
+pub(super) async fn the_opportunity(db: &Db, id: OpportunityId) -> Opportunity {
     db.get::<Opportunity>(&(TENANT, id)).await.unwrap().unwrap()
 }
 
@@ -152,8 +153,8 @@ async fn what_is_made_is_read_back(db: &Db) {
     let id = opportunities(db, customer, 1).await[0];
     let row = the_opportunity(db, id).await;
     assert_eq!(
-        (row.customer_id, row.state, &*row.stage, row.amount.minor),
-        (Some(customer), State::Open, "engaging", 500)
+        (row.customer_id, row.state, row.stage, row.amount.minor),
+        (Some(customer), State::Open, StageName::new("default", "engaging"), 500)
     );
     let customer = the_customer(db, customer).await;
     assert_eq!(

@@ -118,7 +118,7 @@ impl World {
         let snapshot = close_out.snapshot.clone();
         let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
             opportunity.state = state;
-            opportunity.stage = snapshot.stage;
+            opportunity.stage = snapshot.stage.unwrap_or_else(|| before.stage.clone());
             opportunity.won_at = snapshot.won_at;
             opportunity.close_out_id = None;
             opportunity.closed_at = None;

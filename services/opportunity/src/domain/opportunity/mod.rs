@@ -13,6 +13,7 @@ use crm_closeout::{
     fact::{Event, Fact, MirrorState},
     ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
     money::Money,
+    pipeline::StageName,
     reason::Given,
     refusal::{Refusal, Violation, check_etag},
     seeded_bug,
@@ -50,8 +51,8 @@ pub struct Opportunity {
     pub owner: String,
     /// Which team.
     pub team: String,
-    /// Id of its stage.
-    pub stage: String,
+    /// Its stage.
+    pub stage: StageName,
     /// Where it stands.
     pub state: State,
     /// What it is worth.
@@ -118,8 +119,8 @@ pub struct NewOpportunity {
     pub owner: String,
     /// Which team.
     pub team: String,
-    /// Id of its stage.
-    pub stage: &'static str,
+    /// Its stage; none: the first one.
+    pub stage: Option<StageName>,
     /// What it is worth.
     pub amount: Money,
     /// When it is expected to close.
@@ -215,7 +216,7 @@ impl Opportunity {
         Snapshot {
             state: self.state.code(),
             state_word: self.state.word().to_owned(),
-            stage: self.stage.clone(),
+            stage: Some(self.stage.clone()),
             days_in_stage: at.days_since(self.stage_entered_at),
             days_open: at.days_since(self.created_at),
             amount: self.amount,

@@ -4,12 +4,13 @@ use super::{NewOpportunity, Opportunity, OpportunityEdit, Since, State};
 use crate::domain::{
     World,
     customer::{OPEN, WON},
-    opportunity_record,
+    opportunity_record, pipeline,
 };
 use crm_closeout::{
     fact::Event,
     ids::{OpportunityId, TenantId},
     money::Money,
+    pipeline::StageName,
     refusal::{Refusal, Violation},
     time::Time,
     wording,
@@ -20,6 +21,7 @@ impl World {
     /// Makes an opportunity.
     pub fn create_opportunity(&mut self, cause: &Cause, new: &NewOpportunity) -> Result<Opportunity, Refusal> {
         let tenant = cause.tenant_id;
+        let stage = self.first_stage(tenant, new.stage.as_ref())?;
         if let Some(customer) = new.customer_id {
             self.customers.get(&(tenant, customer)).ok_or_else(|| Refusal::not_found(customer))?;
         }
@@ -36,7 +38,7 @@ impl World {
             title: new.title.clone(),
             owner: new.owner.clone(),
             team: new.team.clone(),
-            stage: new.stage.to_owned(),
+            stage,
             state: State::Open,
             amount: new.amount,
             expected_close_at: new.expected_close_at,
@@ -117,20 +119,21 @@ impl World {
         self.report(cause, &after, Event::Changed, None)
     }
 
-    /// Moves an open opportunity to another stage.
+    /// Moves an open opportunity to another stage, of whichever pipeline.
     pub fn move_stage(
         &mut self,
         cause: &Cause,
         id: OpportunityId,
         etag: &str,
-        stage: &'static str,
+        stage: &StageName,
     ) -> Result<Opportunity, Refusal> {
+        pipeline::check(&self.pipelines, cause.tenant_id, "stage", stage)?;
         let before = self.opportunity(cause, id, etag)?;
         before.check_open()?;
         let now = self.common.now;
         self.change_opportunity(cause, &before, None, |opportunity| {
-            if opportunity.stage != stage {
-                opportunity.stage = stage.to_owned();
+            if opportunity.stage != *stage {
+                opportunity.stage = stage.clone();
                 opportunity.stage_entered_at = now;
             }
             opportunity.activity_at = now;

@@ -216,7 +216,7 @@ impl Order {
         Snapshot {
             state: self.state.code(),
             state_word: self.state.word().to_owned(),
-            stage: String::new(),
+            stage: None,
             days_in_stage: 0,
             days_open: at.days_since(self.created_at),
             amount: self.total(),

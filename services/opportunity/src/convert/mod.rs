@@ -1,5 +1,7 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
+mod pipelines;
+
 use crate::domain::{
     Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, ReasonEdit,
     Since,
@@ -13,7 +15,6 @@ use crm_closeout::{
     codes::Code,
     ids::{CompetitorId, CustomerId, OpportunityId},
     money::Money,
-    pipeline::{self, Pipeline},
     reason::{Given, Reason, ReasonScope},
     records::TimelineEntry,
     refusal::etag,
@@ -29,6 +30,8 @@ use std::ops::RangeInclusive;
 
 const MIN_DETAIL: RangeInclusive<i32> = 0..=2_000;
 const WIN_BACK_DAYS: RangeInclusive<i32> = 0..=3_650;
+
+pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
@@ -80,33 +83,20 @@ pub(crate) fn new_opportunity(
     opportunity: &pb::Opportunity,
     historical: Option<&Historical>,
 ) -> NewOpportunity {
-    let stage = if opportunity.stage.is_empty() {
-        Some(pipeline::DEFAULT.stages[0].id)
-    } else {
-        stage(fields, "opportunity.stage", &opportunity.stage)
-    };
+    let named = !opportunity.stage.is_empty();
+    let stage = named.then(|| stage(fields, "opportunity.stage", &opportunity.stage)).flatten();
     NewOpportunity {
         number: fields.line("opportunity.number", &opportunity.number, 0..=fields::NUMBER),
         customer_id: fields.optional_name("opportunity.customer", &opportunity.customer, CustomerId::parse),
         title: fields.line("opportunity.title", &opportunity.title, 1..=fields::TITLE),
         owner: fields.principal("opportunity.owner", &opportunity.owner, caller),
         team: fields.line("opportunity.team", &opportunity.team, 0..=fields::LABEL),
-        stage: stage.unwrap_or_default(),
+        stage,
         amount: fields.money("opportunity.amount", opportunity.amount.as_ref()).unwrap_or(Money::NONE),
         expected_close_at: fields.time("opportunity.expected_close_time", opportunity.expected_close_time.as_ref()),
         source: fields.line("opportunity.source", &opportunity.source, 0..=fields::LABEL),
         historical: historical.and_then(|historical| since(fields, historical)),
     }
-}
-
-/// Id of the stage with this name.
-pub(crate) fn stage(fields: &mut Fields, field: &str, name: &str) -> Option<&'static str> {
-    let stage = pipeline::parse_stage(name);
-    if stage.is_none() {
-        let names: Vec<_> = pipeline::DEFAULT.stages.iter().map(|stage| pipeline::stage_name(stage.id)).collect();
-        fields.refuse(field, &wording::UNKNOWN_STAGE, &[("stages", &names.join(", "))]);
-    }
-    stage
 }
 
 fn since(fields: &mut Fields, historical: &Historical) -> Option<Since> {
@@ -324,7 +314,7 @@ pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
         title: opportunity.title.clone(),
         owner: opportunity.owner.clone(),
         team: opportunity.team.clone(),
-        stage: pipeline::stage_name(&opportunity.stage),
+        stage: opportunity.stage.to_string(),
         state: opportunity.state.code().into(),
         amount: Some(money(opportunity.amount)),
         expected_close_time: opportunity.expected_close_at.map(time),
@@ -347,20 +337,6 @@ pub(crate) fn competitor(competitor: &Competitor) -> pb::Competitor {
         display_name: competitor.display_name.clone(),
         active: competitor.active,
         create_time: Some(time(competitor.created_at)),
-    }
-}
-
-/// A pipeline as the API shows it.
-pub(crate) fn pipeline(pipeline: &Pipeline) -> pb::Pipeline {
-    let stages = pipeline.stages.iter().map(|stage| pb::Stage {
-        name: pipeline::stage_name(stage.id),
-        display_name: stage.display_name.to_owned(),
-        win_percent: stage.win_percent,
-    });
-    pb::Pipeline {
-        name: format!("pipelines/{}", pipeline.id),
-        display_name: pipeline.display_name.to_owned(),
-        stages: stages.collect(),
     }
 }
 
