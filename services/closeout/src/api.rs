@@ -11,7 +11,8 @@ use crm_proto::opportunity::{
     competitor_service_client::CompetitorServiceClient,
     customer_service_client::CustomerServiceClient as RelationshipClient,
     operator_service_client::OperatorServiceClient as SalesOperatorClient,
-    opportunity_service_client::OpportunityServiceClient, task_service_client::TaskServiceClient as SellingTaskClient,
+    opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
+    task_service_client::TaskServiceClient as SellingTaskClient,
 };
 use crm_proto::order::{
     self as trade, close_out_service_client::CloseOutServiceClient as TradeCloseOutClient,
@@ -41,6 +42,7 @@ pub(crate) struct Api {
     sales_close_outs: SalesCloseOutClient<Link>,
     reasons: CloseOutReasonServiceClient<Link>,
     competitors: CompetitorServiceClient<Link>,
+    pipelines: PipelineServiceClient<Link>,
     orders: OrderServiceClient<Link>,
     trade_records: TradeRecordClient<Link>,
     order_tasks: OrderTaskClient<Link>,
@@ -64,6 +66,7 @@ impl Api {
             sales_close_outs: SalesCloseOutClient::new(sales.clone()),
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
+            pipelines: PipelineServiceClient::new(sales.clone()),
             sales_operator: SalesOperatorClient::new(sales),
             orders: OrderServiceClient::new(trade.clone()),
             trade_records: TradeRecordClient::new(trade.clone()),
@@ -209,6 +212,21 @@ calls! {
     /// Puts reasons into an order.
     reorder_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse
         = reasons.reorder_close_out_reasons;
+    /// Lists pipelines.
+    list_pipelines(sales::ListPipelinesRequest) -> sales::ListPipelinesResponse = pipelines.list_pipelines;
+    /// Reads a pipeline.
+    get_pipeline(sales::GetPipelineRequest) -> sales::GetPipelineResponse = pipelines.get_pipeline;
+    /// Makes a pipeline.
+    create_pipeline(sales::CreatePipelineRequest) -> sales::CreatePipelineResponse = pipelines.create_pipeline;
+    /// Changes a pipeline.
+    update_pipeline(sales::UpdatePipelineRequest) -> sales::UpdatePipelineResponse = pipelines.update_pipeline;
+    /// Takes a pipeline out of use.
+    deactivate_pipeline(sales::DeactivatePipelineRequest) -> sales::DeactivatePipelineResponse
+        = pipelines.deactivate_pipeline;
+    /// Takes a pipeline into use again.
+    activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse = pipelines.activate_pipeline;
+    /// Puts the pipelines in another order.
+    reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse = pipelines.reorder_pipelines;
     /// Makes a competitor.
     create_competitor(sales::CreateCompetitorRequest) -> sales::CreateCompetitorResponse
         = competitors.create_competitor;

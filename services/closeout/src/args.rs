@@ -1,6 +1,7 @@
 //! What a person can ask for: every command, flag, default and example.
 
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::pipelines::{self, PipelinesArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::search::{self, SearchArgs};
 use crate::commands::sweep::{self, SweepArgs};
@@ -179,6 +180,9 @@ Examples:
     /// The reasons for close-outs and what each requires: lists them, makes and changes them, takes them out of use.
     #[command(after_help = reasons::EXAMPLES)]
     Reasons(ReasonsArgs),
+    /// The stages that opportunities go through: lists pipelines, makes and changes them, takes them into and out of use.
+    #[command(after_help = pipelines::EXAMPLES)]
+    Pipelines(PipelinesArgs),
     /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
     #[command(after_help = "\
 Nothing has to run for it. What stands in braces is filled in by the service.
@@ -375,7 +379,7 @@ pub(crate) struct ListArgs {
     /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
     #[arg(long)]
     pub(crate) state: Option<String>,
-    /// Only in this stage: `engaging` or `pipelines/default/stages/engaging` (opportunities).
+    /// Only in this stage: `engaging` of the pipeline `default`, `PIPELINE/STAGE` or `pipelines/ID/stages/ID` (opportunities).
     #[arg(long)]
     pub(crate) stage: Option<String>,
     /// Only of this owner, or of this assignee (tasks) or actor (close-outs).

@@ -248,6 +248,9 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
     if code == Code::InvalidArgument && violations(status).iter().any(of_reason) {
         return Some("closeout reasons shows what each reason requires; give --detail, --competitor");
     }
+    if code == Code::InvalidArgument && violations(status).iter().any(|(field, _)| field == "stage") {
+        return Some("closeout pipelines --all shows every stage");
+    }
     None
 }
 

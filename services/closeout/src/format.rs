@@ -106,9 +106,18 @@ pub(crate) fn label(name: &str, prefix: &str) -> String {
     if bare == "UNSPECIFIED" { "-".to_owned() } else { bare.to_owned() }
 }
 
-/// The last part of a resource name: `engaging` of `pipelines/default/stages/engaging`.
+/// The last part of a resource name: `STALE_AUTO` of `closeOutReasons/STALE_AUTO`.
 pub(crate) fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
+}
+
+/// A stage as people write it: `engaging` of the pipeline `default`, else `key-accounts/pilot`.
+pub(crate) fn stage_id(name: &str) -> String {
+    match name.split('/').collect::<Vec<_>>().as_slice() {
+        ["pipelines", "default", "stages", stage] => (*stage).to_owned(),
+        ["pipelines", pipeline, "stages", stage] => format!("{pipeline}/{stage}"),
+        _ => name.to_owned(),
+    }
 }
 
 /// A resource name short enough for a table: `tasks/..9f3a61c2`. The end of a UUIDv7 is what differs.
@@ -205,7 +214,9 @@ mod tests {
     fn names_are_short_in_tables() {
         assert_eq!(short_name("tasks/01900000-0000-7000-8000-00009f3a61c2"), "tasks/..9f3a61c2");
         assert_eq!(short_name("closeOutReasons/STALE_AUTO"), "closeOutReasons/STALE_AUTO");
-        assert_eq!(last_part("pipelines/default/stages/engaging"), "engaging");
+        assert_eq!(last_part("closeOutReasons/STALE_AUTO"), "STALE_AUTO");
+        assert_eq!(stage_id("pipelines/default/stages/engaging"), "engaging");
+        assert_eq!(stage_id("pipelines/key-accounts/stages/pilot"), "key-accounts/pilot");
         assert_eq!(label("STATE_CLOSED_OUT", "STATE_"), "CLOSED_OUT");
     }
 }

@@ -74,9 +74,14 @@ fn unknown_state(word: &str) -> Usage {
     Usage(format!("--state {word}: see closeout list --help"))
 }
 
-/// The resource name of a stage, from that or from its id in the default pipeline; empty: any.
+/// The resource name of a stage, from that, from `PIPELINE/STAGE` or from its id in the default pipeline; empty: any.
 pub(super) fn stage_name(stage: &str) -> String {
-    if stage.is_empty() || stage.contains('/') { stage.to_owned() } else { format!("pipelines/default/stages/{stage}") }
+    match stage.split('/').collect::<Vec<_>>().as_slice() {
+        [""] => String::new(),
+        [stage] => format!("pipelines/default/stages/{stage}"),
+        [pipeline, stage] => format!("pipelines/{pipeline}/stages/{stage}"),
+        _ => stage.to_owned(),
+    }
 }
 
 /// Shows what was found, or says that there is nothing.
@@ -102,13 +107,14 @@ async fn opportunities(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::R
         Ok((reply.opportunities, reply.next_page_token))
     })
     .await?;
+    let stages = view::Stages::read(api, screen).await?;
     let headings = ["opportunity", "state, stage", "amount", "owner, created"];
     let mut table = screen.new_table_keeping(&headings, &[0, 1, 2]);
     for one in &found {
         let called = format!("{} ({})", cut(&one.title, 38), one.number);
         table.add_row([
             two_lines(&called, &one.name),
-            two_lines(&view::opportunity_state(one), last_part(&one.stage)),
+            two_lines(&view::opportunity_state(one), &stages.called(&one.stage)),
             money_or_none(one.amount.as_ref()),
             two_lines(or_dash(&one.owner), &time(one.create_time.as_ref())),
         ]);
@@ -272,6 +278,14 @@ mod tests {
     fn states_are_named_in_words() {
         assert_eq!(state("closed-out").unwrap(), sales::opportunity::State::ClosedOut as i32);
         assert!(state("gone").is_err());
+    }
+
+    #[test]
+    fn a_stage_goes_by_its_id_its_pipeline_or_its_name() {
+        assert_eq!(stage_name("engaging"), "pipelines/default/stages/engaging");
+        assert_eq!(stage_name("partners/demo"), "pipelines/partners/stages/demo");
+        assert_eq!(stage_name("pipelines/partners/stages/demo"), "pipelines/partners/stages/demo");
+        assert_eq!(stage_name(""), "");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ pub(crate) mod completion;
 mod errors;
 mod list;
 mod parked;
+pub(crate) mod pipelines;
 pub(crate) mod reasons;
 mod reopen;
 pub(crate) mod search;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Timeline(args) => Box::pin(timeline::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }

@@ -46,7 +46,7 @@ async fn opportunity(args: &ReopenArgs, api: &Api, screen: &Screen) -> anyhow::R
     };
     let reply = api.reopen_opportunity(request).await?;
     let opportunity = reply.opportunity.unwrap_or_default();
-    view::show_opportunity(&opportunity, screen)?;
+    view::show_opportunity(&opportunity, &view::Stages::read(api, screen).await?, screen)?;
     Ok((Side::Opportunity, json::message("crm.opportunity.v1.Opportunity", &opportunity)?, reply.close_out))
 }
 

@@ -227,6 +227,7 @@ async fn opportunities(args: &SearchArgs, api: &Api, screen: &Screen) -> anyhow:
         Ok((reply.results, reply.next_page_token))
     })
     .await?;
+    let stages = view::Stages::read(api, screen).await?;
     let headings = ["opportunity", "customer", "state, stage", "amount", "owner, created"];
     let mut table = screen.new_table_keeping(&headings, &[0, 2, 3]);
     for result in &found {
@@ -236,7 +237,7 @@ async fn opportunities(args: &SearchArgs, api: &Api, screen: &Screen) -> anyhow:
         table.add_row([
             called,
             customer,
-            two_lines(&view::opportunity_state(&one), last_part(&one.stage)).into(),
+            two_lines(&view::opportunity_state(&one), &stages.called(&one.stage)).into(),
             money_or_none(one.amount.as_ref()).into(),
             two_lines(or_dash(&one.owner), &time(one.create_time.as_ref())).into(),
         ]);

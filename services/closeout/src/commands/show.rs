@@ -43,7 +43,7 @@ async fn customer(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Valu
 async fn opportunity(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
     let request = sales::GetOpportunityRequest { name: name.to_owned() };
     let opportunity = api.get_opportunity(request).await?.opportunity.context("a reply without its opportunity")?;
-    view::show_opportunity(&opportunity, screen)?;
+    view::show_opportunity(&opportunity, &view::Stages::read(api, screen).await?, screen)?;
     let request = trade::ListOrdersRequest { opportunity: name.to_owned(), page_size: 1_000, ..Default::default() };
     let orders = api.list_orders(request).await?.orders;
     for order in &orders {

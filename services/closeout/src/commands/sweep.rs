@@ -5,12 +5,11 @@ use super::close_out::reason_name;
 use super::list::pages;
 use crate::api::Api;
 use crate::failure::{self, Ending, Usage};
-use crate::format::{
-    counted, cut, last_part, money_or_none, or_dash, parse_day, seconds, time, to_timestamp, two_lines,
-};
+use crate::format::{counted, cut, money_or_none, or_dash, parse_day, seconds, time, to_timestamp, two_lines};
 use crate::request_id;
 use crate::retry::PATIENT;
 use crate::screen::{Paint, Screen};
+use crate::view::Stages;
 use clap::Args;
 use crm_proto::common::{Propagation, Wait};
 use crm_proto::opportunity::Opportunity;
@@ -42,7 +41,7 @@ pub(crate) struct SweepArgs {
     /// Only what was created before this day, such as 2026-01-31.
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     created_before: Option<::time::Date>,
-    /// Only in this stage: `engaging` or `pipelines/default/stages/engaging`.
+    /// Only in this stage: `engaging` of the pipeline `default`, `PIPELINE/STAGE` or `pipelines/ID/stages/ID`.
     #[arg(long)]
     stage: Option<String>,
     /// Only of this owner.
@@ -83,7 +82,7 @@ pub(super) async fn run(args: &SweepArgs, api: &Api, screen: &Screen) -> anyhow:
     let api = &api.clone().with(PATIENT);
     let judged = call_all(args, api, &idle, true, "judged", screen).await;
     let (would, refused) = sorted(&judged);
-    show(args, &would, screen)?;
+    show(args, &would, &Stages::read(api, screen).await?, screen)?;
     show_refused(&refused, "would be refused", screen)?;
     let asks = !args.dry_run && !args.yes && screen.can_ask();
     let go = args.yes || (asks && !would.is_empty() && screen.ask(&question(&would))?);
@@ -166,7 +165,7 @@ fn sorted<'a>(judged: &'a [Judged<'a>]) -> (Done<'a>, Refused<'a>) {
     (done.collect(), refused.collect())
 }
 
-fn show(args: &SweepArgs, would: &Done<'_>, screen: &Screen) -> anyhow::Result<()> {
+fn show(args: &SweepArgs, would: &Done<'_>, stages: &Stages, screen: &Screen) -> anyhow::Result<()> {
     let count = counted(would.len() as u64, "open opportunity", "open opportunities");
     let days = counted(args.idle_days.into(), "day", "days");
     screen
@@ -179,7 +178,7 @@ fn show(args: &SweepArgs, would: &Done<'_>, screen: &Screen) -> anyhow::Result<(
     for (one, _) in would.iter().take(SHOWN) {
         table.add_row([
             two_lines(&format!("{} ({})", cut(&one.title, 38), one.number), &one.name),
-            last_part(&one.stage).to_owned(),
+            stages.called(&one.stage),
             money_or_none(one.amount.as_ref()),
             two_lines(or_dash(&one.owner), &time(one.activity_time.as_ref())),
         ]);

@@ -4,12 +4,14 @@ mod customer;
 mod events;
 mod receipts;
 mod record;
+mod stages;
 mod tasks;
 
 pub(crate) use customer::{Customer, lifecycle, show_change, show_customer};
 pub(crate) use events::Events;
 pub(crate) use receipts::{outcome, show_close_out, show_receipts};
 pub(crate) use record::{opportunity_line, opportunity_state, order_line, order_state, show_opportunity, show_order};
+pub(crate) use stages::Stages;
 pub(crate) use tasks::{Tasks, show_task_changes, show_tasks};
 
 use crate::screen::{Paint, Screen};

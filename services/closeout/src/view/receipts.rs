@@ -1,7 +1,9 @@
 //! A close-out and its receipts: one line for everything it did, on either side.
 
 use super::{Tasks, side_name};
-use crate::format::{counted, label, last_part, money_or_none, receipt_value, short_name, time, with_short_names};
+use crate::format::{
+    counted, label, last_part, money_or_none, receipt_value, short_name, stage_id, time, with_short_names,
+};
 use crate::screen::{Paint, Screen};
 use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
 
@@ -54,7 +56,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
     if let Some(snapshot) = &close_out.snapshot {
         let amount = money_or_none(snapshot.amount.as_ref());
         let days = format!("{} open", counted(snapshot.days_open.unsigned_abs(), "day", "days"));
-        let state = format!("{} {}", snapshot.state, last_part(&snapshot.stage));
+        let state = format!("{} {}", snapshot.state, stage_id(&snapshot.stage));
         rows.push(("before it", format!("{}, {amount}, {days}, owner {}", state.trim_end(), snapshot.owner)));
     }
     if let Some(reversal) = &close_out.reversal {

@@ -1,6 +1,7 @@
 //! One opportunity or order: a line about it, or everything.
 
-use crate::format::{label, last_part, money_or_none, or_dash, time};
+use super::Stages;
+use crate::format::{label, money_or_none, or_dash, stage_id, time};
 use crate::screen::{Paint, Screen};
 use comfy_table::Cell;
 use crm_proto::{opportunity::Opportunity, order::Order};
@@ -12,7 +13,7 @@ pub(crate) fn opportunity_line(opportunity: &Opportunity) -> String {
         opportunity.title,
         opportunity.number,
         opportunity_state(opportunity),
-        last_part(&opportunity.stage),
+        stage_id(&opportunity.stage),
         money_or_none(opportunity.amount.as_ref()),
         or_dash(&opportunity.owner)
     )
@@ -42,12 +43,12 @@ pub(crate) fn order_state(order: &Order) -> String {
 }
 
 /// Shows an opportunity.
-pub(crate) fn show_opportunity(opportunity: &Opportunity, screen: &Screen) -> anyhow::Result<()> {
+pub(crate) fn show_opportunity(opportunity: &Opportunity, stages: &Stages, screen: &Screen) -> anyhow::Result<()> {
     screen.heading(&format!("{}  {}", opportunity.title, opportunity.name))?;
     let rows = [
         ("number", opportunity.number.clone()),
         ("state", opportunity_state(opportunity)),
-        ("stage", opportunity.stage.clone()),
+        ("stage", format!("{}  ({})", stages.called(&opportunity.stage), opportunity.stage)),
         ("customer", opportunity.customer.clone()),
         ("owner", opportunity.owner.clone()),
         ("team", opportunity.team.clone()),

@@ -8,6 +8,7 @@ mod by_hand;
 mod demo;
 mod errors;
 mod import;
+mod pipelines;
 mod postgres;
 mod program;
 mod reasons;
