@@ -14,7 +14,8 @@ use sales::{
     close_out_service_client::CloseOutServiceClient as SalesCloseOuts,
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
-    opportunity_service_client::OpportunityServiceClient, task_service_client::TaskServiceClient as SellingTasks,
+    opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
+    task_service_client::TaskServiceClient as SellingTasks,
 };
 use std::sync::Arc;
 use tonic::{Response, Status};
@@ -40,6 +41,8 @@ pub struct Client {
     pub copied_reasons: CopiedReasons<PublicChannel>,
     /// Competitors.
     pub competitors: CompetitorServiceClient<PublicChannel>,
+    /// Pipelines.
+    pub pipelines: PipelineServiceClient<PublicChannel>,
     /// Selling tasks.
     pub selling_tasks: SellingTasks<PublicChannel>,
     /// Close-outs of opportunities.
@@ -137,6 +140,21 @@ mutations! {
     /// UpdateOpportunity.
     update_opportunity = Opportunity.opportunities.update_opportunity(sales::UpdateOpportunityRequest) -> sales::UpdateOpportunityResponse,
         "UpdateOpportunity", opportunity;
+    /// MoveOpportunityStage.
+    move_opportunity_stage = Opportunity.opportunities.move_opportunity_stage(sales::MoveOpportunityStageRequest) -> sales::MoveOpportunityStageResponse,
+        "MoveOpportunityStage", opportunity;
+    /// CreatePipeline.
+    create_pipeline = Opportunity.pipelines.create_pipeline(sales::CreatePipelineRequest) -> sales::CreatePipelineResponse,
+        "CreatePipeline", pipeline;
+    /// UpdatePipeline.
+    update_pipeline = Opportunity.pipelines.update_pipeline(sales::UpdatePipelineRequest) -> sales::UpdatePipelineResponse,
+        "UpdatePipeline", pipeline;
+    /// DeactivatePipeline.
+    deactivate_pipeline = Opportunity.pipelines.deactivate_pipeline(sales::DeactivatePipelineRequest) -> sales::DeactivatePipelineResponse,
+        "DeactivatePipeline", pipeline;
+    /// ActivatePipeline.
+    activate_pipeline = Opportunity.pipelines.activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse,
+        "ActivatePipeline", pipeline;
     /// WinOpportunity.
     win_opportunity = Opportunity.opportunities.win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse,
         "WinOpportunity", opportunity [propagation];
@@ -213,6 +231,9 @@ interventions! {
     /// ResendLane of the opportunity service.
     resend_sales_lane = Opportunity.sales_operator.resend_lane(sales::ResendLaneRequest) -> sales::ResendLaneResponse,
         "ResendLane", |reply| format!("{}/messages/{}", reply.record, reply.number);
+    /// ReorderPipelines; about the one that comes first.
+    reorder_pipelines = Opportunity.pipelines.reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse,
+        "ReorderPipelines", |reply| reply.pipelines[0].name.clone();
     /// RetryParkedMessage of the order service.
     retry_trade_message = Order.trade_operator.retry_parked_message(trade::RetryParkedMessageRequest) -> trade::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
@@ -236,6 +257,7 @@ impl Client {
             opportunities: OpportunityServiceClient::new(sales.clone()),
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
+            pipelines: PipelineServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),
             sales_close_outs: SalesCloseOuts::new(sales.clone()),
             sales_operator: SalesOperator::new(sales),

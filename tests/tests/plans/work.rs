@@ -13,7 +13,7 @@ use crm_tests::{
     pair::Pair,
 };
 use futures::future::join_all;
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 /// What a service has in its environment so that its log has every plan.
 pub(crate) const EXPLAINED: &[(&str, &str)] = &[
@@ -166,6 +166,7 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
         ..Default::default()
     };
     client.opportunities.clone().move_opportunity_stage(request).await.unwrap();
+    pipelines(client).await;
     quiet().await;
     let ordered = client.order(&known.customer, &opportunity).await;
     let edit = trade::Order { name: ordered.clone(), number, ..Default::default() };
@@ -186,6 +187,28 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
     client.close_out_order(processed).await.unwrap();
     lost_to_a_competitor(client, &customer).await;
     quiet().await;
+}
+
+/// A pipeline is made, changed and named by an opportunity; this may be done once more with the same tables.
+async fn pipelines(client: &Client) {
+    let labels = BTreeMap::from([("en".to_owned(), "Renewals".to_owned()), ("zh".to_owned(), "续约".to_owned())]);
+    let stage = sales::Stage { stage_id: "offer".into(), labels: labels.clone(), ..Default::default() };
+    let pipeline = sales::Pipeline { labels, stages: vec![stage], ..Default::default() };
+    let pipeline_id = format!("p{}", uuid::Uuid::now_v7().simple());
+    let request = sales::CreatePipelineRequest { pipeline: Some(pipeline), pipeline_id, ..Default::default() };
+    let made = client.create_pipeline(request).await.unwrap().pipeline.unwrap();
+    let request = sales::UpdatePipelineRequest { pipeline: Some(made.clone()), ..Default::default() };
+    client.update_pipeline(request).await.unwrap();
+    let opportunity =
+        sales::Opportunity { title: "x".into(), stage: made.stages[0].name.clone(), ..Default::default() };
+    let request = sales::CreateOpportunityRequest { opportunity: Some(opportunity), ..Default::default() };
+    client.create_opportunity(request).await.unwrap();
+    let request = sales::GetPipelineRequest { name: made.name.clone(), ..Default::default() };
+    client.pipelines.clone().get_pipeline(request).await.unwrap();
+    let listed = client.pipelines.clone().list_pipelines(sales::ListPipelinesRequest::default()).await.unwrap();
+    assert!(listed.into_inner().pipelines.len() >= 2);
+    let request = sales::DeactivatePipelineRequest { name: made.name, ..Default::default() };
+    client.deactivate_pipeline(request).await.unwrap();
 }
 
 async fn lost_to_a_competitor(client: &Client, customer: &str) {
