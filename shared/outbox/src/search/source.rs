@@ -25,7 +25,6 @@ static WHOSE: LazyLock<Vec<Column>> = LazyLock::new(|| {
         ("whose", Kind::Uuid),
         ("before_at", Kind::Int),
         ("before_id", Kind::Uuid),
-        ("from_at", Kind::Int),
         ("lead", Kind::Int),
     ])
 });
@@ -114,7 +113,7 @@ fn of_customers(source: Source) -> Sql {
         Source::Subjects => newest(
             source,
             "(i.customer_id, i.created_at, i.subject_id) < (r.whose, r.before_at, r.before_id) \
-             AND (i.customer_id, i.created_at) >= (r.whose, r.from_at)",
+             AND i.customer_id >= r.whose",
             "i.customer_id DESC, i.created_at DESC, i.subject_id DESC",
         ),
         Source::CloseOuts => newest(
@@ -128,11 +127,9 @@ fn of_customers(source: Source) -> Sql {
 /// By the key of the subject; what is an expression is not looked up in an index.
 fn of_subjects(source: Source) -> Sql {
     match source {
-        Source::Subjects => newest(
-            source,
-            "i.subject_id = r.whose AND coalesce(i.created_at, 0) < r.before_at AND coalesce(i.created_at, 0) >= r.from_at",
-            "i.subject_id",
-        ),
+        Source::Subjects => {
+            newest(source, "i.subject_id = r.whose AND coalesce(i.created_at, 0) < r.before_at", "i.subject_id")
+        }
         Source::CloseOuts => newest(
             source,
             "i.subject_kind IN (2, 3) AND i.subject_id = r.whose \

@@ -162,7 +162,8 @@ impl Walker<'_> {
     }
 
     /// Along an index: where `equal` is the last argument, down from the place by `key` to its least value, or by id alone. What is
-    /// equal leads in each comparison, as in the index: no other index serves it, so statistics have no say in it.
+    /// equal leads in the comparison, as in the index: no other index serves it, so statistics have no say in it. The least
+    /// value is looked for here, as PostgreSQL would walk on to the end for it.
     async fn along(
         &self,
         equal: Option<&str>,
@@ -172,43 +173,32 @@ impl Walker<'_> {
         size: usize,
     ) -> Result<Step, Error> {
         let (id, list, table) = (self.source.id(), self.source.list(), self.source.table());
-        let columns = [equal, key.map(|(column, _)| column), Some(id)].into_iter().flatten().collect::<Vec<_>>();
-        let tuple = |columns: &[&str], prefix: &str| {
-            columns.iter().map(|column| format!("{prefix}{column}")).collect::<Vec<_>>().join(", ")
+        let columns: Vec<_> = [equal, key.map(|(column, _)| column), Some(id)].into_iter().flatten().collect();
+        let each = |text: &dyn Fn(usize, &str) -> String| {
+            columns.iter().enumerate().map(|(at, column)| text(at, column)).collect::<Vec<_>>().join(", ")
         };
-        let numbers = ["{2}", "{3}", "{4}", "{5}", "{6}"];
-        let (beyond, mut next) = (&numbers[..columns.len()], columns.len());
+        let (these, those) = (each(&|_, column| format!("t.{column}")), each(&|at, _| format!("{{{}}}", at + 2)));
+        let (order, last) = (each(&|_, column| format!("t.{column} DESC")), columns.len() + 2);
+        let from = equal.map_or_else(String::new, |column| format!(" AND t.{column} >= {{2}}"));
+        let text = format!(
+            "SELECT {list} FROM {table} AS t WHERE t.tenant_id = {{1}} AND ({these}) < ({those}){from} \
+             ORDER BY {order} LIMIT {{{last}}}"
+        );
         if key.is_some() {
             args = args.with(&place.at);
         }
-        args = args.with(&place.id);
-        let mut text = format!(
-            "SELECT {list} FROM {table} AS t WHERE t.tenant_id = {{1}} AND ({}) < ({})",
-            tuple(&columns, "t."),
-            tuple(beyond, "")
-        );
-        let least = &columns[..columns.len() - 1];
-        if let Some((_, value)) = key {
-            args = args.with(&value);
-            let mut values = beyond[..least.len()].to_vec();
-            values[least.len() - 1] = numbers[next];
-            next += 1;
-            text += &format!(" AND ({}) >= ({})", tuple(least, "t."), tuple(&values, ""));
-        } else if let Some(column) = equal {
-            text += &format!(" AND t.{column} >= {{2}}");
-        }
-        let order = columns.iter().map(|column| format!("t.{column} DESC")).collect::<Vec<_>>().join(", ");
-        text += &format!(" ORDER BY {order} LIMIT {}", numbers[next]);
-        let entries: Vec<Entry> = self.db.read_table(&Sql::plain(&text), args.with(&limit(size))).await?;
+        let args = args.with(&place.id).with(&limit(size));
+        let entries: Vec<Entry> = self.db.read_table(&Sql::plain(&text), args).await?;
         let by_amount = equal == Some("amount_currency");
         let behind = |entry: Entry| {
             let at = if by_amount { entry.amount.minor } else { entry.created_at.0 };
             let place = Place { at, id: entry.subject_id, ..place.clone() };
             (entry, place)
         };
-        let looked = entries.len();
-        let entries: Vec<_> = entries.into_iter().map(behind).collect();
-        let next = entries.last().filter(|_| looked == size).map(|(_, place)| place.clone());
+        let (looked, least) = (entries.len(), key.map_or(i64::MIN, |(_, least)| least));
+        let mut entries: Vec<_> = entries.into_iter().map(behind).collect();
+        entries.retain(|(_, place)| key.is_none() || place.at >= least);
+        let next = entries.last().filter(|_| entries.len() == size).map(|(_, place)| place.clone());
         Ok(Step { entries, next, looked })
     }
 
@@ -268,7 +258,7 @@ impl Walker<'_> {
         for (number, lead) in leads.iter().enumerate().filter(|(_, lead)| lead.fits) {
             let is_begun = (lead.text.as_str(), lead.whose, lead.letters) == begun;
             let (at, id) = if is_begun { (place.at, place.id) } else { self.span.newest() };
-            sets.push(cells![self.tenant, lead.whose, at, id, self.span.from, limit(number)]);
+            sets.push(cells![self.tenant, lead.whose, at, id, limit(number)]);
         }
         let mut found = self.source.newest_of_each(self.db, by_number, sets, limit(most)).await?;
         let looked = leads.len() + found.values().map(Vec::len).sum::<usize>();
@@ -276,7 +266,8 @@ impl Walker<'_> {
         for (number, lead) in leads.into_iter().enumerate() {
             let behind = |at, id| Place { text: lead.text.clone(), whose: lead.whose, letters: lead.letters, at, id };
             let of_lead = found.remove(&limit(number)).unwrap_or_default();
-            let cut = of_lead.len() == most;
+            let is_over = |entry: &Entry| self.source.newest().is_some() && entry.created_at.0 < self.span.from;
+            let cut = of_lead.len() == most && !of_lead.last().is_some_and(is_over);
             entries.extend(of_lead.into_iter().map(|entry| {
                 let place = behind(entry.created_at.0, entry.subject_id);
                 (entry, place)
