@@ -119,7 +119,7 @@ async fn a_pipeline_is_made_changed_and_put_in_order(kind: Kind) {
     assert_eq!(begun.stage, "pipelines/key-accounts/stages/pilot");
     invalid(
         client.reorder_pipelines(reorder(&["pipelines/default", "pipelines/none"])).await,
-        &["pipelines REQUIRED", "pipelines[1] UNKNOWN_PIPELINE"],
+        &["pipelines INCOMPLETE", "pipelines[1] UNKNOWN_PIPELINE"],
     );
 
     assert_eq!(listed(&other, true, "").await, [default]);

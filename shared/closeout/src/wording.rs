@@ -295,7 +295,7 @@ wordings! {
     UNKNOWN_PIPELINE = "UNKNOWN_PIPELINE", Field;
         "there is no {pipeline}; list the pipelines, inactive ones included";
         "没有 {pipeline}；请列出全部管道（含已停用的）";
-    PIPELINES_MISSING = "REQUIRED", Field;
+    PIPELINES_MISSING = "INCOMPLETE", Field;
         "must name every pipeline once; missing: {pipelines}";
         "必须列出每个管道各一次；缺少：{pipelines}";
     REPEATED = "REPEATED", Field;

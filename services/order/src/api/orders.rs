@@ -21,8 +21,7 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId, OrderId},
-    reason,
-    wording,
+    reason, wording,
 };
 use crm_outbox::search::Source;
 use crm_proto::order::{self as pb, order_service_server::OrderService};

@@ -143,7 +143,7 @@ fn a_new_order_names_every_pipeline() {
     world.create_pipeline(&cause(), &new("partners")).unwrap();
     world.create_pipeline(&cause(), &new("renewals")).unwrap();
     let refusal = world.reorder_pipelines(&cause(), &["renewals".into(), "none".into()]).unwrap_err();
-    assert_eq!(words(&refusal), [("pipelines[1]", "UNKNOWN_PIPELINE"), ("pipelines", "REQUIRED")]);
+    assert_eq!(words(&refusal), [("pipelines[1]", "UNKNOWN_PIPELINE"), ("pipelines", "INCOMPLETE")]);
     world.reorder_pipelines(&cause(), &["default".into(), "renewals".into(), "partners".into()]).unwrap();
     assert_eq!(ids(&world), ["default", "renewals", "partners"]);
     let versions = in_order(&world.pipelines, TENANT).into_iter().map(|pipeline| pipeline.version);
