@@ -162,16 +162,11 @@ impl World {
         if !violations.is_empty() {
             return Err(Refusal::invalid(violations));
         }
-        let mut all = Vec::with_capacity(ids.len());
-        for (place, id) in (0..).zip(ids) {
+        let mut place = |(place, id): (i64, &String)| {
             let before = self.pipeline(cause, id, "")?;
-            all.push(if before.place == place {
-                before
-            } else {
-                self.change_pipeline(cause, &before, |pipeline| pipeline.place = place)?
-            });
-        }
-        Ok(all)
+            self.change_pipeline(cause, &before, |pipeline| pipeline.place = place)
+        };
+        (0..).zip(ids).map(&mut place).collect()
     }
 
     fn pipeline(&self, cause: &Cause, id: &str, etag: &str) -> Result<Pipeline, Refusal> {
@@ -181,16 +176,21 @@ impl World {
         Ok(row.clone())
     }
 
+    /// Changes it, unless all of it is so already.
     fn change_pipeline(
         &mut self,
         cause: &Cause,
         before: &Pipeline,
         change: impl FnOnce(&mut Pipeline),
     ) -> Result<Pipeline, Refusal> {
+        let mut after = before.clone();
+        change(&mut after);
+        if after == *before {
+            return Ok(after);
+        }
+        after.version += 1;
         let row = self.pipelines.edit(&before.key()).ok_or_else(|| Refusal::not_found(before.name()))?;
-        row.version += 1;
-        change(row);
-        let after = row.clone();
+        row.clone_from(&after);
         self.audit_pipeline(cause, Some(before), &after);
         Ok(after)
     }

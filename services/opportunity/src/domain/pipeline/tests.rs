@@ -151,6 +151,15 @@ fn a_new_order_names_every_pipeline() {
 }
 
 #[test]
+fn what_changes_nothing_leaves_no_trace() {
+    let mut world = world();
+    let made = world.create_pipeline(&cause(), &new("partners")).unwrap();
+    assert_eq!(world.set_pipeline_active(&cause(), "partners", "", true).unwrap(), made);
+    assert_eq!(world.update_pipeline(&cause(), "partners", "", &PipelineEdit::default()).unwrap(), made);
+    assert_eq!(world.common.audit.entries().len(), 1);
+}
+
+#[test]
 fn each_change_is_in_the_audit_trail() {
     let mut world = world();
     world.create_pipeline(&cause(), &new("partners")).unwrap();
