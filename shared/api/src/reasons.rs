@@ -14,11 +14,6 @@ use crm_outbox::{
 use crm_proto::common;
 use tonic::Status;
 
-/// The scope of a list; zero: none.
-pub fn scope(fields: &mut Fields, scope: i32) -> Option<ReasonScope> {
-    fields.optional_code("scope", scope)
-}
-
 /// A version that must not be negative; 0: the current one.
 pub fn version(fields: &mut Fields, version: i64) -> i64 {
     if version < 0 {

@@ -25,15 +25,16 @@ pub trait Keyed: Clone {
 
 #[derive(Clone, Debug)]
 struct Slot<R> {
-    row: R,
+    /// Shared with what it was before, so that a change copies it once.
+    row: Arc<R>,
     fresh: bool,
     /// As it was loaded, once it has changed.
     before: Option<Arc<R>>,
 }
 
 impl<R> Slot<R> {
-    const fn loaded(row: R) -> Self {
-        Self { row, fresh: false, before: None }
+    fn loaded(row: R) -> Self {
+        Self { row: Arc::new(row), fresh: false, before: None }
     }
 }
 
@@ -64,7 +65,7 @@ impl<R: Keyed> Rows<R> {
 
     /// The row with this key.
     pub fn get(&self, key: &R::Key) -> Option<&R> {
-        self.slots.get(key).map(|slot| &slot.row)
+        self.slots.get(key).map(|slot| &*slot.row)
     }
 
     /// The row with this key, to be changed.
@@ -72,37 +73,37 @@ impl<R: Keyed> Rows<R> {
         let slot = self.slots.get_mut(key)?;
         self.journal.push((key.clone(), Some(slot.clone())));
         if !slot.fresh && slot.before.is_none() {
-            slot.before = Some(Arc::new(slot.row.clone()));
+            slot.before = Some(slot.row.clone());
         }
-        Some(&mut slot.row)
+        Some(Arc::make_mut(&mut slot.row))
     }
 
     /// A new row.
     pub fn insert(&mut self, row: R) {
         let key = row.key();
-        let before = self.slots.insert(key.clone(), Slot { row, fresh: true, before: None });
+        let before = self.slots.insert(key.clone(), Slot { row: Arc::new(row), fresh: true, before: None });
         self.journal.push((key, before));
     }
 
     /// Every row, by key.
     pub fn iter(&self) -> impl Iterator<Item = &R> {
-        self.slots.values().map(|slot| &slot.row)
+        self.slots.values().map(|slot| &*slot.row)
     }
 
     /// New rows, by key.
     pub fn inserted(&self) -> Vec<&R> {
-        self.slots.values().filter(|slot| slot.fresh).map(|slot| &slot.row).collect()
+        self.slots.values().filter(|slot| slot.fresh).map(|slot| &*slot.row).collect()
     }
 
     /// Loaded rows that have changed, by key.
     pub fn updated(&self) -> Vec<&R> {
-        self.slots.values().filter(|slot| slot.before.is_some()).map(|slot| &slot.row).collect()
+        self.slots.values().filter(|slot| slot.before.is_some()).map(|slot| &*slot.row).collect()
     }
 
     /// New rows and loaded ones that have changed, by key: each as it was loaded, if it was, and as it is now.
     pub fn changes(&self) -> impl Iterator<Item = (Option<&R>, &R)> {
         let touched = self.slots.values().filter(|slot| slot.fresh || slot.before.is_some());
-        touched.map(|slot| (slot.before.as_deref(), &slot.row))
+        touched.map(|slot| (slot.before.as_deref(), &*slot.row))
     }
 
     /// Forgets how to go back beyond this point.

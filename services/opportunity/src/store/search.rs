@@ -1,7 +1,7 @@
 //! What opportunities and their customers are found by: written with them, and again only when it has changed.
 
 use crate::domain::{Opportunity, World};
-use crm_closeout::{search::fold, working_set::Keyed};
+use crm_closeout::working_set::Keyed;
 use crm_outbox::{
     db::{Error, Tx},
     search::{Entry, Naming, save_names, save_subjects},
@@ -22,7 +22,7 @@ fn entry(opportunity: &Opportunity) -> Entry {
     Entry {
         tenant_id: opportunity.tenant_id,
         subject_id: opportunity.opportunity_id.0,
-        number: fold(&opportunity.number),
+        number: opportunity.number.clone(),
         customer_id: opportunity.customer_id,
         owner: opportunity.owner.clone(),
         created_at: opportunity.created_at,

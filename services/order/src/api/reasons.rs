@@ -35,7 +35,7 @@ impl CloseOutReasonService for Reasons {
     ) -> Result<Response<pb::ListCloseOutReasonsResponse>, Status> {
         let Opened { caller, request, .. } = open(request)?;
         let mut fields = Fields::new();
-        let scope = reasons::scope(&mut fields, request.scope);
+        let scope = fields.optional_code("scope", request.scope);
         fields.done()?;
         let (inactive, locale) = (request.show_inactive, &request.locale);
         let reasons = reasons::list(&self.0.db, caller.tenant, scope, inactive, locale).await?;

@@ -1,7 +1,7 @@
 //! What orders and their customers are found by: written with them, and again only when it has changed.
 
 use crate::domain::{Order, World};
-use crm_closeout::{search::fold, working_set::Keyed};
+use crm_closeout::working_set::Keyed;
 use crm_outbox::{
     db::{Error, Tx},
     search::{Entry, Naming, save_names, save_subjects},
@@ -22,7 +22,7 @@ fn entry(order: &Order) -> Entry {
     Entry {
         tenant_id: order.tenant_id,
         subject_id: order.order_id.0,
-        number: fold(&order.number),
+        number: order.number.clone(),
         customer_id: Some(order.customer_id),
         owner: order.owner.clone(),
         created_at: order.created_at,

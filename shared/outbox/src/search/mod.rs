@@ -147,10 +147,12 @@ static KEEP: LazyLock<Sql> = LazyLock::new(|| {
     Sql::new(&text, columns)
 });
 
-/// Writes the entries of subjects that are new, or are found by something else than before. Where none is nothing is run.
+/// Writes the entries of subjects that are new, or are found by something else than before; the numbers are as the subjects have
+/// them, and folded here. Where none has changed nothing is folded and nothing is run.
 pub async fn save_subjects(tx: &mut Tx, changes: impl Iterator<Item = (Option<Entry>, Entry)>) -> Result<(), Error> {
     let changed = changes.filter(|(before, after)| before.as_ref() != Some(after));
-    let rows: Vec<_> = changed.map(|(_, after)| after.cells()).collect();
+    let folded = changed.map(|(_, after)| Entry { number: fold(&after.number), ..after });
+    let rows: Vec<_> = folded.map(|entry| entry.cells()).collect();
     if !rows.is_empty() {
         tx.execute(&KEEP, Args::rows(&Entry::statements().columns, rows)).await?;
     }
