@@ -1,6 +1,8 @@
-//! What a person can ask for: every command, flag, default and example.
+//! What a person can ask for: every command with its examples, and the flags of some; those of the others stand with what they do.
 
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::list::ListArgs;
+use crate::commands::parked::{ParkedArgs, ResendArgs};
 use crate::commands::pipelines::{self, PipelinesArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::search::{self, SearchArgs};
@@ -318,100 +320,11 @@ pub(crate) struct ReopenArgs {
     pub(crate) note: String,
 }
 
-/// Flags of `parked`.
-#[derive(Debug, Args)]
-pub(crate) struct ParkedArgs {
-    /// What to do about them.
-    #[command(subcommand)]
-    pub(crate) action: ParkedAction,
-}
-
-/// What to do about parked messages.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ParkedAction {
-    /// Lists the parked messages of both services, oldest first.
-    List,
-    /// Has one sent again, once its cause is mended. Those behind it follow.
-    Retry {
-        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
-        name: String,
-    },
-    /// Gives one up: the other service counts it and does nothing. Those behind it follow.
-    Skip {
-        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
-        name: String,
-        /// Why, 10 to 2,000 characters; kept in the audit trail.
-        #[arg(long, value_name = "TEXT")]
-        because: String,
-    },
-}
-
-/// Flags of `resend`.
-#[derive(Debug, Args)]
-pub(crate) struct ResendArgs {
-    /// `customers/ID`, `opportunities/ID`, `orders/ID`, or the `lane` of a reason, `closeOutReasons/ID`.
-    pub(crate) record: String,
-    /// Why, 10 to 2,000 characters; kept in the audit trail.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) because: String,
-    /// The number that the other service has, where it is ahead because this one was restored from a backup; the fault of
-    /// the parked message names it.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-    pub(crate) peer_number: i64,
-}
-
 /// Flags of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// `customers/ID`, `opportunities/ID`, `orders/ID`, `tasks/ID` or `closeOuts/ID`.
     pub(crate) name: String,
-}
-
-/// Flags of `list`.
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// What to list.
-    pub(crate) what: Listed,
-    /// Only of this customer (opportunities, orders, close-outs).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) customer: Option<String>,
-    /// Only in this state: open, won, closed-out / draft, confirmed, in-fulfilment, processed, cancelled / open,
-    /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
-    #[arg(long)]
-    pub(crate) state: Option<String>,
-    /// Only in this stage: `engaging` of the pipeline `default`, `PIPELINE/STAGE` or `pipelines/ID/stages/ID` (opportunities).
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only of this owner, or of this assignee (tasks) or actor (close-outs).
-    #[arg(long, value_name = "PRINCIPAL")]
-    pub(crate) owner: Option<String>,
-    /// Only of this opportunity (orders).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) opportunity: Option<String>,
-    /// Only of this opportunity, order or customer (tasks, close-outs).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) parent: Option<String>,
-    /// Only with this reason (close-outs).
-    #[arg(long, value_name = "CODE")]
-    pub(crate) reason: Option<String>,
-    /// At most this many of each service; 0: all.
-    #[arg(long, default_value_t = 50)]
-    pub(crate) limit: usize,
-}
-
-/// What to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Listed {
-    /// Opportunities.
-    Opportunities,
-    /// Orders.
-    Orders,
-    /// Tasks of both services.
-    Tasks,
-    /// Customers.
-    Customers,
-    /// Close-outs of both services.
-    CloseOuts,
 }
 
 fn database_url(text: &str) -> Result<String, String> {

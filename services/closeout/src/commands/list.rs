@@ -2,18 +2,65 @@
 
 use super::close_out::reason_name;
 use crate::api::Api;
-use crate::args::{ListArgs, Listed};
 use crate::failure::{Ending, Usage};
 use crate::format::{cut, last_part, money_or_none, or_dash, time, two_lines};
 use crate::json;
 use crate::screen::Screen;
 use crate::view::{self, Tasks};
+use clap::{Args, ValueEnum};
 use comfy_table::Table;
 use crm_proto::common::{CloseOut, Side, TaskState};
 use crm_proto::opportunity::{self as sales, customer::Lifecycle};
 use crm_proto::order as trade;
 use serde_json::{Value, json};
 use tonic::Status;
+
+/// Flags of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// What to list.
+    what: Listed,
+    /// Only of this customer (opportunities, orders, close-outs).
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+    /// Only in this state: open, won, closed-out / draft, confirmed, in-fulfilment, processed, cancelled / open,
+    /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
+    #[arg(long)]
+    state: Option<String>,
+    /// Only in this stage: `engaging` of the pipeline `default`, `PIPELINE/STAGE` or `pipelines/ID/stages/ID` (opportunities).
+    #[arg(long)]
+    stage: Option<String>,
+    /// Only of this owner, or of this assignee (tasks) or actor (close-outs).
+    #[arg(long, value_name = "PRINCIPAL")]
+    owner: Option<String>,
+    /// Only of this opportunity (orders).
+    #[arg(long, value_name = "NAME")]
+    opportunity: Option<String>,
+    /// Only of this opportunity, order or customer (tasks, close-outs).
+    #[arg(long, value_name = "NAME")]
+    parent: Option<String>,
+    /// Only with this reason (close-outs).
+    #[arg(long, value_name = "CODE")]
+    reason: Option<String>,
+    /// At most this many of each service; 0: all.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// What to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Listed {
+    /// Opportunities.
+    Opportunities,
+    /// Orders.
+    Orders,
+    /// Tasks of both services.
+    Tasks,
+    /// Customers.
+    Customers,
+    /// Close-outs of both services.
+    CloseOuts,
+}
 
 /// Lists what the command line asks for.
 pub(super) async fn run(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {

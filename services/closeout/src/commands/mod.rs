@@ -3,8 +3,8 @@
 mod close_out;
 pub(crate) mod completion;
 mod errors;
-mod list;
-mod parked;
+pub(crate) mod list;
+pub(crate) mod parked;
 pub(crate) mod pipelines;
 pub(crate) mod reasons;
 mod reopen;

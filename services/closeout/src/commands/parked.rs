@@ -3,11 +3,11 @@
 
 use super::{Kind, kind_of};
 use crate::api::Api;
-use crate::args::{ParkedAction, ParkedArgs, ResendArgs};
 use crate::failure::{Ending, Usage};
 use crate::format::{label, or_dash, time};
 use crate::screen::{Paint, Screen};
 use crate::{json, request_id};
+use clap::{Args, Subcommand};
 use crm_proto::common::{ParkedMessage, Propagation};
 use crm_proto::{opportunity as sales, order as trade};
 use serde_json::json;
@@ -15,6 +15,48 @@ use tonic::Status;
 
 const MESSAGE: &str = "crm.common.v1.ParkedMessage";
 const PAGE: i32 = 1_000;
+
+/// Flags of `parked`.
+#[derive(Debug, Args)]
+pub(crate) struct ParkedArgs {
+    /// What to do about them.
+    #[command(subcommand)]
+    action: ParkedAction,
+}
+
+/// What to do about parked messages.
+#[derive(Debug, Subcommand)]
+enum ParkedAction {
+    /// Lists the parked messages of both services, oldest first.
+    List,
+    /// Has one sent again, once its cause is mended. Those behind it follow.
+    Retry {
+        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
+        name: String,
+    },
+    /// Gives one up: the other service counts it and does nothing. Those behind it follow.
+    Skip {
+        /// `RECORD/messages/NUMBER`, as `parked list` shows it.
+        name: String,
+        /// Why, 10 to 2,000 characters; kept in the audit trail.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+}
+
+/// Flags of `resend`.
+#[derive(Debug, Args)]
+pub(crate) struct ResendArgs {
+    /// `customers/ID`, `opportunities/ID`, `orders/ID`, or the `lane` of a reason, `closeOutReasons/ID`.
+    record: String,
+    /// Why, 10 to 2,000 characters; kept in the audit trail.
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    /// The number that the other service has, where it is ahead because this one was restored from a backup; the fault of
+    /// the parked message names it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    peer_number: i64,
+}
 
 /// Lists parked messages, or does something about one.
 pub(super) async fn run(args: &ParkedArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
