@@ -1,6 +1,7 @@
 //! How a command ends: its exit code, and a failure told to a person or, with `--json`, to a program.
 
 use crate::screen::{Paint, Screen};
+use crm_runtime::answer::code_name;
 use serde_json::{Value, json};
 use std::{fmt, io, process::ExitCode};
 use tonic::{Code, Status};
@@ -252,29 +253,6 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         return Some("closeout pipelines --all shows every stage");
     }
     None
-}
-
-/// The name of a code as the gRPC documentation writes it.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

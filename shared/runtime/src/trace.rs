@@ -2,6 +2,7 @@
 //! spans, and what is said of it to whoever is called or caused from here. Where spans go is not known here: where nobody takes
 //! them there are none, and what was said is passed on as it is.
 
+use crate::answer::code_name;
 use http::{HeaderMap, Request};
 use opentelemetry::{
     Context,
@@ -139,7 +140,7 @@ pub(crate) fn ended(span: &Span, headers: &HeaderMap) {
     }
     let Some(code) = headers.get("grpc-status") else { return };
     let code = Code::from_bytes(code.as_bytes());
-    span.record("rpc.response.status_code", word(code));
+    span.record("rpc.response.status_code", code_name(code));
     if matches!(
         code,
         Code::Unknown
@@ -155,29 +156,6 @@ pub(crate) fn ended(span: &Span, headers: &HeaderMap) {
 
 /// Notes on a span that what it stands for failed, and why.
 pub fn failed(span: &Span, code: Code) {
-    span.record("error.type", word(code));
+    span.record("error.type", code_name(code));
     span.record("otel.status_code", "ERROR");
-}
-
-/// A code as the conventions of OpenTelemetry write it.
-const fn word(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
