@@ -4,10 +4,25 @@
 use http::HeaderMap;
 use std::{future::Future, future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// When the server gives up on a call; an extension of every request. Work that cannot end before it need not begin.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
+
+/// On which terms a call goes on that is answered bit by bit; an extension of every request. Its [`Deadline`] ends with the handler.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// When the caller gives up, if it has said so; the listener's own limit does not count.
+    pub until: Option<Instant>,
+    /// The server is stopping: what is begun is to be finished, and nothing more begun.
+    pub stopping: CancellationToken,
+}
+
+/// An extension of a response that ends by itself, and in order, when the server stops; any other one is ended as soon as it has to
+/// wait.
+#[derive(Clone, Copy, Debug)]
+pub struct EndsItself;
 
 /// The server is earlier than the caller by a tenth of what it was given, within these bounds, so that its answer arrives before
 /// the caller has given up, and before the timer that tonic started a moment earlier.
@@ -16,10 +31,7 @@ const LEAD: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 impl Deadline {
     /// The earlier of what the caller asks for and `cap`, counted from now.
     pub(crate) fn of(headers: &HeaderMap, cap: Duration) -> Self {
-        let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
-        let lead = |asked: Duration| (asked / 10).clamp(LEAD.0, LEAD.1).min(asked / 2);
-        let timeout = asked.map_or(cap, |asked| asked.saturating_sub(lead(asked)).min(cap));
-        Self(Instant::now() + timeout)
+        Self(Instant::now() + asked(headers).map_or(cap, |asked| asked.min(cap)))
     }
 
     /// The result of `work`, or nothing if the deadline came first. The clock is also read whenever `work` is polled: tonic runs a
@@ -34,6 +46,21 @@ impl Deadline {
         })
         .await
     }
+}
+
+impl Terms {
+    /// What the caller asks for, counted from now.
+    pub(crate) fn of(headers: &HeaderMap, stopping: CancellationToken) -> Self {
+        let until = asked(headers).and_then(|asked| Instant::now().checked_add(asked));
+        Self { until, stopping }
+    }
+}
+
+/// What a caller asks for, less the lead.
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse)?;
+    let lead = (asked / 10).clamp(LEAD.0, LEAD.1).min(asked / 2);
+    Some(asked.saturating_sub(lead))
 }
 
 /// Reads one to eight digits and a unit, as gRPC over HTTP/2 defines them; anything else counts as not given.
@@ -85,6 +112,15 @@ mod tests {
         assert_eq!(of(Some("100m")), Duration::from_millis(90));
         assert_eq!(of(Some("1H")), Duration::from_secs(10));
         assert_eq!(of(Some("2m")), Duration::from_millis(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_caller_ends_what_is_answered_bit_by_bit() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Terms::of(&headers, CancellationToken::new()).until, None);
+        headers.insert("grpc-timeout", "1H".parse().unwrap());
+        let until = Terms::of(&headers, CancellationToken::new()).until.unwrap();
+        assert_eq!(until - Instant::now(), Duration::from_millis(3_599_950));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 
 use crate::{
     auth::PeerToken,
-    deadline::Deadline,
+    deadline::{Deadline, Terms},
     language,
     server::Limits,
     status,
@@ -63,7 +63,9 @@ impl Rules {
             return status::overloaded().into_http();
         }
         let deadline = Deadline::of(request.headers(), self.limits.timeout);
+        let terms = Terms::of(request.headers(), self.stopping.clone());
         request.extensions_mut().insert(deadline);
+        request.extensions_mut().insert(terms);
         let call = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
         match deadline.limit(call).await {
             None => status::out_of_time().into_http(),

@@ -19,6 +19,11 @@ pub(crate) fn answer_in<F: Future>(language: Option<Language>, work: F) -> impl 
     ASKED.scope(language, work)
 }
 
+/// Does a piece of the answer to a call in this language.
+pub(crate) fn say_in<T>(language: Option<Language>, piece: impl FnOnce() -> T) -> T {
+    ASKED.sync_scope(language, piece)
+}
+
 /// The language that the call asks for which is being answered; none if it does not, or if there is none.
 pub(crate) fn current() -> Option<Language> {
     ASKED.try_get().ok().flatten()

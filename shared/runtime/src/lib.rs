@@ -21,4 +21,4 @@ pub mod telemetry;
 mod tests;
 pub mod trace;
 
-pub use deadline::Deadline;
+pub use deadline::{Deadline, EndsItself, Terms};

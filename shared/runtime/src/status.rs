@@ -2,8 +2,8 @@
 //! code and an ErrorInfo, so that INTERNAL always means a fault of ours. A handler's status carries details and passes untouched;
 //! tonic's have none and one of a few known texts.
 
-use crate::{answer::refusal, trace};
-use crm_closeout::wording;
+use crate::{EndsItself, answer::refusal, language, trace};
+use crm_closeout::wording::{self, Language};
 use futures::FutureExt;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -33,8 +33,11 @@ pub(crate) fn translate(response: Response<Body>, path: String, stopping: &Cance
     if body.is_end_stream() {
         return Response::from_parts(head, body);
     }
-    let (stopping, span) = (Stopping::Unasked(stopping.clone()), Span::current());
-    let body = Translated { inner: Some(body), path, stopping, span };
+    let stopping = match head.extensions.remove::<EndsItself>() {
+        Some(EndsItself) => Stopping::NotHere,
+        None => Stopping::Unasked(stopping.clone()),
+    };
+    let body = Translated { inner: Some(body), path, stopping, span: Span::current(), language: language::current() };
     Response::from_parts(head, Body::new(body))
 }
 
@@ -114,12 +117,18 @@ struct Translated {
     stopping: Stopping,
     /// Of the call; it ends with the body.
     span: Span,
+    /// Of the call: what is said in the body is said in it, too.
+    language: Option<Language>,
 }
+
+type Data = <Body as HttpBody>::Data;
 
 /// Waiting for the stop costs something, so it begins only when a body has to wait.
 enum Stopping {
     Unasked(CancellationToken),
     Asked(Pin<Box<WaitForCancellationFutureOwned>>),
+    /// The body sees to it.
+    NotHere,
 }
 
 impl Stopping {
@@ -130,6 +139,7 @@ impl Stopping {
         match self {
             Self::Unasked(token) => token.is_cancelled(),
             Self::Asked(stop) => stop.poll_unpin(cx).is_ready(),
+            Self::NotHere => false,
         }
     }
 }
@@ -142,33 +152,36 @@ impl Translated {
         trace::ended(&self.span, &trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Data>, Status>>> {
+        let Some(body) = self.inner.as_mut() else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
+            Err(panic) => {
+                let status = panicked(&self.path, &*panic);
+                self.end(&status)
+            }
+            Ok(Poll::Pending) if self.stopping.has_begun(cx) => self.end(&shutting_down()),
+            Ok(Poll::Ready(Some(Ok(mut frame)))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    translate_headers(trailers);
+                    trace::ended(&self.span, trailers);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Ok(other) => other,
+        }
+    }
 }
 
 impl HttpBody for Translated {
-    type Data = <Body as HttpBody>::Data;
+    type Data = Data;
     type Error = <Body as HttpBody>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = &mut *self;
-        let Some(body) = this.inner.as_mut() else { return Poll::Ready(None) };
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
-            Err(panic) => {
-                let status = panicked(&this.path, &*panic);
-                this.end(&status)
-            }
-            Ok(Poll::Pending) if this.stopping.has_begun(cx) => this.end(&shutting_down()),
-            Ok(Poll::Ready(Some(Ok(mut frame)))) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    translate_headers(trailers);
-                    trace::ended(&this.span, trailers);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Ok(other) => other,
-        }
+        language::say_in(self.language, || self.poll_part(cx))
     }
 
     fn is_end_stream(&self) -> bool {
