@@ -205,7 +205,7 @@ pub async fn run<D: Domain>(
 
 fn step<C>(items: &[Item<C>], when: &'static str) -> &'static str {
     let closes = |item: &Item<C>| match item {
-        Item::Call(call) => call.cause.method.starts_with("CloseOut").then_some(true),
+        Item::Call(call) => closes_out(call.cause.method).then_some(true),
         Item::Message(message) => message.fact.as_ref()?.close_out.as_ref().map(|_| false),
         Item::Release(_) => None,
     };
@@ -216,6 +216,10 @@ fn step<C>(items: &[Item<C>], when: &'static str) -> &'static str {
         (Some(false), _) => "peer-after-commit",
         (None, _) => "",
     }
+}
+
+fn closes_out(method: &str) -> bool {
+    method.trim_start_matches("Bulk").starts_with("CloseOut")
 }
 
 async fn fill<D: Domain>(

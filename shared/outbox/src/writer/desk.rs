@@ -1,177 +1,40 @@
-//! The writer: one task of its own that takes whatever is waiting and runs it as one batch, so that the cost of a commit is
-//! shared by all that wait. Handlers only hand in a command and wait; a cancelled call drops its answer and nothing else.
-//!
-//! Three bounded inputs. Settlements of deliveries come first; then messages of the peer, up to two thirds of a batch; callers
-//! always have the remaining third and whatever is free. A full callers' input refuses at once, and a tenant can not fill it
-//! alone; a full inbox waits.
+//! The writer's own side of its inputs: takes what waits, runs it as a batch, in halves where the database blames it as a whole, and
+//! answers everybody. It alone knows in which order inputs are served.
 
+use super::{BATCH, Outbox, Reply, SETTLEMENTS, Waiting};
 use crate::{
     batch,
-    batch::{Call, Committed, Domain, Done, Item, Verdict},
+    batch::{Committed, Domain, Item, Verdict},
     db::{Db, Error},
-    operator::Release,
     relay::{Handover, Waiter},
-    seats::{Seat, Seats},
     settle,
     settle::{Claimed, MessageKey, Settlement},
-    wire::{Incoming, Received, Reject},
+    wire::{Received, Reject},
+    writer::{Answer, Failure},
 };
-use crm_closeout::{ids::TenantId, refusal::Refusal, working_set::Keyed};
+use crm_closeout::working_set::Keyed;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
-use tracing::Span;
 
-/// Most items in a batch.
-pub const BATCH: usize = 256;
 const MESSAGES: usize = BATCH * 2 / 3;
-const SETTLEMENTS: usize = 1_024;
-/// Calls that may wait.
-pub const CALLS_WAITING: usize = 2_048;
-const MESSAGES_WAITING: usize = 1_024;
+/// Places of a batch that single calls leave to bulk ones, however many wait.
+const BULK: usize = BATCH / 8;
 const RERUNS: u32 = 3;
 const RECONNECT: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_millis(10);
 
-/// Why a call was not done.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// A rule said no.
-    Refused(Refusal),
-    /// The request id was used for another request.
-    KeyReused,
-    /// Too many calls wait.
-    Overloaded,
-    /// The writer has stopped: the process is shutting down.
-    Stopped,
-    /// The database failed.
-    Database(Arc<Error>),
-}
-
-/// A call that is done, and how to hear what the peer made of it.
-#[derive(Debug)]
-pub struct Answer {
-    /// What was done.
-    pub done: Done,
-    /// Hears of the delivery; none if nobody asked or nothing is on its way from here.
-    pub delivery: Option<oneshot::Receiver<crm_closeout::fact::Applied>>,
-}
-
-type CallReply = oneshot::Sender<Result<Answer, Failure>>;
-type MessageReply = oneshot::Sender<Received>;
-
-enum Reply {
-    Call { to: CallReply, waits: bool },
-    Message(MessageReply),
-}
-
-struct Waiting<C> {
-    item: Item<C>,
-    reply: Reply,
-    /// In which it was handed in.
-    span: Span,
-    /// Given back when the item is taken.
-    _seat: Option<Seat>,
-}
-
-enum Outbox {
-    Settle(Settlement),
-    Claim(i64, oneshot::Sender<Claimed>),
-}
-
-/// Hands commands to the writer.
-#[derive(Debug)]
-pub struct Writer<D: Domain> {
-    calls: mpsc::Sender<Waiting<D::Command>>,
-    messages: mpsc::Sender<Waiting<D::Command>>,
-    outbox: Courier,
-    seats: Seats,
-}
-
-impl<D: Domain> Clone for Writer<D> {
-    fn clone(&self) -> Self {
-        let (calls, messages) = (self.calls.clone(), self.messages.clone());
-        Self { calls, messages, outbox: self.outbox.clone(), seats: self.seats.clone() }
-    }
-}
-
-/// The relay's way into the writer.
-#[derive(Clone, Debug)]
-pub struct Courier(mpsc::Sender<Outbox>);
-
-impl Courier {
-    /// Hands in the fate of a message; waits while too many are waiting, which slows the relay down.
-    pub async fn settle(&self, settlement: Settlement) {
-        // The writer is gone only when the process ends; the row is then delivered again and settled.
-        let _ = self.0.send(Outbox::Settle(settlement)).await;
-    }
-
-    /// Claims messages whose lease is over.
-    pub async fn claim(&self, limit: i64) -> Claimed {
-        let (to, answer) = oneshot::channel();
-        if self.0.send(Outbox::Claim(limit, to)).await.is_err() {
-            return Claimed::default();
-        }
-        answer.await.unwrap_or_default()
-    }
-}
-
-impl<D: Domain> Writer<D> {
-    /// Hands in a call and waits for its answer. `waits`: the caller wants to hear of the delivery.
-    pub async fn call(&self, call: Call<D::Command>, waits: bool) -> Result<Answer, Failure> {
-        let tenant = call.cause.tenant_id;
-        self.hand_in(tenant, Item::Call(call), waits).await
-    }
-
-    /// Hands in an operator's decision about a message and waits for its answer.
-    pub async fn release(&self, call: Call<Release>) -> Result<Answer, Failure> {
-        let tenant = call.cause.tenant_id;
-        self.hand_in(tenant, Item::Release(call), false).await
-    }
-
-    async fn hand_in(&self, tenant: TenantId, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
-        let (to, answer) = oneshot::channel();
-        let seat = Seat::take(&self.seats, tenant).ok_or(Failure::Overloaded)?;
-        let waiting = Waiting { item, reply: Reply::Call { to, waits }, span: Span::current(), _seat: Some(seat) };
-        self.calls.try_send(waiting).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Failure::Stopped,
-        })?;
-        answer.await.unwrap_or(Err(Failure::Stopped))
-    }
-
-    /// Hands in a message; what becomes of it is heard from the receiver, whose sender is gone when the database failed.
-    /// None: the writer has stopped.
-    pub async fn message(&self, message: Incoming) -> Option<oneshot::Receiver<Received>> {
-        let (to, answer) = oneshot::channel();
-        let (item, reply) = (Item::Message(message), Reply::Message(to));
-        let waiting = Waiting { item, reply, span: Span::current(), _seat: None };
-        self.messages.send(waiting).await.ok()?;
-        Some(answer)
-    }
-}
-
 /// The writer's own side: run it in a task of its own.
 #[derive(Debug)]
 pub struct Desk<D: Domain> {
-    db: Db,
-    calls: mpsc::Receiver<Waiting<D::Command>>,
-    messages: mpsc::Receiver<Waiting<D::Command>>,
-    outbox: mpsc::Receiver<Outbox>,
-    relay: mpsc::Sender<Handover>,
-}
-
-/// Makes a writer. Its committed messages go to `relay`.
-pub fn writer<D: Domain>(db: Db, relay: mpsc::Sender<Handover>) -> (Writer<D>, Courier, Desk<D>) {
-    let (call_sender, calls) = mpsc::channel(CALLS_WAITING);
-    let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
-    let (outbox_sender, outbox) = mpsc::channel(SETTLEMENTS);
-    let courier = Courier(outbox_sender);
-    let seats = Seats::default();
-    let writer = Writer { calls: call_sender, messages: message_sender, outbox: courier.clone(), seats };
-    (writer, courier, Desk { db, calls, messages, outbox, relay })
+    pub(super) db: Db,
+    pub(super) calls: mpsc::Receiver<Waiting<D::Command>>,
+    pub(super) messages: mpsc::Receiver<Waiting<D::Command>>,
+    pub(super) bulk: mpsc::Receiver<Waiting<D::Command>>,
+    pub(super) outbox: mpsc::Receiver<Outbox>,
+    pub(super) relay: mpsc::Sender<Handover>,
 }
 
 impl<D: Domain> Desk<D> {
@@ -192,6 +55,7 @@ impl<D: Domain> Desk<D> {
                 }
                 Some(first) = self.messages.recv() => taken.items.push(first),
                 Some(first) = self.calls.recv() => taken.items.push(first),
+                Some(first) = self.bulk.recv() => taken.items.push(first),
                 else => return,
             }
             // Whoever is about to hand something in, such as the other messages of one call, gets to do so.
@@ -212,6 +76,7 @@ impl<D: Domain> Desk<D> {
                 biased;
                 Some(next) = self.messages.recv() => taken.items.push(next),
                 Some(next) = self.calls.recv() => taken.items.push(next),
+                Some(next) = self.bulk.recv() => taken.items.push(next),
                 Some(next) = self.outbox.recv() => taken.outbox.push(next),
                 () = sleep_until(over) => return,
                 else => return,
@@ -231,21 +96,11 @@ impl<D: Domain> Desk<D> {
         {
             taken.outbox.push(next);
         }
-        while taken.items.len() < MESSAGES
-            && let Ok(next) = self.messages.try_recv()
-        {
-            taken.items.push(next);
-        }
-        while taken.items.len() < BATCH
-            && let Ok(next) = self.calls.try_recv()
-        {
-            taken.items.push(next);
-        }
-        while taken.items.len() < BATCH
-            && let Ok(next) = self.messages.try_recv()
-        {
-            taken.items.push(next);
-        }
+        let items = &mut taken.items;
+        take_up(items, MESSAGES, &mut self.messages);
+        take_up(items, BATCH - self.bulk.len().min(BULK), &mut self.calls);
+        take_up(items, BATCH, &mut self.bulk);
+        take_up(items, BATCH, &mut self.messages);
     }
 
     async fn settle_and_run(&self, taken: Taken<D::Command>) {
@@ -363,6 +218,15 @@ impl<D: Domain> Desk<D> {
                 }
             }
         }
+    }
+}
+
+/// Takes what waits, up to so many items in all.
+fn take_up<C>(items: &mut Vec<Waiting<C>>, most: usize, input: &mut mpsc::Receiver<Waiting<C>>) {
+    while items.len() < most
+        && let Ok(next) = input.try_recv()
+    {
+        items.push(next);
     }
 }
 
