@@ -12,7 +12,7 @@ use crm_closeout::{
     fact::WonPolicy,
     ids::{CustomerId, OpportunityId, OrderId},
     money::{Currency, Money},
-    reason,
+    reason::{self, Given},
     records::TimelineEntry,
     refusal::etag,
     wording,
@@ -166,6 +166,27 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
             .unwrap_or(WonPolicy::Ask),
         closed_at: historical.and_then(|h| fields.past("historical.close_time", h.close_time.as_ref())),
     }
+}
+
+/// What a close-out gives as its reason, however the rest of the request reads.
+pub(crate) fn given<'a>(request: &pb::CloseOutOrderRequest, closing: &'a Closing) -> Given<'a> {
+    Given { historical: request.historical.is_some(), ..closing.given() }
+}
+
+/// An item of a bulk call as the request of a single one, with its index.
+pub(crate) fn single(item: pb::bulk_close_out_orders_request::Item) -> (i64, pb::CloseOutOrderRequest) {
+    let request = pb::CloseOutOrderRequest {
+        name: item.name,
+        outcome: item.outcome,
+        reason: item.reason,
+        detail: item.detail,
+        refund_reference: item.refund_reference,
+        won_opportunity_policy: item.won_opportunity_policy,
+        etag: item.etag,
+        historical: item.historical,
+        ..Default::default()
+    };
+    (item.index, request)
 }
 
 /// An order as the API shows it.

@@ -20,12 +20,17 @@ use crm_outbox::{
 use crm_proto::common;
 use crm_runtime::auth::Caller;
 use prost::Message as _;
-use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tonic::Status;
 
-const FIRST_POLL: Duration = Duration::from_millis(50);
-const LONGEST_POLL: Duration = Duration::from_millis(800);
+/// First pause between two looks at a message that this process does not hold.
+pub(crate) const FIRST_POLL: Duration = Duration::from_millis(50);
+/// Longest pause between two looks.
+pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(800);
 
 /// What a handler needs.
 #[derive(Debug)]
@@ -36,11 +41,14 @@ pub struct Front<D: Domain> {
     pub db: Db,
     /// Whether the other service answers.
     pub peer: PeerState,
+    /// Places of bulk calls.
+    pub bulk: Arc<Semaphore>,
 }
 
 impl<D: Domain> Clone for Front<D> {
     fn clone(&self) -> Self {
-        Self { writer: self.writer.clone(), db: self.db.clone(), peer: self.peer.clone() }
+        let (writer, db, peer) = (self.writer.clone(), self.db.clone(), self.peer.clone());
+        Self { writer, db, peer, bulk: self.bulk.clone() }
     }
 }
 
@@ -132,7 +140,8 @@ impl<D: Domain> Front<D> {
     }
 }
 
-fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command: C) -> Call<C> {
+/// A call of this caller.
+pub(crate) fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command: C) -> Call<C> {
     let cause = Cause {
         tenant_id: caller.tenant,
         actor: caller.principal,

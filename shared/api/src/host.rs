@@ -1,6 +1,6 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{front::Front, inbox::Inbox, trace};
+use crate::{bulk, front::Front, inbox::Inbox, trace};
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -17,8 +17,12 @@ use crm_runtime::{
     metrics::{self, Metrics, MetricsError},
     server::{self, Limits},
 };
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinError};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinError,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -170,7 +174,7 @@ impl Host {
             .max_decoding_message_size(Limits::PEER.decode)
             .max_encoding_message_size(REPLY);
         let db = self.db.clone();
-        let front = Front { writer, db: db.clone(), peer };
+        let front = Front { writer, db: db.clone(), peer, bulk: Arc::new(Semaphore::new(bulk::CALLS)) };
         // A service whose writer or relay broke off must not go on answering.
         let served = tokio::select! {
             served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)) => served,

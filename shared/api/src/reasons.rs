@@ -4,8 +4,10 @@
 use crate::{convert, failure, fields::Fields};
 use crm_closeout::{
     ids::TenantId,
-    reason::{self, BUILT_IN, Catalogue, Edition, Given, Listed, ReasonScope},
+    reason::{self, BUILT_IN, Catalogue, Edition, Entry, Given, Listed, ReasonScope},
+    refusal::Violation,
     wording,
+    working_set::Rows,
 };
 use crm_outbox::{
     db::{Db, Error},
@@ -30,7 +32,7 @@ pub async fn list(
     show_inactive: bool,
     locale: &str,
 ) -> Result<Vec<common::CloseOutReason>, Status> {
-    let own = reasons::all(db, tenant).await.map_err(|e| failure::database(&e))?;
+    let own = own(db, tenant).await?;
     let all = Catalogue::of(tenant, &own).all();
     let wanted =
         |listed: &&&Listed| (show_inactive || listed.active) && scope.is_none_or(|scope| listed.reason.scope == scope);
@@ -51,7 +53,7 @@ pub async fn get(
 
 async fn find(db: &Db, tenant: TenantId, code: &str, version: i64) -> Result<Option<Listed>, Error> {
     let built_in = BUILT_IN.iter().find(|listed| listed.reason.code == code).cloned();
-    let own = db.get::<reason::Entry>(&(tenant, code.to_owned())).await?.map(|entry| entry.listed);
+    let own = db.get::<Entry>(&(tenant, code.to_owned())).await?.map(|entry| entry.listed);
     let Some(current) = own.or_else(|| built_in.clone()) else { return Ok(None) };
     if [0, current.reason.version].contains(&version) {
         return Ok(Some(current));
@@ -71,8 +73,18 @@ pub async fn complain(
     given: &Given<'_>,
 ) -> Result<(), Status> {
     if fields.are_refused() {
-        let own = reasons::all(db, tenant).await.map_err(|e| failure::database(&e))?;
-        fields.extend(Catalogue::of(tenant, &own).check(scope, given).err().unwrap_or_default());
+        let own = own(db, tenant).await?;
+        fields.extend(violations(tenant, &own, scope, given));
     }
     Ok(())
+}
+
+/// The reasons of a tenant's own.
+pub(crate) async fn own(db: &Db, tenant: TenantId) -> Result<Rows<Entry>, Status> {
+    reasons::all(db, tenant).await.map_err(|e| failure::database(&e))
+}
+
+/// What is wrong with the reason of a close-out.
+pub(crate) fn violations(tenant: TenantId, own: &Rows<Entry>, scope: ReasonScope, given: &Given<'_>) -> Vec<Violation> {
+    Catalogue::of(tenant, own).check(scope, given).err().unwrap_or_default()
 }

@@ -265,6 +265,12 @@ wordings! {
     COUNT = "COUNT", Field;
         "must be {least} to {most} lines, are {count}";
         "必须为 {least} 至 {most} 行，现有 {count} 行";
+    ITEM_COUNT = "COUNT", Field;
+        "must be at most {most} items in one message, are {count}; send the rest in further messages of the same call";
+        "一条消息最多 {most} 项，现有 {count} 项；其余请放在同一调用的后续消息中";
+    AS_IN_FIRST_MESSAGE = "IMMUTABLE", Field;
+        "is said in the first message of a call; leave it out of later ones, or say the same";
+        "由调用的首条消息决定；后续消息请留空或保持一致";
     IMMUTABLE_CUSTOMER = "IMMUTABLE", Field;
         "the customer is set once; close this opportunity out as DUPLICATE and make another";
         "客户只能设置一次；请以 DUPLICATE 消单后另建商机";
@@ -510,6 +516,15 @@ wordings! {
     SHUTTING_DOWN = "SHUTTING_DOWN", Unavailable, again after 200 ms;
         "the service is shutting down; repeat the call with the same request_id";
         "服务正在关闭；请用相同的 request_id 重试";
+    BULK_STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE", Unavailable, again after 500 ms;
+        "the database is unavailable; open the call again with the same request_id and send every index that was not answered, or was answered with UNAVAILABLE";
+        "数据库暂不可用；请用相同的 request_id 重新发起调用，并重发所有未得到答复或答复为 UNAVAILABLE 的 index";
+    BULK_SHUTTING_DOWN = "SHUTTING_DOWN", Unavailable, again after 200 ms;
+        "the service is shutting down; open the call again with the same request_id and send every index that was not answered";
+        "服务正在关闭；请用相同的 request_id 重新发起调用，并重发所有未得到答复的 index";
+    BULK_DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED", Deadline;
+        "the caller's deadline has come; open the call again with the same request_id and send every index that was not answered";
+        "已到调用方设定的期限；请用相同的 request_id 重新发起调用，并重发所有未得到答复的 index";
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED", Deadline;
         "the call took longer than its deadline or the server's limit; what it began may still take effect, and sending it again with the same request_id tells";
         "调用超过期限或服务器时限；已开始的操作仍可能生效，用相同的 request_id 重发即可得知";

@@ -37,7 +37,12 @@ pub mod crm {
 }
 
 /// Google's types that the APIs use.
+#[allow(rustdoc::broken_intra_doc_links, reason = "Google's comments link to what is not here")]
 pub mod google {
+    /// `google.rpc`.
+    pub mod rpc {
+        tonic::include_proto!("google.rpc");
+    }
     /// `google.type`.
     pub mod r#type {
         tonic::include_proto!("google.r#type");
@@ -48,7 +53,7 @@ pub use crm::closeout::v1 as peer;
 pub use crm::common::v1 as common;
 pub use crm::opportunity::v1 as opportunity;
 pub use crm::order::v1 as order;
-pub use google::r#type::Money;
+pub use google::{rpc::Status, r#type::Money};
 
 /// Every file of `proto/` with its comments and options, encoded, for reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

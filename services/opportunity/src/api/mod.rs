@@ -1,6 +1,7 @@
 //! The public methods, a file for each service. Each one: take the request apart, check its fields, hand a command to the
 //! writer or read, reply.
 
+mod bulk;
 mod catalogue;
 mod customers;
 mod opportunities;

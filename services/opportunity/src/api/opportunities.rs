@@ -1,6 +1,9 @@
 //! OpportunityService.
 
-use super::pipelines::{find_stage, judge_stage};
+use super::{
+    bulk::Bulk,
+    pipelines::{find_stage, judge_stage},
+};
 use crate::{
     convert,
     domain::{Command, Opportunity, State},
@@ -8,6 +11,7 @@ use crate::{
     store::lists,
 };
 use crm_api::{
+    bulk::{self, Answers},
     failure,
     fields::Fields,
     front::Front,
@@ -27,7 +31,7 @@ use crm_closeout::{
 };
 use crm_outbox::search::Source;
 use crm_proto::opportunity::{self as pb, opportunity_service_server::OpportunityService};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// The methods about opportunities.
 #[derive(Debug)]
@@ -200,6 +204,15 @@ impl OpportunityService for Opportunities {
             opportunity: Some(outcome.resource),
             close_out: outcome.close_out,
         }))
+    }
+
+    type BulkCloseOutOpportunitiesStream = Answers<Bulk>;
+
+    async fn bulk_close_out_opportunities(
+        &self,
+        request: Request<Streaming<pb::BulkCloseOutOpportunitiesRequest>>,
+    ) -> Result<Response<Answers<Bulk>>, Status> {
+        bulk::answer::<Bulk>(&self.0, request)
     }
 
     async fn reopen_opportunity(

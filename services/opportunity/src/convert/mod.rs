@@ -202,6 +202,20 @@ pub(crate) fn given(request: &pb::CloseOutOpportunityRequest) -> Given<'_> {
     }
 }
 
+/// An item of a bulk call as the request of a single one, with its index.
+pub(crate) fn single(item: pb::bulk_close_out_opportunities_request::Item) -> (i64, pb::CloseOutOpportunityRequest) {
+    let request = pb::CloseOutOpportunityRequest {
+        name: item.name,
+        reason: item.reason,
+        detail: item.detail,
+        competitor: item.competitor,
+        etag: item.etag,
+        historical: item.historical,
+        ..Default::default()
+    };
+    (item.index, request)
+}
+
 /// A reason to be made.
 pub(crate) fn new_reason(fields: &mut Fields, code: &str, reason: &CloseOutReason) -> Reason {
     unknown_labels(fields, reason);

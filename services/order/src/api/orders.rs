@@ -1,5 +1,6 @@
 //! OrderService.
 
+use super::bulk::Bulk;
 use crate::{
     convert,
     domain::{Command, Order, State},
@@ -7,6 +8,7 @@ use crate::{
     store::lists,
 };
 use crm_api::{
+    bulk::{self, Answers},
     failure,
     fields::Fields,
     front::Front,
@@ -21,11 +23,11 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId, OrderId},
-    reason, wording,
+    wording,
 };
 use crm_outbox::search::Source;
 use crm_proto::order::{self as pb, order_service_server::OrderService};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// The methods about orders.
 #[derive(Debug)]
@@ -191,11 +193,20 @@ impl OrderService for Orders {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         let closing = convert::close_out(&mut fields, &request);
-        let given = reason::Given { historical: request.historical.is_some(), ..closing.given() };
+        let given = convert::given(&request, &closing);
         reasons::complain(&self.0.db, caller.tenant, &mut fields, closing.scope(), &given).await?;
         fields.done()?;
         let outcome = self.0.call(caller, deadline, "CloseOutOrder", meta, Command::CloseOut(closing)).await?;
         Ok(Response::new(pb::CloseOutOrderResponse { order: Some(outcome.resource), close_out: outcome.close_out }))
+    }
+
+    type BulkCloseOutOrdersStream = Answers<Bulk>;
+
+    async fn bulk_close_out_orders(
+        &self,
+        request: Request<Streaming<pb::BulkCloseOutOrdersRequest>>,
+    ) -> Result<Response<Answers<Bulk>>, Status> {
+        bulk::answer::<Bulk>(&self.0, request)
     }
 
     async fn reopen_order(
