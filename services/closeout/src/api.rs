@@ -20,11 +20,12 @@ use crm_proto::order::{
     operator_service_client::OperatorServiceClient as TradeOperatorClient, order_service_client::OrderServiceClient,
     task_service_client::TaskServiceClient as OrderTaskClient,
 };
+use futures::Stream;
 use prost::Message;
 use std::time::Duration;
-use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 type Link = InterceptedService<Channel, Identity>;
@@ -84,6 +85,20 @@ impl Api {
     /// The same with more or less patience.
     pub(crate) fn with(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// How long it keeps trying.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Opens a bulk call, once: what is sent again when it breaks off is not known here.
+    pub(crate) async fn bulk_close_out_opportunities(
+        &self,
+        messages: impl Stream<Item = sales::BulkCloseOutOpportunitiesRequest> + Send + 'static,
+    ) -> Result<Streaming<sales::BulkCloseOutOpportunitiesResponse>, Status> {
+        let answers = self.opportunities.clone().bulk_close_out_opportunities(messages).await?;
+        Ok(answers.into_inner())
     }
 
     /// Waits until both services answer.
@@ -334,5 +349,8 @@ mutations! {
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("{flag} {url}"))?;
+    // A long call must not wait for ever on a connection that has died unnoticed.
+    let endpoint =
+        endpoint.http2_keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(10));
     Ok(endpoint.connect_timeout(Duration::from_secs(3)).tcp_nodelay(true).connect_lazy())
 }

@@ -7,6 +7,7 @@
 
 mod api;
 mod args;
+mod bulk;
 mod commands;
 mod data;
 mod demo;

@@ -35,14 +35,25 @@ where
             Ok(response) => return Ok(response.into_inner()),
             Err(status) => status,
         };
-        match pause(&status, attempt) {
-            Some(pause) if attempt < patience.attempts && started.elapsed() + pause < patience.total => {
-                tokio::time::sleep(pause).await;
-            }
-            Some(_) | None => return Err(status),
+        match patience.pause(&status, attempt, started) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(status),
         }
     }
     Err(Status::unknown("ran out of attempts"))
+}
+
+impl Patience {
+    /// How long to wait before the next attempt, the last one having ended with `status`; none if there is to be none.
+    pub(crate) fn pause(self, status: &Status, attempt: u32, started: Instant) -> Option<Duration> {
+        let pause = pause(status, attempt)?;
+        (attempt < self.attempts && started.elapsed() + pause < self.total).then_some(pause)
+    }
+}
+
+/// The status says that the same may be sent again.
+pub(crate) fn is_passing(status: &Status) -> bool {
+    pause(status, 1).is_some()
 }
 
 /// How long to wait before the next attempt; none if another one would change nothing.

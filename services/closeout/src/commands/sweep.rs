@@ -1,9 +1,10 @@
 //! `closeout sweep`: every open opportunity on which nobody has worked for too long is judged first, changing nothing; then
-//! shown, then, after a yes, closed out, many calls in flight. What somebody works on meanwhile is left alone.
+//! shown, then, after a yes, closed out, each in one bulk call. What somebody works on meanwhile is left alone.
 
 use super::close_out::reason_name;
 use super::list::pages;
 use crate::api::Api;
+use crate::bulk;
 use crate::failure::{self, Ending, Usage};
 use crate::format::{counted, cut, money_or_none, or_dash, parse_day, seconds, time, to_timestamp, two_lines};
 use crate::request_id;
@@ -11,11 +12,10 @@ use crate::retry::PATIENT;
 use crate::screen::{Paint, Screen};
 use crate::view::Stages;
 use clap::Args;
-use crm_proto::common::{Propagation, Wait};
-use crm_proto::opportunity::Opportunity;
+use crm_proto::common::{BulkDone, Propagation, Wait};
+use crm_proto::opportunity::bulk_close_out_opportunities_request::Item;
 use crm_proto::opportunity::opportunity::State;
-use crm_proto::opportunity::{CloseOutOpportunityRequest, CloseOutOpportunityResponse, ListOpportunitiesRequest};
-use futures::stream::{self, StreamExt};
+use crm_proto::opportunity::{BulkCloseOutOpportunitiesRequest, ListOpportunitiesRequest, Opportunity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -59,9 +59,6 @@ pub(crate) struct SweepArgs {
     /// At most this many; 0: all.
     #[arg(long, default_value_t = 0)]
     limit: usize,
-    /// Calls under way at the same time.
-    #[arg(long, default_value_t = 64, value_parser = crate::args::in_flight)]
-    in_flight: usize,
     /// Only show what would be closed out.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -74,7 +71,7 @@ pub(crate) struct SweepArgs {
 const SHOWN: usize = 20;
 
 /// An opportunity and what became of it, or would.
-type Judged<'a> = (&'a Opportunity, Result<CloseOutOpportunityResponse, Status>);
+type Judged<'a> = (&'a Opportunity, Result<BulkDone, Status>);
 
 /// Shows, asks, closes out.
 pub(super) async fn run(args: &SweepArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
@@ -122,7 +119,7 @@ async fn find(args: &SweepArgs, api: &Api) -> anyhow::Result<Vec<Opportunity>> {
     Ok(found.await?)
 }
 
-/// One call for each, at most so many at the same time. The etag makes sure that it closes out what was shown.
+/// One bulk call for all. The etag makes sure that it closes out what was shown.
 async fn call_all<'a>(
     args: &SweepArgs,
     api: &Api,
@@ -132,31 +129,28 @@ async fn call_all<'a>(
     screen: &Screen,
 ) -> Vec<Judged<'a>> {
     let bar = screen.progress(all.len() as u64, what);
-    let calls = stream::iter(all).map(|opportunity| {
-        let request = CloseOutOpportunityRequest {
-            name: opportunity.name.clone(),
-            reason: reason_name(&args.reason),
-            detail: args.detail.clone(),
-            etag: opportunity.etag.clone(),
-            request_id: request_id::new(),
-            validate_only,
-            wait: Wait::Peer.into(),
-            ..CloseOutOpportunityRequest::default()
-        };
-        let bar = &bar;
-        async move {
-            let answer = Box::pin(api.close_out_opportunity(request)).await;
-            bar.inc(1);
-            (opportunity, answer)
-        }
+    let items = all.iter().zip(0..).map(|(opportunity, index)| Item {
+        index,
+        name: opportunity.name.clone(),
+        reason: reason_name(&args.reason),
+        detail: args.detail.clone(),
+        etag: opportunity.etag.clone(),
+        ..Item::default()
     });
-    let mut judged: Vec<Judged<'a>> = calls.buffer_unordered(args.in_flight).collect().await;
+    let whole = BulkCloseOutOpportunitiesRequest {
+        request_id: request_id::new(),
+        validate_only,
+        wait: Wait::Peer.into(),
+        ..BulkCloseOutOpportunitiesRequest::default()
+    };
+    let answers = bulk::close_out(api, whole, items.collect(), || bar.inc(1)).await;
+    let mut judged: Vec<Judged<'a>> = all.iter().zip(answers).collect();
     judged.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     bar.finish_and_clear();
     judged
 }
 
-type Done<'a> = Vec<(&'a Opportunity, &'a CloseOutOpportunityResponse)>;
+type Done<'a> = Vec<(&'a Opportunity, &'a BulkDone)>;
 type Refused<'a> = Vec<(&'a Opportunity, &'a Status)>;
 
 fn sorted<'a>(judged: &'a [Judged<'a>]) -> (Done<'a>, Refused<'a>) {
@@ -216,11 +210,8 @@ fn reason(status: &Status) -> String {
 
 fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: &Screen) -> anyhow::Result<Ending> {
     let (closed, mut refused) = sorted(done);
-    let settled = |reply: &CloseOutOpportunityResponse| {
-        let propagation = reply.close_out.as_ref().map(|close_out| close_out.propagation());
-        matches!(propagation, Some(Propagation::Settled | Propagation::NotNeeded))
-    };
-    let on_both = closed.iter().filter(|(_, reply)| settled(reply)).count();
+    let settled = |done: &BulkDone| matches!(done.propagation(), Propagation::Settled | Propagation::NotNeeded);
+    let on_both = closed.iter().filter(|(_, done)| settled(done)).count();
     let rate = closed.len() as f64 / elapsed.as_secs_f64().max(0.001);
     let count = counted(closed.len() as u64, "close-out", "close-outs");
     let text =
@@ -234,10 +225,9 @@ fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: 
     let all_closed = refused.is_empty() && before.is_empty();
     if screen.json() {
         refused.extend(before);
-        let close_out = |reply: &CloseOutOpportunityResponse| reply.close_out.clone().unwrap_or_default().name;
         let closed: Vec<_> = closed
             .iter()
-            .map(|(opportunity, reply)| json!({ "name": opportunity.name, "close_out": close_out(reply) }))
+            .map(|(opportunity, done)| json!({ "name": opportunity.name, "close_out": done.close_out }))
             .collect();
         let (refused, seconds) = (refusals(&refused), seconds(elapsed));
         screen.emit(&json!({ "closed": closed, "settled": on_both, "refused": refused, "seconds": seconds }))?;
