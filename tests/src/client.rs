@@ -274,7 +274,7 @@ impl Client {
     }
 
     /// None: the id is none, so nothing can be done for it.
-    fn asks(&self, side: Side, method: &'static str, request_id: &str, body: &[u8]) -> Option<Asked> {
+    pub(crate) fn asks(&self, side: Side, method: &'static str, request_id: &str, body: &[u8]) -> Option<Asked> {
         let id = request_id.parse().ok()?;
         let request = Request { side, tenant: self.tenant, principal: self.principal.clone(), method, id };
         Some(self.history.asks(request, body))

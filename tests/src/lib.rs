@@ -2,9 +2,10 @@
 //! be killed and started again; clients that note what they were answered; and at the end of each story the checker. For stories about
 //! faults: several processes of each service with proxies between them and in front of their databases.
 //!
-//! Reading order: [`pair`], [`process`], [`client`], [`place`]; [`fleet`], [`load`], [`proxy`], [`collector`]. Nothing here sleeps for a fixed time: see [`until`].
+//! Reading order: [`pair`], [`process`], [`client`], [`mod@bulk`], [`place`]; [`fleet`], [`load`], [`proxy`], [`collector`]. Nothing here sleeps for a fixed time: see [`until`].
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a harness of tests fails by panicking")]
 
+pub mod bulk;
 pub mod client;
 pub mod collector;
 pub mod fleet;

@@ -48,7 +48,7 @@ impl Service {
     /// The service with this program name; not started yet. Its ports: public and peer listener; and those where it finds the
     /// peer listeners of the other service.
     pub fn new(program: &str, database_url: &str, ports: [u16; 2], peer_ports: &[u16]) -> Self {
-        let (program, database_url) = (locate(program), database_url.to_owned());
+        let (program, database_url) = (self::program(program), database_url.to_owned());
         Self { program, database_url, ports, peer_ports: peer_ports.to_vec(), running: None }
     }
 
@@ -194,7 +194,7 @@ impl Drop for Service {
 }
 
 /// The program beside the test that runs: `target/PROFILE/deps/TEST` and `target/PROFILE/PROGRAM`.
-fn locate(program: &str) -> PathBuf {
+pub fn program(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().find(|folder| folder.ends_with("deps")).and_then(|deps| deps.parent()).unwrap();
     let path = folder.join(program);

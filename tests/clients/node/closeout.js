@@ -57,6 +57,19 @@ export function call(client, method, request, metadata = new grpc.Metadata()) {
   });
 }
 
+// One call that takes and gives messages in both directions, with a deadline: everything it gave, as a promise.
+export function exchange(client, method, messages, metadata) {
+  const stream = client[method](metadata, { deadline: Date.now() + DEADLINE * 1000 });
+  const given = [];
+  return new Promise((resolve, reject) => {
+    stream.on('data', (message) => given.push(message));
+    stream.on('error', reject);
+    stream.on('end', () => resolve(given));
+    for (const message of messages) stream.write(message);
+    stream.end();
+  });
+}
+
 // What an error says beside its code and message, by type: `details(error).ErrorInfo.reason`.
 export function details(error) {
   const [bytes] = error.metadata.get('grpc-status-details-bin');

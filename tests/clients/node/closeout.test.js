@@ -4,7 +4,7 @@ import grpc from '@grpc/grpc-js';
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
-import { call, caller, connect, details, stubs } from './closeout.js';
+import { call, caller, connect, details, exchange, stubs } from './closeout.js';
 
 const OPPORTUNITY = process.env.OPPORTUNITY_ADDRESS ?? '127.0.0.1:50051';
 const ORDER = process.env.ORDER_ADDRESS ?? '127.0.0.1:50052';
@@ -181,6 +181,26 @@ test('a request_id is refused with another request', async () => {
   assert.equal(error.code, grpc.status.INVALID_ARGUMENT);
   const { ErrorInfo } = details(error);
   assert.deepEqual([ErrorInfo.domain, ErrorInfo.reason], ['closeout.crm', 'IDEMPOTENCY_KEY_REUSED']);
+});
+
+test('many are closed out in one call and again with the same answers', async () => {
+  const both = [await createOpportunity(), await createOpportunity()];
+  const names = [...both.map(({ name }) => name), `opportunities/${randomUUID()}`];
+  const items = names.map((name, index) => ({ index, name, reason: 'closeOutReasons/BUDGET_FROZEN' }));
+  const whole = { request_id: randomUUID(), wait: 'WAIT_PEER', max_wait: PATIENCE };
+  const answers = async () => {
+    const messages = [whole, { items: items.slice(0, 2) }, { items: items.slice(2) }];
+    const results = await exchange(opportunities, 'BulkCloseOutOpportunities', messages, ana);
+    return results.flatMap((message) => message.results).sort((one, other) => one.index - other.index);
+  };
+  const first = await answers();
+  assert.deepEqual(
+    first.map(({ done }) => done?.propagation),
+    ['PROPAGATION_SETTLED', 'PROPAGATION_SETTLED', undefined],
+  );
+  assert.equal(first[2].error.code, grpc.status.NOT_FOUND);
+  const named = (results) => results.map(({ done }) => done?.close_out);
+  assert.deepEqual(named(await answers()), named(first));
 });
 
 test('a reopening takes everything back on both services', async () => {

@@ -188,6 +188,31 @@ class CloseOutTest(unittest.TestCase):
         info = details(raised.exception)["ErrorInfo"]
         self.assertEqual((info.domain, info.reason), ("closeout.crm", "IDEMPOTENCY_KEY_REUSED"))
 
+    def test_many_are_closed_out_in_one_call_and_again_with_the_same_answers(self):
+        both = [self.create_opportunity(), self.create_opportunity()]
+        Part = opportunities.BulkCloseOutOpportunitiesRequest
+        names = [one.name for one in both] + ["opportunities/" + str(uuid.uuid4())]
+        items = [
+            Part.Item(index=index, name=name, reason="closeOutReasons/BUDGET_FROZEN")
+            for index, name in enumerate(names)
+        ]
+        call = Part(request_id=str(uuid.uuid4()), wait=propagation_pb2.WAIT_PEER, max_wait=PATIENCE)
+
+        def answers():
+            messages = [call, Part(items=items[:2]), Part(items=items[2:])]
+            replies = self.opportunities.BulkCloseOutOpportunities(iter(messages), **self.call)
+            return sorted((result for reply in replies for result in reply.results), key=lambda result: result.index)
+
+        first = answers()
+        self.assertEqual([result.WhichOneof("outcome") for result in first], ["done", "done", "error"])
+        settled = propagation_pb2.PROPAGATION_SETTLED
+        self.assertEqual([result.done.propagation for result in first[:2]], [settled, settled])
+        self.assertEqual(first[2].error.code, grpc.StatusCode.NOT_FOUND.value[0])
+        self.assertEqual(
+            [result.done.close_out for result in answers()[:2]], [result.done.close_out for result in first[:2]]
+        )
+        self.assertEqual([self.trade_record(one).deals_lost for one in both], [1, 1])
+
     def test_a_reopening_takes_everything_back_on_both_services(self):
         opportunity = self.create_opportunity()
         task = self.create_task(opportunity)
