@@ -152,8 +152,8 @@ impl Common {
         close_out: CloseOutId,
         kept: &[TaskKind],
     ) -> Vec<Effect> {
-        let of_root = |task: &&Task| task.tenant_id == cause.tenant_id && task.root == root;
-        let open = self.tasks.iter().filter(of_root).filter(|task| task.state.is_open() && !kept.contains(&task.kind));
+        let of_root = self.tasks.of((cause.tenant_id, root.id));
+        let open = of_root.filter(|task| task.state.is_open() && !kept.contains(&task.kind));
         let open: Vec<_> = open.map(|task| task.task_id).collect();
         let mut effects = Vec::with_capacity(open.len());
         for task_id in open {
@@ -177,9 +177,9 @@ impl Common {
 
     /// The reversal of a close-out restores the tasks of a record which that close-out cancelled and nobody has touched.
     pub fn restore_tasks(&mut self, cause: &Cause, side: Side, root: Record, close_out: CloseOutId) -> Vec<Effect> {
-        let of_close_out =
-            |task: &&Task| task.tenant_id == cause.tenant_id && task.root == root && task.closed_by == Some(close_out);
-        let cancelled: Vec<_> = self.tasks.iter().filter(of_close_out).map(|task| task.task_id).collect();
+        let of_root = self.tasks.of((cause.tenant_id, root.id));
+        let cancelled = of_root.filter(|task| task.closed_by == Some(close_out));
+        let cancelled: Vec<_> = cancelled.map(|task| task.task_id).collect();
         let mut effects = Vec::with_capacity(cancelled.len());
         for task_id in cancelled {
             let now = self.now;
@@ -306,7 +306,7 @@ impl Common {
 
     /// The other side's records under a parent, as far as they are loaded.
     pub fn children(&self, tenant: TenantId, parent: Record) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().filter(move |lane| lane.tenant_id == tenant && lane.parent_id == Some(parent.id))
+        self.lanes.of((tenant, parent.id))
     }
 
     /// Live orders of an opportunity on the other side.

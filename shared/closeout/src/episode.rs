@@ -9,7 +9,7 @@ use crate::{
     money::Money,
     pipeline::StageName,
     time::Time,
-    working_set::Keyed,
+    working_set::{Keyed, Owner},
 };
 use uuid::Uuid;
 
@@ -252,6 +252,10 @@ impl Keyed for CloseOut {
 
     fn key(&self) -> Self::Key {
         (self.tenant_id, self.close_out_id)
+    }
+
+    fn belongs_to(&self) -> Option<Owner> {
+        self.cause.map(|cause| (self.tenant_id, cause.0))
     }
 }
 

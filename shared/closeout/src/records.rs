@@ -7,7 +7,7 @@ use crate::{
     fact::{Fact, MirrorState, PeerOutcome},
     ids::{CloseOutId, CustomerId, TenantId},
     time::Time,
-    working_set::Keyed,
+    working_set::{Keyed, Owner},
 };
 use uuid::Uuid;
 
@@ -49,6 +49,10 @@ impl Keyed for Lane {
 
     fn key(&self) -> Self::Key {
         (self.tenant_id, self.record)
+    }
+
+    fn belongs_to(&self) -> Option<Owner> {
+        self.parent_id.map(|parent| (self.tenant_id, parent))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     refusal::Refusal,
     time::Time,
     wording,
-    working_set::Keyed,
+    working_set::{Keyed, Owner},
 };
 
 /// Most open tasks that one subject or customer may have on one side: a close-out stays one commit.
@@ -95,6 +95,10 @@ impl Keyed for Task {
 
     fn key(&self) -> Self::Key {
         (self.tenant_id, self.task_id)
+    }
+
+    fn belongs_to(&self) -> Option<Owner> {
+        Some((self.tenant_id, self.root.id))
     }
 }
 

@@ -6,12 +6,15 @@ use crate::{
     episode::CloseOut,
     fact::Outgoing,
     ids::TenantId,
-    reason::{Edition, Entry},
+    reason::{self, Edition},
     records::{AuditEntry, Lane, Received, TimelineEntry},
     task::Task,
     time::Time,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// A row that knows its key.
@@ -21,7 +24,15 @@ pub trait Keyed: Clone {
 
     /// Its key.
     fn key(&self) -> Self::Key;
+
+    /// The record it belongs to, where a batch looks for all rows of one: see [`Rows::of`].
+    fn belongs_to(&self) -> Option<Owner> {
+        None
+    }
 }
+
+/// A record that rows belong to: its tenant and id.
+pub type Owner = (TenantId, Uuid);
 
 #[derive(Clone, Debug)]
 struct Slot<R> {
@@ -42,25 +53,45 @@ impl<R> Slot<R> {
 #[derive(Debug)]
 pub struct Rows<R: Keyed> {
     slots: BTreeMap<R::Key, Slot<R>>,
+    /// Keys of the rows that belong to a record, or did: what is found here is looked at again.
+    owned: BTreeMap<Owner, BTreeSet<R::Key>>,
     journal: Vec<(R::Key, Option<Slot<R>>)>,
 }
 
 impl<R: Keyed> Default for Rows<R> {
     fn default() -> Self {
-        Self { slots: BTreeMap::new(), journal: Vec::new() }
+        Self { slots: BTreeMap::new(), owned: BTreeMap::new(), journal: Vec::new() }
     }
 }
 
 impl<R: Keyed> Rows<R> {
     /// Rows as they were loaded.
     pub fn loaded(rows: impl IntoIterator<Item = R>) -> Self {
-        let slot = |row: R| (row.key(), Slot::loaded(row));
-        Self { slots: rows.into_iter().map(slot).collect(), journal: Vec::new() }
+        let mut loaded = Self::default();
+        rows.into_iter().for_each(|row| loaded.add_loaded(row));
+        loaded
     }
 
     /// Adds a loaded row, unless one with its key is there.
     pub fn add_loaded(&mut self, row: R) {
-        self.slots.entry(row.key()).or_insert(Slot::loaded(row));
+        let key = row.key();
+        if let Entry::Vacant(place) = self.slots.entry(key.clone()) {
+            note(&mut self.owned, &row, key);
+            place.insert(Slot::loaded(row));
+        }
+    }
+
+    /// The rows that belong to a record, by key.
+    pub fn of(&self, owner: Owner) -> impl Iterator<Item = &R> {
+        let keys = self.owned.get(&owner).into_iter().flatten();
+        keys.filter_map(|key| self.get(key)).filter(move |row| row.belongs_to() == Some(owner))
+    }
+
+    /// The row with this key may belong to another record than before.
+    pub fn has_moved(&mut self, key: &R::Key) {
+        if let Some(slot) = self.slots.get(key) {
+            note(&mut self.owned, &*slot.row, key.clone());
+        }
     }
 
     /// The row with this key.
@@ -81,6 +112,7 @@ impl<R: Keyed> Rows<R> {
     /// A new row.
     pub fn insert(&mut self, row: R) {
         let key = row.key();
+        note(&mut self.owned, &row, key.clone());
         let before = self.slots.insert(key.clone(), Slot { row: Arc::new(row), fresh: true, before: None });
         self.journal.push((key, before));
     }
@@ -119,6 +151,12 @@ impl<R: Keyed> Rows<R> {
                 None => self.slots.remove(&key),
             };
         }
+    }
+}
+
+fn note<R: Keyed>(owned: &mut BTreeMap<Owner, BTreeSet<R::Key>>, row: &R, key: R::Key) {
+    if let Some(owner) = row.belongs_to() {
+        owned.entry(owner).or_default().insert(key);
     }
 }
 
@@ -197,7 +235,7 @@ pub struct Common {
     /// Close-outs.
     pub close_outs: Rows<CloseOut>,
     /// Reasons of the tenants' own, as far as they are needed.
-    pub reasons: Rows<Entry>,
+    pub reasons: Rows<reason::Entry>,
     /// New versions of them.
     pub editions: Log<Edition>,
     /// Messages to send.
@@ -285,6 +323,21 @@ mod tests {
         assert_eq!(rows.get(&key).unwrap().title, "kept");
         assert!(rows.inserted().is_empty());
         assert_eq!(rows.updated().len(), 1);
+    }
+
+    #[test]
+    fn rows_are_found_by_the_record_they_belong_to_until_they_belong_to_another() {
+        let mut rows = Rows::loaded([task(TaskState::Open)]);
+        let (key, before) = (task(TaskState::Open).key(), task(TaskState::Open).belongs_to().unwrap());
+        let after = (before.0, Uuid::from_u128(99));
+        let count = |rows: &Rows<Task>| (rows.of(before).count(), rows.of(after).count());
+        assert_eq!(count(&rows), (1, 0));
+        rows.begin();
+        rows.edit(&key).unwrap().root.id = after.1;
+        rows.has_moved(&key);
+        assert_eq!(count(&rows), (0, 1));
+        rows.rollback();
+        assert_eq!(count(&rows), (1, 0));
     }
 
     #[test]

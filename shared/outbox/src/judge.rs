@@ -156,6 +156,7 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         Some(fact) => {
             if !seeded_bug!("mirror-not-updated", 5) {
                 lane.reflect(fact);
+                common.lanes.has_moved(&key);
             }
             let cause = Cause {
                 tenant_id: message.tenant_id,

@@ -197,9 +197,7 @@ fn reopen(
 }
 
 fn orders_of(world: &World, cause: &Cause, id: OpportunityId) -> Vec<Order> {
-    let own =
-        world.orders.iter().filter(|order| order.tenant_id == cause.tenant_id && order.opportunity_id == Some(id));
-    own.cloned().collect()
+    world.orders.of((cause.tenant_id, id.0)).cloned().collect()
 }
 
 /// Orders that a close-out had cancelled here, with the close-outs it caused.
@@ -208,12 +206,9 @@ fn caused_closes(
     cause: &Cause,
     id: CloseOutId,
 ) -> Vec<((crm_closeout::ids::TenantId, crm_closeout::ids::OrderId), CloseOutId)> {
-    let caused = world.common.close_outs.iter().filter(|close_out| {
-        close_out.tenant_id == cause.tenant_id
-            && close_out.cause == Some(id)
-            && close_out.state == CloseOutState::Effective
-    });
+    let caused = world.common.close_outs.of((cause.tenant_id, id.0));
     caused
+        .filter(|close_out| close_out.state == CloseOutState::Effective)
         .map(|close_out| {
             ((close_out.tenant_id, crm_closeout::ids::OrderId(close_out.subject.id)), close_out.close_out_id)
         })

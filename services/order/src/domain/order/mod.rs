@@ -20,7 +20,7 @@ use crm_closeout::{
     seeded_bug,
     time::Time,
     wording::{self, Wording},
-    working_set::{Cause, Keyed},
+    working_set::{Cause, Keyed, Owner},
 };
 
 codes! {
@@ -95,6 +95,10 @@ impl Keyed for Order {
 
     fn key(&self) -> Self::Key {
         (self.tenant_id, self.order_id)
+    }
+
+    fn belongs_to(&self) -> Option<Owner> {
+        self.opportunity_id.map(|opportunity| (self.tenant_id, opportunity.0))
     }
 }
 
