@@ -70,4 +70,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1002, "lists"),
     migration!(1003, "search"),
     migration!(1004, "pipeline"),
+    migration!(1005, "fast_path"),
 ];

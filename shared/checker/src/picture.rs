@@ -66,6 +66,8 @@ pub(crate) struct Side {
     pub(crate) versions: BTreeMap<(TenantId, Thing), (i64, &'static str)>,
     /// Ids that rows of a tenant name, and what they name with it.
     pub(crate) names: Vec<(TenantId, Uuid, &'static str)>,
+    /// Subjects that are listed in another state than theirs.
+    pub(crate) misplaced: Vec<String>,
     /// Requests with two effects of one kind.
     pub(crate) doubled: Vec<String>,
     /// Requests with an effect and without an answer row.
@@ -167,6 +169,7 @@ impl Picture {
         let mut sales = Side { name: "opportunity side", ..Side::default() };
         sales.read(&mut tx, &Asked::of(Service::Opportunity, &told)).await?;
         each(&mut tx, |row| sales.opportunity(row)).await?;
+        sales.misplaced = queries::misplaced::<sales::Opportunity>(&mut tx).await?;
         each(&mut tx, |row| sales.customer(row)).await?;
         each(&mut tx, |row| sales.reason(row)).await?;
         tx.rollback().await?;
@@ -175,6 +178,7 @@ impl Picture {
         let mut trade = Side { name: "order side", has_stubs: true, ..Side::default() };
         trade.read(&mut tx, &Asked::of(Service::Order, &told)).await?;
         each(&mut tx, |row| trade.order(row)).await?;
+        trade.misplaced = queries::misplaced::<trade::Order>(&mut tx).await?;
         each(&mut tx, |row| trade.trade_record(row)).await?;
         each(&mut tx, |row| trade.reason(row)).await?;
         each(&mut tx, |row| trade.received(row)).await?;

@@ -5,6 +5,7 @@ use crm_outbox::{
     db::{Db, Error, Row, Tx},
     job::ANSWERS_KEPT,
     sql::{Args, Sql},
+    table::Table,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,24 @@ pub(crate) async fn unanswered(tx: &mut Tx) -> Result<Vec<String>, Error> {
          GROUP BY a.tenant_id, a.actor, a.method, a.request_id LIMIT 100"
     );
     texts(tx, &query).await
+}
+
+/// Subjects that lists by state would miss, and how many they would look at in vain: the table of states is not what the subjects say.
+pub(crate) async fn misplaced<R: Table>(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    let (name, key) = (R::statements().name, &R::statements().key);
+    let id = key.last().map_or("", |column| column.name.as_str());
+    let missed = format!(
+        "SELECT t.{id} FROM {name} AS t WHERE NOT EXISTS (SELECT 1 FROM subject_in_state AS s \
+         WHERE s.tenant_id = t.tenant_id AND s.state = t.state AND s.subject_id = t.{id}) LIMIT 100"
+    );
+    let text = |row: &Row| Ok(format!("no list by state shows {name} {}", row.get::<Uuid>(0)?));
+    let missed =
+        tx.rows(&Sql::plain(&missed), Args::none()).await?.iter().map(text).collect::<Result<Vec<_>, Error>>()?;
+    let counts = format!("SELECT (SELECT count(*) FROM subject_in_state), (SELECT count(*) FROM {name})");
+    let rows = tx.rows(&Sql::plain(&counts), Args::none()).await?;
+    let surplus = rows.first().map_or(Ok(0), |row| Ok::<i64, Error>(row.get::<i64>(0)? - row.get::<i64>(1)?))?;
+    let surplus = (surplus > 0).then(|| format!("{surplus} row(s) say of {name} what is not so"));
+    Ok(missed.into_iter().chain(surplus).collect())
 }
 
 /// Duties that have been due for over a minute and are not done.

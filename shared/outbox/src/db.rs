@@ -18,10 +18,10 @@ use sqlx::{
 use std::{
     str::FromStr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What went wrong in the database.
@@ -138,6 +138,7 @@ const SHARED: &[Migration] = &[
     migration!(5, "trace"),
     migration!(6, "reason"),
     migration!(7, "search"),
+    migration!(8, "fast_path"),
 ];
 
 /// The shared migrations and a service's own, as sqlx runs them.
@@ -159,13 +160,16 @@ pub struct Db {
 
 #[derive(Clone, Debug)]
 enum Pools {
-    Postgres { writer: PgPool, reads: PgPool },
+    Postgres { writer: PgPool, reads: PgPool, replan: Arc<Mutex<Replan>> },
     Sqlite { writer: SqlitePool, reads: SqlitePool },
 }
 
 const ACQUIRE: Duration = Duration::from_millis(500);
 const CONNECT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
+/// Plans are made anew after this time, then after twice as long each time, up to the last.
+const FIRST_REPLAN: Duration = Duration::from_millis(250);
+const LAST_REPLAN: Duration = Duration::from_secs(30);
 
 impl Db {
     /// Opens `postgres://...` or `sqlite://FILE`; a SQLite file is made if it is not there.
@@ -220,7 +224,13 @@ impl Db {
     /// Begins a transaction. For the writer alone, in a task of its own that nothing cancels.
     pub async fn begin(&self) -> Result<Tx, Error> {
         let inner = match &self.pools {
-            Pools::Postgres { writer, .. } => Inner::Postgres(writer.begin().await?),
+            Pools::Postgres { writer, replan, .. } => {
+                let mut tx = writer.begin().await?;
+                if Replan::is_due(replan) {
+                    sqlx::raw_sql("DISCARD PLANS").execute(&mut *tx).await?;
+                }
+                Inner::Postgres(tx)
+            }
             Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
         Ok(Tx { inner, statements: self.statements.clone() })
@@ -261,7 +271,7 @@ impl Db {
     /// Closes every connection.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Postgres { writer, reads } => {
+            Pools::Postgres { writer, reads, .. } => {
                 writer.close().await;
                 reads.close().await;
             }
@@ -270,6 +280,33 @@ impl Db {
                 writer.close().await;
             }
         }
+    }
+}
+
+/// When the writer's statements are planned anew. A plan is kept as long as its connection; one that was made while a table was empty
+/// may go along another index than its key, and reads ever more until the server has looked at the table. New plans see how large
+/// the tables are by then.
+#[derive(Debug)]
+struct Replan {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Default for Replan {
+    fn default() -> Self {
+        Self { at: Instant::now() + FIRST_REPLAN, pause: FIRST_REPLAN }
+    }
+}
+
+impl Replan {
+    fn is_due(this: &Mutex<Self>) -> bool {
+        let (mut this, now) = (this.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let due = now >= this.at;
+        if due {
+            this.pause = (this.pause * 2).min(LAST_REPLAN);
+            this.at = now + this.pause;
+        }
+        due
     }
 }
 
@@ -294,7 +331,7 @@ async fn open_postgres(url: &str) -> Result<Pools, Error> {
     let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(CONNECT);
     let writer = pool(2).min_connections(1).connect_with(for_writer).await?;
     let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(for_reads);
-    Ok(Pools::Postgres { writer, reads })
+    Ok(Pools::Postgres { writer, reads, replan: Arc::default() })
 }
 
 async fn open_sqlite(file: &str) -> Result<Pools, Error> {

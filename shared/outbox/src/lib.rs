@@ -26,6 +26,7 @@ pub mod seats;
 pub mod select;
 pub mod settle;
 pub mod sql;
+pub mod state;
 pub mod table;
 pub mod tables;
 pub mod wire;

@@ -48,8 +48,7 @@ pub async fn lock_lanes(
     own: BTreeSet<(TenantId, Record)>,
     others: BTreeSet<(TenantId, Record)>,
 ) -> Result<Rows<Lane>, Error> {
-    let missing: Vec<_> = own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect();
-    table::insert_missing(tx, &missing).await?;
+    table::ensure(tx, own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect()).await?;
     let keys: Vec<_> = own.union(&others).copied().collect();
     table::lock::<Lane>(tx, &keys).await
 }
@@ -66,12 +65,9 @@ pub async fn tasks_of_roots(
     items: usize,
 ) -> Result<Vec<Task>, Error> {
     static TASKS: LazyLock<Sql> = LazyLock::new(|| {
-        let text = format!(
-            "SELECT {} FROM {{rows}} CROSS JOIN task AS t WHERE t.tenant_id = r.tenant_id AND t.root_kind = r.root_kind \
-             AND t.root_id = r.root_id AND (t.state IN (1, 2) OR t.closed_by IS NOT NULL) LIMIT {{1}}",
-            Task::statements().list
-        );
-        Sql::new(&text, &root_columns())
+        let of_root = "t.tenant_id = r.tenant_id AND t.root_kind = r.root_kind AND t.root_id = r.root_id \
+                       AND (t.state IN (1, 2) OR t.closed_by IS NOT NULL)";
+        Sql::look_up(&Task::statements().list, "task", of_root, "LIMIT {1}", &root_columns())
     });
     if roots.is_empty() {
         return Ok(Vec::new());
@@ -111,11 +107,8 @@ static TEXTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Ki
 
 /// The statement of [`taken`] for a column whose values are unique in a tenant.
 pub fn in_use(table: &str, column: &str) -> Sql {
-    let text = format!(
-        "SELECT t.tenant_id, t.{column} FROM {{rows}} CROSS JOIN {table} AS t \
-         WHERE t.tenant_id = r.tenant_id AND t.{column} = r.text"
-    );
-    Sql::new(&text, &TEXTS)
+    let on = format!("t.tenant_id = r.tenant_id AND t.{column} = r.text");
+    Sql::look_up(&format!("t.tenant_id, t.{column}"), table, &on, "", &TEXTS)
 }
 
 /// Which of these texts are in use already.

@@ -69,18 +69,17 @@ table!(
 
 static TENANTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid)]));
 
-fn whole(lock: &str) -> Sql {
-    let list = &Entry::statements().list;
-    let rows = format!("SELECT {list} FROM {{rows}} CROSS JOIN reason AS t WHERE t.tenant_id = r.tenant_id");
-    Sql::new(&format!("{rows} ORDER BY t.tenant_id, t.code {lock}"), &TENANTS)
-}
+const OF_TENANT: &str = "t.tenant_id = r.tenant_id";
 
 /// Every row of these tenants; there are at most some hundred in each.
-static WHOLE: LazyLock<Sql> = LazyLock::new(|| whole(""));
+static WHOLE: LazyLock<Sql> =
+    LazyLock::new(|| Sql::look_up(&Entry::statements().list, "reason", OF_TENANT, "", &TENANTS));
 
 /// Locks and loads the whole catalogues of these tenants, which are to be changed.
 pub async fn lock(tx: &mut Tx, tenants: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
-    static LOCK: LazyLock<Sql> = LazyLock::new(|| whole("{lock}"));
+    static LOCK: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::lock(&Entry::statements().list, "reason", &format!("{OF_TENANT} ORDER BY t.code"), &TENANTS)
+    });
     rows_of(tx, &LOCK, tenants).await
 }
 

@@ -7,7 +7,7 @@ use crate::{
     sql::{Args, Sql},
     table::Table,
 };
-use crm_closeout::ids::TenantId;
+use crm_closeout::{codes::Code, ids::TenantId};
 use std::{fmt::Write as _, marker::PhantomData};
 use uuid::Uuid;
 
@@ -26,14 +26,22 @@ pub struct Select<R> {
     conditions: String,
     args: Args,
     count: usize,
-    found: bool, // a filter finds the rows already
+    found: bool,    // a filter finds the rows already
+    by_state: bool, // that filter is their state, so the table of states leads
     row: PhantomData<R>,
 }
 
 impl<R: Table> Select<R> {
     /// Every row of the tenant.
     pub fn of(tenant: TenantId) -> Self {
-        let select = Self { conditions: String::new(), args: Args::none(), count: 0, found: false, row: PhantomData };
+        let select = Self {
+            conditions: String::new(),
+            args: Args::none(),
+            count: 0,
+            found: false,
+            by_state: false,
+            row: PhantomData,
+        };
         select.filter("tenant_id", "=", Some(&tenant))
     }
 
@@ -52,6 +60,22 @@ impl<R: Table> Select<R> {
             self.args.values.push(cell);
         }
         self.found = true;
+        self
+    }
+
+    /// Only subjects in this state, if one is given; else as [`Select::equal`].
+    pub fn in_state<S: Code>(mut self, state: Option<&S>) -> Self {
+        let Some(state) = state else { return self };
+        self.by_state = !self.found;
+        self.found = true;
+        if self.by_state {
+            self.conditions.push_str(" AND w.tenant_id = {1}");
+            self.condition("w.state =");
+            self.args = self.args.with(&state.code());
+        }
+        // Beside a row of that table, too: it was moved since by a version that does not know of it.
+        self.condition("t.state =");
+        self.args = self.args.with(&state.code());
         self
     }
 
@@ -104,15 +128,26 @@ impl<R: Table> Select<R> {
             Order::Oldest => (">", "ASC"),
             Order::Newest => ("<", "DESC"),
         };
-        let this = self.filter(column, beyond, after.as_ref());
-        let statements = R::statements();
-        let (name, list) = (statements.name, &statements.list);
-        let text = format!(
-            "SELECT {list} FROM {name} AS t {} ORDER BY t.{column} {direction} LIMIT {{{}}}",
-            this.conditions,
-            this.count + 1
-        );
+        let id = if self.by_state { "w.subject_id".to_owned() } else { format!("t.{column}") };
+        let mut this = self;
+        if let Some(after) = after {
+            this.args = this.args.with(&after);
+            this.condition(&format!("{id} {beyond}"));
+        }
+        let text = |from: &str| {
+            let (list, conditions, limit) = (&R::statements().list, &this.conditions, this.count + 1);
+            format!("SELECT {list} FROM {from} {conditions} ORDER BY {id} {direction} LIMIT {{{limit}}}")
+        };
+        let name = R::statements().name;
+        let sql = if this.by_state {
+            let on = format!("t.tenant_id = w.tenant_id AND t.{column} = w.subject_id");
+            let lead = "subject_in_state AS w CROSS JOIN";
+            let postgres = format!("{lead} LATERAL (SELECT * FROM {name} AS t WHERE {on} OFFSET 0) AS t");
+            Sql::each(&text(&postgres), &text(&format!("{lead} {name} AS t ON {on}")), &[])
+        } else {
+            Sql::plain(&text(&format!("{name} AS t")))
+        };
         let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-        db.read_table(&Sql::plain(&text), this.args.with(&limit)).await
+        db.read_table(&sql, this.args.with(&limit)).await
     }
 }

@@ -112,37 +112,23 @@ static CLOSES: LazyLock<Sql> = LazyLock::new(|| deliveries("delivery"));
 static REVERSALS: LazyLock<Sql> = LazyLock::new(|| deliveries("reversal_delivery"));
 
 fn deliveries(name: &str) -> Sql {
-    let text = format!(
-        "UPDATE close_out AS t SET {name}_propagation = r.propagation, {name}_outcome = r.outcome, \
-         {name}_effects = r.effects FROM {{rows}} WHERE t.tenant_id = r.tenant_id AND t.close_out_id = r.close_out_id"
-    );
-    Sql::new(&text, &delivery_columns())
+    let set = format!("{name}_propagation = r.propagation, {name}_outcome = r.outcome, {name}_effects = r.effects");
+    let on = "t.tenant_id = r.tenant_id AND t.close_out_id = r.close_out_id";
+    Sql::update("close_out", &set, on, &delivery_columns())
 }
 
 static GONE: LazyLock<Sql> = LazyLock::new(|| {
-    // EXISTS would make SQLite walk the whole outbox; IN over row values looks each key up.
-    let keys = "SELECT r.tenant_id, r.record_kind, r.record_id, r.number, r.message_id FROM {rows}";
-    Sql::new(
-        &format!("DELETE FROM outbox WHERE (tenant_id, record_kind, record_id, number, message_id) IN ({keys})"),
-        &key_columns(),
-    )
+    Sql::delete("outbox", &["tenant_id", "record_kind", "record_id", "number", "message_id"], &key_columns())
 });
 
-static PARKED: LazyLock<Sql> = LazyLock::new(|| {
-    Sql::new(
-        &format!("UPDATE outbox AS t SET parked = {{1}}, fault = r.fault FROM {{rows}} WHERE {ON_KEY}"),
-        &key_columns(),
-    )
-});
+static PARKED: LazyLock<Sql> =
+    LazyLock::new(|| Sql::update("outbox", "parked = {1}, fault = r.fault", ON_KEY, &key_columns()));
 
 static LATER: LazyLock<Sql> = LazyLock::new(|| {
-    let text = format!(
-        "UPDATE outbox AS t SET lease_until = {{now}} + r.pause, losses = (t.losses + r.lost) * r.lost, \
-         refusals = t.refusals + r.refused, fault = r.fault, waits_for = r.expected, gap_at = r.expected, \
-         gap_since = CASE WHEN r.expected = t.gap_at THEN t.gap_since ELSE {{now}} END \
-         FROM {{rows}} WHERE {ON_KEY} AND NOT t.parked"
-    );
-    Sql::new(&text, &later_columns())
+    let set = "lease_until = {now} + r.pause, losses = (t.losses + r.lost) * r.lost, \
+               refusals = t.refusals + r.refused, fault = r.fault, waits_for = r.expected, gap_at = r.expected, \
+               gap_since = CASE WHEN r.expected = t.gap_at THEN t.gap_since ELSE {now} END";
+    Sql::update("outbox", set, &format!("{ON_KEY} AND NOT t.parked"), &later_columns())
 });
 
 /// Writes settlements: at most six statements, however many there are.
@@ -243,18 +229,16 @@ static CLAIM: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static PUT_OFF: LazyLock<Sql> = LazyLock::new(|| {
-    let text = "UPDATE outbox AS t SET lease_until = {now} + r.pause, waits_for = r.first FROM {rows} \
-                WHERE t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id \
-                AND t.number = r.number";
-    Sql::new(text, &put_off_columns())
+    let set = "lease_until = {now} + r.pause, waits_for = r.first";
+    Sql::update("outbox", set, &format!("{OF_LANE} AND t.number = r.number"), &put_off_columns())
 });
 
 static WAKE: LazyLock<Sql> = LazyLock::new(|| {
-    let text = "UPDATE outbox AS t SET lease_until = 0, waits_for = 0 FROM {rows} WHERE t.tenant_id = r.tenant_id \
-                AND t.record_kind = r.record_kind AND t.record_id = r.record_id AND t.number = r.number + 1 \
-                AND t.waits_for > 0 AND NOT t.parked";
-    Sql::new(text, &lane_columns())
+    let next = format!("{OF_LANE} AND t.number = r.number + 1 AND t.waits_for > 0 AND NOT t.parked");
+    Sql::update("outbox", "lease_until = 0, waits_for = 0", &next, &lane_columns())
 });
+
+const OF_LANE: &str = "t.tenant_id = r.tenant_id AND t.record_kind = r.record_kind AND t.record_id = r.record_id";
 
 /// A message of a lane, as rows of a statement.
 pub(crate) fn lane_columns() -> Vec<Column> {

@@ -16,9 +16,8 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Fills a template: `{rows}` becomes the set of rows, called `r`; `{1}`, `{2}` ... become the single arguments; `{lock}`
-    /// becomes `FOR UPDATE OF t` where rows are locked one by one; `{skip}` the same, passing over what is locked; `{now}`
-    /// the database's clock in microseconds.
+    /// Fills a template: `{rows}` becomes the set of rows, called `r`; `{1}`, `{2}` ... become the single arguments; `{skip}`
+    /// becomes `FOR UPDATE OF t SKIP LOCKED` where rows are locked one by one; `{now}` the database's clock in microseconds.
     pub fn new(template: &str, rows: &[Column]) -> Self {
         Self::each(template, template, rows)
     }
@@ -29,12 +28,10 @@ impl Sql {
         let used = usize::from(postgres.contains("{rows}"));
         let postgres = postgres
             .replace("{rows}", &unnest(rows))
-            .replace("{lock}", "FOR UPDATE OF t")
             .replace("{skip}", "FOR UPDATE OF t SKIP LOCKED")
             .replace("{now}", now);
         let sqlite = sqlite
             .replace("{rows}", &json_each(rows))
-            .replace("{lock}", "")
             .replace("{skip}", "")
             .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)");
         Self { postgres: number(&postgres, used * rows.len()).into(), sqlite: number(&sqlite, used).into() }
@@ -44,6 +41,65 @@ impl Sql {
     pub fn plain(template: &str) -> Self {
         Self::new(template, &[])
     }
+
+    /// Looks up the rows `t` of a table that belong `on` each row of the set, in the order of the set. `end`: what comes after
+    /// the condition. The set always leads: PostgreSQL keeps the plan of a statement, and one that was made while a table was
+    /// empty would lead with that table and read all of it for every batch.
+    pub fn look_up(list: &str, table: &str, on: &str, end: &str, rows: &[Column]) -> Self {
+        Self::each(
+            &format!("SELECT {list} FROM {{rows}} {} {end}", lateral("t.*", table, on, "")),
+            &format!("SELECT {list} FROM {{rows}} CROSS JOIN {table} AS t WHERE {on} {end}"),
+            rows,
+        )
+    }
+
+    /// The same, and locks each row when it comes to it: a set in the order of the key is locked in that order.
+    pub fn lock(list: &str, table: &str, on: &str, rows: &[Column]) -> Self {
+        Self::each(
+            &format!("SELECT {list} FROM {{rows}} {}", lateral("t.*", table, on, "FOR UPDATE")),
+            &format!("SELECT {list} FROM {{rows}} CROSS JOIN {table} AS t WHERE {on}"),
+            rows,
+        )
+    }
+
+    /// Changes the rows `t` of a table that belong `on` a row of the set, each found and locked in the order of the set.
+    pub fn update(table: &str, set: &str, on: &str, rows: &[Column]) -> Self {
+        Self::change(table, set, on, "FOR UPDATE", rows)
+    }
+
+    /// The same for rows that nobody else can change meanwhile, as a lock is held on them or on what they belong to.
+    pub fn overwrite(table: &str, set: &str, on: &str, rows: &[Column]) -> Self {
+        Self::change(table, set, on, "", rows)
+    }
+
+    fn change(table: &str, set: &str, on: &str, lock: &str, rows: &[Column]) -> Self {
+        let found = lateral("t.ctid AS found_at", table, on, lock);
+        Self::each(
+            &format!(
+                "UPDATE {table} AS t SET {set} FROM (SELECT r.*, t.found_at FROM {{rows}} {found}) AS r WHERE t.ctid = r.found_at"
+            ),
+            &format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on}"),
+            rows,
+        )
+    }
+
+    /// Removes the rows of a table that have the same `key` as a row of the set.
+    pub fn delete(table: &str, key: &[&str], rows: &[Column]) -> Self {
+        let on = key.iter().map(|name| format!("t.{name} = r.{name}")).collect::<Vec<_>>().join(" AND ");
+        let found = lateral("t.ctid AS found_at", table, &on, "FOR UPDATE");
+        let of_r = key.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
+        Self::each(
+            &format!("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT t.found_at FROM {{rows}} {found}))"),
+            // EXISTS would make SQLite walk the whole table; IN over row values looks each key up.
+            &format!("DELETE FROM {table} WHERE ({}) IN (SELECT {of_r} FROM {{rows}})", key.join(", ")),
+            rows,
+        )
+    }
+}
+
+/// PostgreSQL plans what is behind OFFSET by itself, so this can only be run once for each row of the set.
+fn lateral(list: &str, table: &str, on: &str, lock: &str) -> String {
+    format!("CROSS JOIN LATERAL (SELECT {list} FROM {table} AS t WHERE {on} OFFSET 0 {lock}) AS t")
 }
 
 /// Columns of a set of rows.
@@ -157,12 +213,12 @@ mod tests {
     #[test]
     fn a_template_becomes_one_text_for_each_database() {
         let sql = Sql::new(
-            "SELECT t.a FROM {rows} CROSS JOIN t WHERE t.id = r.id AND t.b = {1} {lock}",
+            "SELECT t.a FROM {rows} CROSS JOIN t WHERE t.id = r.id AND t.b = {1} {skip}",
             &columns([("id", Kind::Uuid), ("n", Kind::Int)]),
         );
         assert_eq!(
             &*sql.postgres,
-            "SELECT t.a FROM unnest($1::uuid[], $2::bigint[]) AS r(id, n) CROSS JOIN t WHERE t.id = r.id AND t.b = $3 FOR UPDATE OF t"
+            "SELECT t.a FROM unnest($1::uuid[], $2::bigint[]) AS r(id, n) CROSS JOIN t WHERE t.id = r.id AND t.b = $3 FOR UPDATE OF t SKIP LOCKED"
         );
         assert_eq!(
             &*sql.sqlite,

@@ -27,10 +27,12 @@ pub struct Statements {
     pub insert_missing: Sql,
     /// Overwrites rows by key.
     pub update: Sql,
-    /// Locks and reads rows by key, in the order of the key.
+    /// Locks and reads rows by key, one after the other.
     pub lock: Sql,
     /// Reads rows by key.
     pub read: Sql,
+    /// Which keys there are.
+    pub find: Sql,
 }
 
 impl Statements {
@@ -42,19 +44,19 @@ impl Statements {
         let found_by = key.iter().filter(|column| !seeded_bug!("tenant-off", 1) || column.name != "tenant_id");
         let on_key = found_by.map(|c| format!("t.{0} = r.{0}", c.name)).collect::<Vec<_>>().join(" AND ");
         let (all, from_r, list) = (names(&columns, ""), names(&columns, "r."), names(&columns, "t."));
-        let (bare_key, key_of_t) = (names(&key, ""), names(&key, "t."));
+        let bare_key = names(&key, "");
         let set = columns.iter().filter(|column| !key.contains(column));
         let set = set.map(|column| format!("{0} = r.{0}", column.name)).collect::<Vec<_>>().join(", ");
         // `WHERE true` lets SQLite's grammar tell ON CONFLICT from a join's ON.
         let insert = format!("INSERT INTO {table} ({all}) SELECT {from_r} FROM {{rows}} WHERE true");
-        let by_key = format!("SELECT {list} FROM {{rows}} CROSS JOIN {table} AS t WHERE {on_key}");
         Self {
             name: table,
             insert: Sql::new(&insert, &columns),
             insert_missing: Sql::new(&format!("{insert} ON CONFLICT ({bare_key}) DO NOTHING"), &columns),
-            update: Sql::new(&format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on_key}"), &columns),
-            lock: Sql::new(&format!("{by_key} ORDER BY {key_of_t} {{lock}}"), &key),
-            read: Sql::new(&by_key, &key),
+            update: Sql::overwrite(table, &set, &on_key, &columns),
+            find: Sql::look_up(&names(&key, "t."), table, &on_key, "", &key),
+            lock: Sql::lock(&list, table, &on_key, &key),
+            read: Sql::look_up(&list, table, &on_key, "", &key),
             columns,
             key,
             list,
@@ -114,9 +116,11 @@ macro_rules! table {
     };
 }
 
-/// Locks and loads rows by key.
+/// Locks and loads rows by key, in the order of the key.
 pub async fn lock<R: Table>(tx: &mut Tx, keys: &[R::Key]) -> Result<Rows<R>, Error> {
-    by_key(tx, &R::statements().lock, keys).await
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    by_key(tx, &R::statements().lock, &keys).await
 }
 
 /// Loads rows by key; something else is locked that keeps them still.
@@ -143,6 +147,17 @@ pub async fn insert_missing<'a, R: Table + 'a>(
     rows: impl IntoIterator<Item = &'a R>,
 ) -> Result<(), Error> {
     write(tx, &R::statements().insert_missing, rows).await.map(|_| ())
+}
+
+/// Adds the rows whose key is not there yet, where most are: who finds a key writes nothing, and does not even try to.
+pub async fn ensure<R: Table>(tx: &mut Tx, rows: Vec<R>) -> Result<(), Error> {
+    let statements = R::statements();
+    let keys = rows.iter().map(|row| R::key_cells(&row.key())).collect();
+    let there = tx.look_up(&statements.find, &statements.key, keys).await?;
+    if there.len() == rows.len() {
+        return Ok(());
+    }
+    insert_missing(tx, &rows).await
 }
 
 /// Overwrites loaded rows. One that is gone means that something outside the program wrote to the table.

@@ -6,7 +6,7 @@ use crate::{
     part_code, part_json, table,
 };
 use crm_closeout::{
-    codes::{Record, RecordKind, Side},
+    codes::{Code, Record, RecordKind, Side},
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
@@ -20,7 +20,7 @@ use crm_closeout::{
     working_set::Keyed,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 use uuid::Uuid;
 
 part_code!(
@@ -34,7 +34,7 @@ part_code!(
     MirrorState,
     PeerOutcome,
 );
-part_json!(Vec<Effect>, Snapshot, Reversal, Sums<3>, Sums<4>);
+part_json!(Reversal, Sums<3>, Sums<4>);
 
 /// A message that the other side has not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +169,59 @@ fn int(value: &Value, key: &str) -> Option<i64> {
     value.get(key)?.as_i64()
 }
 
+/// Effects as they are stored: those of one resource together, as side, kind, resource, and field, before and after of each. The
+/// same names and texts make up most of a close-out's row otherwise.
+type Stored<'a> = (i16, i16, Cow<'a, str>, Vec<Cow<'a, str>>);
+
+impl Part for Vec<Effect> {
+    fn columns(name: &str) -> Vec<Column> {
+        String::columns(name)
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        Part::write(value.map(|effects| stored(effects)).as_ref(), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let text = String::read(row, at)?;
+        let read = |text: String| effects(&text).ok_or_else(|| Error::Corrupt(format!("not effects: {text}")));
+        text.map(read).transpose()
+    }
+}
+
+fn stored(effects: &[Effect]) -> String {
+    let alike = |a: &Effect, b: &Effect| (a.side, a.kind, &a.resource) == (b.side, b.kind, &b.resource);
+    let groups: Vec<Stored<'_>> = effects
+        .chunk_by(alike)
+        .filter_map(|group| {
+            let Effect { side, kind, resource, .. } = group.first()?;
+            let texts = group.iter().flat_map(|effect| [&effect.field, &effect.before, &effect.after]);
+            Some((side.code(), kind.code(), Cow::from(resource), texts.map(Cow::from).collect()))
+        })
+        .collect();
+    // Numbers and texts can always be written.
+    serde_json::to_string(&groups).unwrap_or_default()
+}
+
+fn effects(text: &str) -> Option<Vec<Effect>> {
+    if text == "[]" {
+        return Some(Vec::new());
+    }
+    let Ok(groups) = serde_json::from_str::<Vec<Stored<'_>>>(text) else {
+        return JsonText::from_json(&serde_json::from_str(text).ok()?);
+    };
+    let mut effects = Vec::new();
+    for (side, kind, resource, texts) in groups {
+        let (side, kind) = (Side::from_code(side.into()).ok()?, EffectKind::from_code(kind.into()).ok()?);
+        for [field, before, after] in texts.as_chunks().0 {
+            let [field, before, after] = [field, before, after].map(|text: &Cow<'_, str>| text.clone().into_owned());
+            effects.push(Effect { side, kind, resource: resource.clone().into_owned(), field, before, after });
+        }
+    }
+    Some(effects)
+}
+
+/// As effects were stored at first, and still are in reversals.
 impl JsonText for Effect {
     fn to_json(&self) -> Value {
         json!({
@@ -196,6 +249,28 @@ impl<T: JsonText> JsonText for Vec<T> {
 
     fn from_json(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::from_json).collect()
+    }
+}
+
+/// The amount fills two columns of its own, by which close-outs are searched.
+impl Part for Snapshot {
+    fn columns(name: &str) -> Vec<Column> {
+        [String::columns(name), Money::columns("amount")].concat()
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+        Part::write(value.map(|snapshot| snapshot.to_json().to_string()).as_ref(), cells);
+        Part::write(value.map(|snapshot| &snapshot.amount), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let text = String::read(row, at)?;
+        *at += Money::columns("").len();
+        let read = |text: String| {
+            let snapshot = serde_json::from_str(&text).ok().and_then(|value| Self::from_json(&value));
+            snapshot.ok_or_else(|| Error::Corrupt(format!("not a snapshot: {text}")))
+        };
+        text.map(read).transpose()
     }
 }
 
@@ -265,6 +340,27 @@ impl<const N: usize> JsonText for Sums<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn effects_are_stored_by_resource_and_read_as_they_were_and_those_of_before_as_well() {
+        let effect = |resource: &str, field: &str| Effect {
+            side: Side::Order,
+            kind: EffectKind::RecordChanged,
+            resource: resource.into(),
+            field: field.into(),
+            before: "\"1\"".into(),
+            after: "二".into(),
+        };
+        let all = vec![effect("a", "x"), effect("a", "y"), effect("b", "x"), effect("a", "x")];
+        let text = stored(&all);
+        let (side, kind) = (Side::Order.code(), EffectKind::RecordChanged.code());
+        let begin = format!("[[{side},{kind},\"a\",[\"x\",\"\\\"1\\\"\",\"二\",\"y\"");
+        assert!(text.starts_with(&begin), "{text} does not start with {begin}");
+        assert_eq!(effects(&text), Some(all.clone()));
+        assert_eq!(effects(&all.to_json().to_string()), Some(all));
+        assert_eq!((stored(&[]).as_str(), effects("[]")), ("[]", Some(Vec::new())));
+        assert_eq!(effects("[[9,9,\"a\",[]]]"), None);
+    }
 
     #[test]
     fn a_snapshot_of_the_time_of_one_pipeline_reads_as_of_the_default_one() {

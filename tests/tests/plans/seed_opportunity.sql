@@ -13,6 +13,9 @@ SELECT tenant_id, opportunity_id, 'S-' || n, customer_id, 'Cameras', rep, 'north
     false, at, 1, CASE WHEN lost THEN 1 ELSE 0 END, opportunity_sent
 FROM deal;
 
+INSERT INTO subject_in_state
+SELECT tenant_id, opportunity_state, opportunity_id FROM deal;
+
 INSERT INTO search_name
 SELECT tenant_id, place > 1, substr(name, place, CASE WHEN place = 1 THEN 200 ELSE 24 END), customer_id, place - 1
 FROM (SELECT tenant_id, customer_id, 'customer ' || min(c) AS name FROM deal GROUP BY tenant_id, customer_id) AS named
@@ -39,7 +42,7 @@ INSERT INTO close_out
 SELECT tenant_id, lost_id, 2, opportunity_id, customer_id, 1, 1, reason, 1, 2, '', NULL,
     '{"state": 1, "state_word": "OPEN", "stage": "engaging", "days_in_stage": 1, "days_open": 1, "minor": 10000, "currency": "CNY",'
     || '"owner": "rep1", "team": "", "won_at": null, "cancelled": []}',
-    CASE WHEN n % 5000 = 1 THEN 'rare' ELSE rep END, closed_at, false, 1, NULL, 0, pg_temp.id(10, n), '[]', 2, 1, '[]'
+    CASE WHEN n % 5000 = 1 THEN 'rare' ELSE rep END, closed_at, false, 1, NULL, 0, pg_temp.id(10, n), '[]', 2, 1, '[]', NULL, NULL::smallint, NULL::smallint, NULL, 10000, 'CNY'
 FROM deal WHERE lost;
 
 INSERT INTO inbox

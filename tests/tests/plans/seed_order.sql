@@ -12,6 +12,9 @@ SELECT tenant_id, order_id, 'SO-' || n, customer_id, opportunity_id, rep, 'north
     false, at, 1, CASE WHEN closed_id IS NULL THEN 0 ELSE 1 END, order_sent
 FROM deal;
 
+INSERT INTO subject_in_state
+SELECT tenant_id, order_state, order_id FROM deal;
+
 INSERT INTO search_name
 SELECT tenant_id, place > 1, substr(name, place, CASE WHEN place = 1 THEN 200 ELSE 24 END), customer_id, place - 1
 FROM (SELECT tenant_id, customer_id, 'customer ' || min(c) AS name FROM deal GROUP BY tenant_id, customer_id) AS named
@@ -44,7 +47,7 @@ SELECT tenant_id, closed_id, 3, order_id, customer_id, 1, CASE WHEN lost THEN 2 
     '{"state": 1, "state_word": "DRAFT", "stage": "", "days_in_stage": 1, "days_open": 1, "minor": 3000, "currency": "CNY",'
     || '"owner": "rep1", "team": "", "won_at": null, "cancelled": [0]}',
     CASE WHEN n % 5000 = 1 THEN 'rare' ELSE rep END, closed_at, false, 1, lost_id, CASE WHEN lost THEN 1 ELSE 0 END,
-    pg_temp.id(10, n), '[]', 2, 1, '[]'
+    pg_temp.id(10, n), '[]', 2, 1, '[]', NULL, NULL::smallint, NULL::smallint, NULL, 3000, 'CNY'
 FROM deal WHERE closed_id IS NOT NULL;
 
 INSERT INTO inbox

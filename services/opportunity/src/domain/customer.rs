@@ -122,7 +122,9 @@ pub struct Standing {
 }
 
 impl Standing {
-    fn join(self, loss_at: Option<Time>, success_at: Option<Time>) -> Self {
+    /// The newer of both.
+    #[must_use]
+    pub fn join(self, loss_at: Option<Time>, success_at: Option<Time>) -> Self {
         Self { loss_at: self.loss_at.max(loss_at), success_at: self.success_at.max(success_at) }
     }
 }

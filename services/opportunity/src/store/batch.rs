@@ -2,7 +2,7 @@
 //! tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
 use super::{pipelines, search};
-use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, World, opportunity_record};
+use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, State, World, opportunity_record};
 use crm_closeout::{
     cascade::TaskCommand,
     codes::{Record, RecordKind},
@@ -21,6 +21,7 @@ use crm_outbox::{
     db::{Error, Tx},
     load, reasons,
     sql::{Args, Sql, columns},
+    state,
     table::{self, Table},
 };
 use std::{
@@ -183,7 +184,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     reasons::load(tx, &mut common.reasons, BTreeSet::new(), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = load::taken(tx, &NAMES, &named.names).await?;
-    let standing = standing(tx, &customers, &opportunities, &common).await?;
+    let weighed = weighed(items, &opportunities, &customers);
+    let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
     Ok(World { common, opportunities, customers, competitors, pipelines, standing, numbers, names })
 }
 
@@ -193,6 +195,10 @@ pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.opportunities).await?;
     table::save(tx, &world.pipelines).await?;
     table::insert(tx, world.competitors.inserted()).await?;
+    let moved = |(before, after): (Option<&Opportunity>, &Opportunity)| {
+        ((after.tenant_id, after.opportunity_id.0), before.map(|before| before.state), after.state)
+    };
+    state::save(tx, world.opportunities.changes().map(moved)).await?;
     search::save(tx, world).await
 }
 
@@ -201,14 +207,8 @@ async fn children(tx: &mut Tx, parents: &BTreeSet<(TenantId, Record)>) -> Result
     static COLUMNS: LazyLock<Vec<Column>> =
         LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("parent_id", Kind::Uuid)]));
     static CHILDREN: LazyLock<Sql> = LazyLock::new(|| {
-        let list = &Lane::statements().list;
-        Sql::new(
-            &format!(
-                "SELECT {list} FROM {{rows}} CROSS JOIN lane AS t \
-                 WHERE t.tenant_id = r.tenant_id AND t.parent_id = r.parent_id AND t.parent_id IS NOT NULL"
-            ),
-            &COLUMNS,
-        )
+        let on = "t.tenant_id = r.tenant_id AND t.parent_id = r.parent_id AND t.parent_id IS NOT NULL";
+        Sql::look_up(&Lane::statements().list, "lane", on, "", &COLUMNS)
     });
     if parents.is_empty() {
         return Ok(Vec::new());
@@ -229,7 +229,8 @@ static STANDING_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
     ])
 });
 
-/// The newest loss and success of each customer among the records that are not loaded: four index look-ups a customer.
+/// The newest loss and success of each customer among the records that are not loaded. The losses of opportunities have no index, as a
+/// close-out would have to write it each time: those of the customer are gone through.
 static STANDING: LazyLock<Sql> = LazyLock::new(|| {
     let newest = |table: &str, id: &str, time: &str, not_in: &str| {
         format!(
@@ -257,16 +258,52 @@ static STANDING: LazyLock<Sql> = LazyLock::new(|| {
     )
 });
 
+/// Customers whose newest loss and success the batch may need, which then have to be looked for: not those of whom it only closes
+/// out open opportunities, and not the last one. Such a customer stays ACTIVE, and its losses only become newer.
+fn weighed(
+    items: &[Item<Command>],
+    opportunities: &Rows<Opportunity>,
+    customers: &Rows<Customer>,
+) -> BTreeSet<(TenantId, CustomerId)> {
+    let (mut others, mut closing) = (Named::default(), BTreeMap::<_, BTreeSet<_>>::new());
+    for item in items {
+        match item {
+            Item::Call(Call { cause, command: Command::CloseOut(command), .. }) => {
+                let row = opportunities.get(&(cause.tenant_id, command.id));
+                if let Some(row) = row.filter(|row| row.state == State::Open) {
+                    closing.entry((row.tenant_id, row.customer_id)).or_default().insert(command.id);
+                } else {
+                    others.item(item);
+                }
+            }
+            Item::Call(_) | Item::Message(_) | Item::Release(_) => others.item(item),
+        }
+    }
+    let moved = others.opportunities.iter().filter_map(|key| opportunities.get(key));
+    others.customers.extend(moved.filter_map(|row| row.customer_id.map(|customer| (row.tenant_id, customer))));
+    let weighs = |customer: &&Customer| {
+        let (key, left) = (customer.key(), customer.open_count + customer.live_order_count);
+        others.customers.contains(&key)
+            || closing.get(&(key.0, Some(key.1))).is_some_and(|closed| closed.len() as i64 >= left)
+    };
+    customers.iter().filter(weighs).map(Keyed::key).collect()
+}
+
 async fn standing(
     tx: &mut Tx,
+    weighed: &BTreeSet<(TenantId, CustomerId)>,
     customers: &Rows<Customer>,
     opportunities: &Rows<Opportunity>,
     common: &Common,
 ) -> Result<BTreeMap<(TenantId, CustomerId), Standing>, Error> {
+    // Nothing can take its newest loss from the others, so it is known by that alone.
+    let kept = customers.iter().filter(|customer| !weighed.contains(&customer.key()));
+    let kept = kept.map(|customer| (customer.key(), Standing { loss_at: customer.last_loss_at, success_at: None }));
+    let mut standing: BTreeMap<_, _> = kept.collect();
     let mut loaded: BTreeMap<_, (Vec<Uuid>, Vec<Uuid>)> =
-        customers.iter().map(|customer| (customer.key(), (Vec::new(), Vec::new()))).collect();
+        weighed.iter().map(|customer| (*customer, (Vec::new(), Vec::new()))).collect();
     if loaded.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(standing);
     }
     for opportunity in opportunities.iter() {
         let key = opportunity.customer_id.map(|customer| (opportunity.tenant_id, customer));
@@ -287,15 +324,10 @@ async fn standing(
     }
     let args = Args::rows(&STANDING_COLUMNS, sets);
     let rows = tx.rows(&STANDING, args).await?;
-    rows.iter()
-        .map(|row| {
-            let opportunities = Standing { loss_at: row.get(2)?, success_at: row.get(3)? };
-            let (loss_at, success_at) = (row.get(4)?, row.get(5)?);
-            let newest = Standing {
-                loss_at: opportunities.loss_at.max(loss_at),
-                success_at: opportunities.success_at.max(success_at),
-            };
-            Ok(((row.get(0)?, row.get(1)?), newest))
-        })
-        .collect()
+    for row in &rows {
+        let opportunities = Standing { loss_at: row.get(2)?, success_at: row.get(3)? };
+        let newest = opportunities.join(row.get(4)?, row.get(5)?);
+        standing.insert((row.get(0)?, row.get(1)?), newest);
+    }
+    Ok(standing)
 }

@@ -39,7 +39,7 @@ pub(crate) async fn opportunities(
     Select::of(tenant)
         .equal("customer_id", filter.customer.as_ref())
         .text("owner", &filter.owner)
-        .equal("state", filter.state.as_ref())
+        .in_state(filter.state.as_ref())
         .equal("stage", filter.stage.as_ref())
         .below("created_at", filter.created_before.as_ref())
         .below("activity_at", filter.active_before.as_ref())

@@ -12,14 +12,12 @@ use crm_outbox::{
 use std::{collections::BTreeSet, sync::LazyLock};
 
 static TENANTS: LazyLock<Vec<Column>> = LazyLock::new(|| columns([("tenant_id", Kind::Uuid)]));
-static READ: LazyLock<Sql> = LazyLock::new(|| of_tenants(""));
-static LOCK: LazyLock<Sql> = LazyLock::new(|| of_tenants("ORDER BY t.tenant_id, t.pipeline_id {lock}"));
-
-fn of_tenants(end: &str) -> Sql {
-    let list = &Pipeline::statements().list;
-    let text = format!("SELECT {list} FROM {{rows}} CROSS JOIN pipeline AS t WHERE t.tenant_id = r.tenant_id {end}");
-    Sql::new(&text, &TENANTS)
-}
+const OF_TENANT: &str = "t.tenant_id = r.tenant_id";
+static READ: LazyLock<Sql> =
+    LazyLock::new(|| Sql::look_up(&Pipeline::statements().list, "pipeline", OF_TENANT, "", &TENANTS));
+static LOCK: LazyLock<Sql> = LazyLock::new(|| {
+    Sql::lock(&Pipeline::statements().list, "pipeline", &format!("{OF_TENANT} ORDER BY t.pipeline_id"), &TENANTS)
+});
 
 fn args<'a>(tenants: impl IntoIterator<Item = &'a TenantId>) -> Args {
     Args::rows(&TENANTS, tenants.into_iter().map(|tenant| cells![*tenant]).collect())

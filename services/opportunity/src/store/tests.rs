@@ -434,7 +434,8 @@ async fn a_close_out_is_decided_by_the_reasons_of_its_tenant(db: &Db) {
 
 async fn only_a_refusal_reads_the_whole_catalogue(db: &Db) {
     let customer = customer(db).await;
-    let ids = opportunities(db, customer, 4).await;
+    // One more than are closed out: who closes out the last one also looks for the newest loss and success.
+    let ids = opportunities(db, customer, 5).await;
     run(db, &[reason_call(TENANT, own("OWN"))]).await;
     let statements = async |items: &[Item<Command>]| {
         let before = db.statement_count();

@@ -22,6 +22,7 @@ use crm_outbox::{
     db::{Error, Tx},
     load, reasons,
     sql::{Args, Sql, columns},
+    state,
     table::{self, Table},
 };
 use std::{
@@ -177,6 +178,10 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
 pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
     table::save(tx, &world.orders).await?;
+    let moved = |(before, after): (Option<&Order>, &Order)| {
+        ((after.tenant_id, after.order_id.0), before.map(|before| before.state), after.state)
+    };
+    state::save(tx, world.orders.changes().map(moved)).await?;
     search::save(tx, world).await
 }
 
@@ -192,8 +197,8 @@ fn roots(named: &Named, orders: &Rows<Order>, common: &Common) -> BTreeSet<(Tena
 }
 
 async fn customers(tx: &mut Tx, named: &Named, common: &Common) -> Result<Rows<Customer>, Error> {
-    let stubs: Vec<_> = named.told.iter().map(|(tenant, id)| Customer::stub(*tenant, *id, common.now)).collect();
-    table::insert_missing(tx, &stubs).await?;
+    let stubs = named.told.iter().map(|(tenant, id)| Customer::stub(*tenant, *id, common.now)).collect();
+    table::ensure(tx, stubs).await?;
     let keys: Vec<_> = named.customers.union(&named.told).copied().collect();
     table::lock(tx, &keys).await
 }
@@ -206,11 +211,8 @@ static OPPORTUNITY_KEYS: LazyLock<Vec<Column>> =
 /// Lanes of the opportunities of these orders. An order never changes its opportunity, so this needs no lock.
 async fn parents(tx: &mut Tx, orders: &BTreeSet<(TenantId, OrderId)>) -> Result<Vec<(TenantId, Record)>, Error> {
     static PARENTS: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::new(
-            "SELECT t.tenant_id, t.opportunity_id FROM {rows} CROSS JOIN sales_order AS t \
-             WHERE t.tenant_id = r.tenant_id AND t.order_id = r.order_id AND t.opportunity_id IS NOT NULL",
-            &ORDER_KEYS,
-        )
+        let on = "t.tenant_id = r.tenant_id AND t.order_id = r.order_id AND t.opportunity_id IS NOT NULL";
+        Sql::look_up("t.tenant_id, t.opportunity_id", "sales_order", on, "", &ORDER_KEYS)
     });
     let keys = orders.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
     let rows = tx.look_up(&PARENTS, &ORDER_KEYS, keys).await?;
@@ -223,12 +225,9 @@ async fn unfinished_orders(
     opportunities: &BTreeSet<(TenantId, OpportunityId)>,
 ) -> Result<Vec<(TenantId, OrderId)>, Error> {
     static UNFINISHED: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::new(
-            "SELECT t.tenant_id, t.order_id FROM {rows} CROSS JOIN sales_order AS t \
-             WHERE t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
-             AND t.state IN (1, 2, 3)",
-            &OPPORTUNITY_KEYS,
-        )
+        let on = "t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
+                  AND t.state IN (1, 2, 3)";
+        Sql::look_up("t.tenant_id, t.order_id", "sales_order", on, "", &OPPORTUNITY_KEYS)
     });
     let keys = opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
     let rows = tx.look_up(&UNFINISHED, &OPPORTUNITY_KEYS, keys).await?;
@@ -259,12 +258,8 @@ async fn caused(tx: &mut Tx, causes: &BTreeSet<(TenantId, CloseOutId)>) -> Resul
     static COLUMNS: LazyLock<Vec<Column>> =
         LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("cause", Kind::Uuid)]));
     static CAUSED: LazyLock<Sql> = LazyLock::new(|| {
-        let text = format!(
-            "SELECT {} FROM {{rows}} CROSS JOIN close_out AS t \
-             WHERE t.tenant_id = r.tenant_id AND t.cause = r.cause AND t.cause IS NOT NULL",
-            CloseOut::statements().list
-        );
-        Sql::new(&text, &COLUMNS)
+        let on = "t.tenant_id = r.tenant_id AND t.cause = r.cause AND t.cause IS NOT NULL";
+        Sql::look_up(&CloseOut::statements().list, "close_out", on, "", &COLUMNS)
     });
     if causes.is_empty() {
         return Ok(Vec::new());

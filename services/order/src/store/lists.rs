@@ -27,7 +27,7 @@ pub(crate) async fn orders(db: &Db, tenant: TenantId, filter: &OrderFilter, page
         .equal("opportunity_id", filter.opportunity.as_ref())
         .equal("customer_id", filter.customer.as_ref())
         .text("owner", &filter.owner)
-        .equal("state", filter.state.as_ref())
+        .in_state(filter.state.as_ref())
         .page(db, "order_id", Direction::Oldest, page.after, page.size)
         .await
 }

@@ -23,9 +23,13 @@ struct Counted {
 }
 
 /// I13: a customer's counters and amounts differing from a recount: on the opportunity side from its opportunities and the mirrors
-/// of its orders, with lifecycle and last loss; on the order side from its orders and the mirrors of its opportunities.
+/// of its orders, with lifecycle and last loss; on the order side from its orders and the mirrors of its opportunities. Also a subject
+/// that lists by state show in another state than its own.
 pub(super) fn counters_are_exact(picture: &Picture, found: &mut Found) {
     for (side, _) in picture.sides() {
+        for text in &side.misplaced {
+            found.expect(false, || format!("{}: {text}", side.name));
+        }
         let mut counted = count(side);
         for (key, customer) in &side.customers {
             compare(side, key.1, customer, &counted.remove(key).unwrap_or_default(), found);

@@ -125,6 +125,12 @@ fires! {
     a_wrong_lifecycle: [13], Opportunity, "UPDATE customer SET lifecycle = 5";
     a_wrong_last_loss: [13], Opportunity, "UPDATE customer SET last_loss_at = last_loss_at + 1";
     a_wrong_amount: [13], Order, "UPDATE customer SET amounts = replace(amounts, '3000', '3001')";
+    a_subject_listed_in_another_state: [13], Opportunity,
+        "UPDATE subject_in_state SET state = state + 20 WHERE subject_id = (SELECT min(subject_id) FROM subject_in_state)";
+    a_state_that_a_subject_has_left: [13], Opportunity,
+        "INSERT INTO subject_in_state SELECT tenant_id, state + 20, subject_id FROM subject_in_state LIMIT 1";
+    a_subject_that_no_list_by_state_shows: [13], Order,
+        "DELETE FROM subject_in_state WHERE subject_id = (SELECT min(subject_id) FROM subject_in_state)";
     a_wrong_count_of_lost_deals: [13], Order, "UPDATE customer SET deals_lost = 2";
     a_row_that_joins_two_tenants: [14], Opportunity,
         "UPDATE timeline SET tenant_id = x'00000000000000000000000000000002' \

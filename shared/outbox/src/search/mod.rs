@@ -104,10 +104,7 @@ pub struct Naming<'a> {
 }
 
 static UNNAME: LazyLock<Sql> = LazyLock::new(|| {
-    // IN over row values looks each key up on both databases.
-    let keys = "SELECT r.tenant_id, r.inside, r.part, r.customer_id, r.place FROM {rows}";
-    let text = format!("DELETE FROM search_name WHERE (tenant_id, inside, part, customer_id, place) IN ({keys})");
-    Sql::new(&text, &NamePart::statements().key)
+    Sql::delete("search_name", &["tenant_id", "inside", "part", "customer_id", "place"], &NamePart::statements().key)
 });
 
 /// Writes the parts of new names and removes those of old ones. Where no name has changed nothing is run.
@@ -168,11 +165,8 @@ pub async fn customer_names(
     static COLUMNS: LazyLock<Vec<Column>> =
         LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("customer_id", Kind::Uuid)]));
     static NAMES: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::new(
-            "SELECT t.customer_id, t.display_name FROM {rows} CROSS JOIN customer AS t \
-             WHERE t.tenant_id = r.tenant_id AND t.customer_id = r.customer_id",
-            &COLUMNS,
-        )
+        let on = "t.tenant_id = r.tenant_id AND t.customer_id = r.customer_id";
+        Sql::look_up("t.customer_id, t.display_name", "customer", on, "", &COLUMNS)
     });
     if customers.is_empty() {
         return Ok(BTreeMap::new());
