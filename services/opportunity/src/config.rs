@@ -2,7 +2,7 @@
 
 use crm_api::host::Settings;
 use crm_runtime::{collector::Collector, telemetry::Format};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 /// Settings of the opportunity service.
 #[derive(Clone, Debug, clap::Parser)]
@@ -44,6 +44,10 @@ pub struct Config {
     /// OTLP/gRPC address of a collector for traces, such as `http://127.0.0.1:4317`; there are none unless it is given.
     #[arg(long, env = "OPPORTUNITY_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<Collector>,
+
+    /// Threads that calls are worked on with. One does the most for each processor; more help where many calls only read.
+    #[arg(long, env = "OPPORTUNITY_THREADS", default_value_t = NonZero::<usize>::MIN)]
+    pub threads: NonZero<usize>,
 
     /// How the log is written: `text` or `json`.
     #[arg(long, env = "OPPORTUNITY_LOG_FORMAT", default_value_t)]

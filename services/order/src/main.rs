@@ -2,14 +2,19 @@
 
 use clap::Parser;
 use crm_order::{Action, App, Config};
-use crm_runtime::{collector::Source, telemetry};
+use crm_runtime::{collector::Source, executor, telemetry};
+use mimalloc::MiMalloc;
 use std::{error::Error, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Config::parse()).await {
+#[global_allocator]
+static MEMORY: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    let done = executor::new(config.threads).map_err(Into::into).and_then(|executor| executor.block_on(run(config)));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("order-service: {error}");

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`server`] (a listener, from socket to drain) with `accept` and `guard` behind it, [`Deadline`], `status`, `language`
 //! and [`answer`] (what goes back), [`auth`] (who calls), [`channel`] (the other end), [`trace`]
-//! (what a call belongs to), [`telemetry`], [`collector`], [`metrics`].
+//! (what a call belongs to), [`telemetry`], [`collector`], [`metrics`], [`executor`].
 
 mod accept;
 pub mod answer;
@@ -11,6 +11,7 @@ pub mod auth;
 pub mod channel;
 pub mod collector;
 mod deadline;
+pub mod executor;
 mod guard;
 mod language;
 pub mod metrics;
