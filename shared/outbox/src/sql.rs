@@ -62,21 +62,20 @@ impl Sql {
         )
     }
 
-    /// Changes the rows `t` of a table that belong `on` a row of the set, each found and locked in the order of the set.
+    /// Changes the rows `t` of a table that belong `on` a row of the set. One that another process is changing is waited for, and
+    /// changed as it is then.
     pub fn update(table: &str, set: &str, on: &str, rows: &[Column]) -> Self {
-        Self::change(table, set, on, "FOR UPDATE", rows)
+        Self::new(&format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on}"), rows)
     }
 
-    /// The same for rows that nobody else can change meanwhile, as a lock is held on them or on what they belong to.
+    /// The same for rows that nobody else can change meanwhile, as an earlier statement has locked them, or what they belong to. They
+    /// are found as by [`Sql::look_up`], and changed where they are.
     pub fn overwrite(table: &str, set: &str, on: &str, rows: &[Column]) -> Self {
-        Self::change(table, set, on, "", rows)
-    }
-
-    fn change(table: &str, set: &str, on: &str, lock: &str, rows: &[Column]) -> Self {
-        let found = lateral("t.ctid AS found_at", table, on, lock);
+        let found = lateral("t.ctid AS found_at", table, on, "");
         Self::each(
             &format!(
-                "UPDATE {table} AS t SET {set} FROM (SELECT r.*, t.found_at FROM {{rows}} {found}) AS r WHERE t.ctid = r.found_at"
+                "UPDATE {table} AS t SET {set} FROM (SELECT r.*, t.found_at FROM {{rows}} {found}) AS r \
+                 WHERE t.ctid = r.found_at"
             ),
             &format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on}"),
             rows,
@@ -85,15 +84,9 @@ impl Sql {
 
     /// Removes the rows of a table that have the same `key` as a row of the set.
     pub fn delete(table: &str, key: &[&str], rows: &[Column]) -> Self {
-        let on = key.iter().map(|name| format!("t.{name} = r.{name}")).collect::<Vec<_>>().join(" AND ");
-        let found = lateral("t.ctid AS found_at", table, &on, "FOR UPDATE");
         let of_r = key.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
-        Self::each(
-            &format!("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT t.found_at FROM {{rows}} {found}))"),
-            // EXISTS would make SQLite walk the whole table; IN over row values looks each key up.
-            &format!("DELETE FROM {table} WHERE ({}) IN (SELECT {of_r} FROM {{rows}})", key.join(", ")),
-            rows,
-        )
+        // EXISTS would make SQLite walk the whole table; IN over row values looks each key up.
+        Self::new(&format!("DELETE FROM {table} WHERE ({}) IN (SELECT {of_r} FROM {{rows}})", key.join(", ")), rows)
     }
 }
 
