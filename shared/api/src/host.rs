@@ -222,6 +222,7 @@ impl Host {
 
 /// Metrics are there until the last message is sent; without them a service goes on.
 async fn show_metrics(listener: TcpListener, metrics: Metrics, db: Db, stop: CancellationToken) {
+    crm_outbox::metrics::statements(db.clone());
     let refresh = move || {
         let db = db.clone();
         async move {

@@ -1,7 +1,7 @@
 //! What the relay and the operators' calls count. The instruments belong to the meter provider that the program has set; without
 //! one, counting does nothing.
 
-use crate::settle::Backlog;
+use crate::{db::Db, settle::Backlog};
 use crm_proto::peer::MessageOutcome;
 use opentelemetry::{
     KeyValue, global,
@@ -62,6 +62,15 @@ pub(crate) fn peer(addresses: &[String], down: &[bool]) {
 
 pub(crate) fn intervened(method: &'static str) {
     INSTRUMENTS.interventions.add(1, &[KeyValue::new("action", method)]);
+}
+
+/// Shows how many statements were run on this database, those of the transactions themselves not counted.
+pub fn statements(db: Db) {
+    global::meter("closeout")
+        .u64_observable_counter("closeout.database.statements")
+        .with_description("Statements that were run on the database")
+        .with_callback(move |observer| observer.observe(db.statement_count(), &[]))
+        .build();
 }
 
 /// Takes note of how much waits in the outbox.

@@ -66,16 +66,16 @@ impl<R: Table> Select<R> {
     /// Only subjects in this state, if one is given; else as [`Select::equal`].
     pub fn in_state<S: Code>(mut self, state: Option<&S>) -> Self {
         let Some(state) = state else { return self };
-        self.by_state = !self.found;
-        self.found = true;
-        if self.by_state {
-            self.conditions.push_str(" AND w.tenant_id = {1}");
-            self.condition("w.state =");
+        if self.found {
+            return self.equal("state", Some(&state.code()));
+        }
+        (self.found, self.by_state) = (true, true);
+        self.conditions.push_str(" AND w.tenant_id = {1}");
+        // In the subject's row, too: it may have been moved since by a version that does not know of that table.
+        for column in ["w.state =", "t.state ="] {
+            self.condition(column);
             self.args = self.args.with(&state.code());
         }
-        // Beside a row of that table, too: it was moved since by a version that does not know of it.
-        self.condition("t.state =");
-        self.args = self.args.with(&state.code());
         self
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Measured {
     pub(crate) cpu: Cpu,
     /// Bytes of PostgreSQL's log for one close-out.
     pub(crate) wal: f64,
+    /// Statements of both services for one close-out.
+    pub(crate) statements: f64,
     /// What the services held at their highest, in bytes.
     pub(crate) memory: [u64; 2],
     /// Pairs of rows that the checker looked at, and violations it found; none where it was not asked.
@@ -81,6 +83,7 @@ struct Moment {
     at: Instant,
     server: Option<server::Used>,
     services: Used,
+    statements: u64,
     own: Ticks,
 }
 
@@ -132,7 +135,8 @@ impl Bench<'_> {
             Database::Sqlite(_) => None,
         };
         let own = process::ticks(std::process::id()).context("this process is not in /proc")?;
-        Ok(Moment { at: Instant::now(), server, services: pair.used()?, own })
+        let statements = pair.statements().await?;
+        Ok(Moment { at: Instant::now(), server, services: pair.used()?, statements, own })
     }
 
     /// So many close-outs took effect on both sides.
@@ -183,6 +187,7 @@ fn measured(run: Run, before: &Moment, after: &Moment, checked: Option<(u64, u64
         latencies: run.latencies,
         cpu,
         wal: server.map_or(0.0, |(before, after)| (after.wal - before.wal) as f64 / count),
+        statements: (after.statements - before.statements) as f64 / count,
         memory: after.services.most,
         checked,
     }

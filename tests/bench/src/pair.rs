@@ -13,10 +13,15 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 const PROGRAMS: [&str; 2] = ["opportunity-service", "order-service"];
+const STATEMENTS: &str = "closeout_database_statements_total";
 const READY: Duration = Duration::from_secs(30);
 const ENDED: Duration = Duration::from_secs(30);
 
@@ -59,6 +64,7 @@ pub(crate) struct Pair {
 struct Service {
     child: Child,
     url: String,
+    metrics: String,
     log: PathBuf,
 }
 
@@ -81,7 +87,7 @@ impl Pair {
 
     /// Starts both on these databases.
     pub(crate) async fn start(programs: &Programs, urls: &[String; 2], folder: &Path) -> anyhow::Result<Self> {
-        let ports = free_ports()?;
+        let ports: [u16; 6] = free_ports()?;
         let began = Instant::now();
         let start = |index: usize| -> anyhow::Result<Service> {
             let address = |port: usize| format!("127.0.0.1:{}", ports[port]);
@@ -95,9 +101,15 @@ impl Pair {
                 "--peer-listen",
                 &address(2 + index),
             ]);
-            command.args(["--peer-url", &format!("http://{}", address(3 - index))]);
+            command.args([
+                "--peer-url",
+                &format!("http://{}", address(3 - index)),
+                "--metrics-listen",
+                &address(4 + index),
+            ]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-            Ok(Service { child: command.spawn()?, url: format!("http://{}", address(index)), log })
+            let (url, metrics) = (format!("http://{}", address(index)), address(4 + index));
+            Ok(Service { child: command.spawn()?, url, metrics, log })
         };
         let mut pair = Self { services: [start(0)?, start(1)?], started: Duration::ZERO };
         for service in &mut pair.services {
@@ -114,6 +126,22 @@ impl Pair {
             channels.push(endpoint(&self.services[0].url)?.connect().await?);
         }
         Ok(channels)
+    }
+
+    /// Statements that both have run so far.
+    pub(crate) async fn statements(&self) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for service in &self.services {
+            let mut answer = String::new();
+            let mut connection = TcpStream::connect(&service.metrics).await?;
+            connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+            connection.read_to_string(&mut answer).await?;
+            let counted = answer
+                .lines()
+                .find_map(|line| line.strip_prefix(STATEMENTS)?.split(' ').next_back()?.parse::<f64>().ok());
+            sum += counted.context("the metrics of a service do not tell how many statements it has run")? as u64;
+        }
+        Ok(sum)
     }
 
     /// What they have used so far.
@@ -189,12 +217,12 @@ fn endpoint(url: &str) -> anyhow::Result<Endpoint> {
 }
 
 /// Ports on which nothing listens; held until all are found, so that none is found twice.
-fn free_ports() -> anyhow::Result<[u16; 4]> {
+fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut listeners = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..N {
         listeners.push(TcpListener::bind("127.0.0.1:0")?);
     }
-    let mut ports = [0; 4];
+    let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
     }

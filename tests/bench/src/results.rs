@@ -119,7 +119,7 @@ impl Results {
         json!({
             "in_flight": one.in_flight, "per_s": round(one.measured.per_s), "p50_ms": round(p50), "p99_ms": round(p99),
             "p999_ms": round(p999), "ratio": self.ratio(one.measured.per_s).map(round), "cpu_us": cpu_json(&one.measured.cpu),
-            "wal_bytes": one.measured.wal.round(),
+            "wal_bytes": one.measured.wal.round(), "statements": round(one.measured.statements),
         })
     }
 
@@ -170,6 +170,7 @@ impl Results {
             "PostgreSQL µs",
             "services µs",
             "load µs",
+            "statements",
             "WAL bytes",
             "memory MiB",
         ]);
@@ -183,6 +184,7 @@ impl Results {
                 number(p99, 1),
                 number(p999, 1),
                 or_dash(floor.cpu_us),
+                String::new(),
                 String::new(),
                 String::new(),
                 number(floor.wal, 0),
@@ -206,6 +208,7 @@ impl Results {
                 or_dash(one.cpu.postgres),
                 number(one.cpu.services, 0),
                 number(one.cpu.load, 0),
+                number(one.statements, 2),
                 number(one.wal, 0),
                 number(most as f64 / MIB, 1),
             ]);
