@@ -6,6 +6,7 @@ pub use crate::bind::Row;
 use crate::{
     bind::{pg_query, sqlite_query, wrap_pg, wrap_sqlite},
     cell::{Cell, Column},
+    replan::Replan,
     sql::{Args, Sql},
     table::Table,
 };
@@ -18,10 +19,10 @@ use sqlx::{
 use std::{
     str::FromStr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What went wrong in the database.
@@ -160,16 +161,13 @@ pub struct Db {
 
 #[derive(Clone, Debug)]
 enum Pools {
-    Postgres { writer: PgPool, reads: PgPool, replan: Arc<Mutex<Replan>> },
+    Postgres { writer: PgPool, reads: PgPool, replan: Arc<Replan> },
     Sqlite { writer: SqlitePool, reads: SqlitePool },
 }
 
 const ACQUIRE: Duration = Duration::from_millis(500);
 const CONNECT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// Plans are made anew after this time, then after twice as long each time, up to the last.
-const FIRST_REPLAN: Duration = Duration::from_millis(250);
-const LAST_REPLAN: Duration = Duration::from_secs(30);
 
 impl Db {
     /// Opens `postgres://...` or `sqlite://FILE`; a SQLite file is made if it is not there.
@@ -226,7 +224,7 @@ impl Db {
         let inner = match &self.pools {
             Pools::Postgres { writer, replan, .. } => {
                 let mut tx = writer.begin().await?;
-                if Replan::is_due(replan) {
+                if replan.is_due() {
                     sqlx::raw_sql("DISCARD PLANS").execute(&mut *tx).await?;
                 }
                 Inner::Postgres(tx)
@@ -280,33 +278,6 @@ impl Db {
                 writer.close().await;
             }
         }
-    }
-}
-
-/// When the writer's statements are planned anew. A plan is kept as long as its connection; one that was made while a table was empty
-/// may go along another index than its key, and reads ever more until the server has looked at the table. New plans see how large
-/// the tables are by then.
-#[derive(Debug)]
-struct Replan {
-    at: Instant,
-    pause: Duration,
-}
-
-impl Default for Replan {
-    fn default() -> Self {
-        Self { at: Instant::now() + FIRST_REPLAN, pause: FIRST_REPLAN }
-    }
-}
-
-impl Replan {
-    fn is_due(this: &Mutex<Self>) -> bool {
-        let (mut this, now) = (this.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
-        let due = now >= this.at;
-        if due {
-            this.pause = (this.pause * 2).min(LAST_REPLAN);
-            this.at = now + this.pause;
-        }
-        due
     }
 }
 

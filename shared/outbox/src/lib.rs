@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod operator;
 pub mod reasons;
 pub mod relay;
+mod replan;
 pub mod search;
 pub mod seats;
 pub mod select;

@@ -108,29 +108,66 @@ async fn close_out(channel: Channel, request: Request<CloseOutOpportunityRequest
     Ok(())
 }
 
-/// So many callers, each with its next call when it has the answer to the last one, for a time or until nothing is left.
+/// So many callers that close out, for a time or until nothing is left.
 pub(crate) async fn closed(
     channels: &[Channel],
     turns: &Turns<'_>,
     in_flight: usize,
     time: Duration,
 ) -> anyhow::Result<Run> {
+    callers(channels, in_flight, time, || turns.take(), |channel, n| close_out(channel, turns.request(n))).await
+}
+
+/// So many callers that read, for a time; each call has its number.
+pub(crate) async fn reading<R>(
+    channels: &[Channel],
+    in_flight: usize,
+    time: Duration,
+    read: impl Fn(Channel, u64) -> R,
+) -> anyhow::Result<Run>
+where
+    R: Future<Output = Result<(), Status>>,
+{
+    let calls = Cell::new(0);
+    let next = || {
+        calls.set(calls.get() + 1);
+        Some(calls.get())
+    };
+    callers(channels, in_flight, time, next, |channel, call| {
+        let answer = read(channel, call);
+        async { Ok(answer.await?) }
+    })
+    .await
+}
+
+/// So many callers, each with its next call when it has the answer to the last one, for a time or until there is nothing left to
+/// call for.
+async fn callers<R>(
+    channels: &[Channel],
+    in_flight: usize,
+    time: Duration,
+    next: impl Fn() -> Option<u64>,
+    call: impl Fn(Channel, u64) -> R,
+) -> anyhow::Result<Run>
+where
+    R: Future<Output = anyhow::Result<()>>,
+{
     let (began, latencies) = (Instant::now(), RefCell::new(Latencies::default()));
     let over = began + time;
-    let caller = |index: usize| {
-        let (channel, latencies) = (channels[index % channels.len()].clone(), &latencies);
+    let caller = |channel: &Channel| {
+        let (channel, latencies, next, call) = (channel.clone(), &latencies, &next, &call);
         async move {
             while Instant::now() < over
-                && let Some(n) = turns.take()
+                && let Some(n) = next()
             {
                 let sent = Instant::now();
-                close_out(channel.clone(), turns.request(n)).await?;
+                call(channel.clone(), n).await?;
                 latencies.borrow_mut().add(sent.elapsed());
             }
             anyhow::Ok(())
         }
     };
-    let mut callers: FuturesUnordered<_> = (0..in_flight).map(caller).collect();
+    let mut callers: FuturesUnordered<_> = channels.iter().cycle().take(in_flight).map(caller).collect();
     while let Some(ended) = callers.next().await {
         ended?;
     }
@@ -215,38 +252,4 @@ pub(crate) async fn bulk(channels: &[Channel], turns: &Turns<'_>) -> anyhow::Res
     }
     ensure!(latencies.count() == count, "{} of {count} items from the {first}th on were answered", latencies.count());
     Ok(Run { count: count as u64, time: began.elapsed(), latencies })
-}
-
-/// So many callers that read, for a time; answers calls a second and latencies.
-pub(crate) async fn reading<F, R>(
-    channels: &[Channel],
-    in_flight: usize,
-    time: Duration,
-    read: F,
-) -> anyhow::Result<Run>
-where
-    F: Fn(Channel, u64) -> R,
-    R: Future<Output = Result<(), Status>>,
-{
-    let (began, latencies, calls) = (Instant::now(), RefCell::new(Latencies::default()), Cell::new(0));
-    let over = began + time;
-    let caller = |index: usize| {
-        let (channel, latencies, calls, read) = (channels[index % channels.len()].clone(), &latencies, &calls, &read);
-        async move {
-            while Instant::now() < over {
-                let sent = Instant::now();
-                calls.set(calls.get() + 1);
-                read(channel.clone(), calls.get()).await?;
-                latencies.borrow_mut().add(sent.elapsed());
-            }
-            anyhow::Ok(())
-        }
-    };
-    let mut callers: FuturesUnordered<_> = (0..in_flight).map(caller).collect();
-    while let Some(ended) = callers.next().await {
-        ended?;
-    }
-    drop(callers);
-    let latencies = latencies.into_inner();
-    Ok(Run { count: latencies.count() as u64, time: began.elapsed(), latencies })
 }

@@ -21,7 +21,7 @@ mod screen;
 mod seed;
 mod server;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, builder::RangedU64ValueParser};
 use deals::Deals;
 use measure::{Bench, Database};
 use pair::Programs;
@@ -61,7 +61,8 @@ struct Args {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     only: Vec<Part>,
     /// Callers at once.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256, 1_024], value_name = "NUMBERS")]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256, 1_024], value_name = "NUMBERS",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_024))]
     in_flight: Vec<usize>,
     /// Opportunities of the largest size of growth.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=10_000_000))]
