@@ -19,7 +19,18 @@ fn text(sql: &Arc<str>) -> impl SqlSafeStr + use<> {
 }
 
 pub(crate) fn pg_query(sql: &Sql, args: Args) -> Query<'static, Postgres, PgArguments> {
-    let mut query = sqlx::query(text(&sql.postgres));
+    pg_bind(pg_text(sql.postgres.clone()), args)
+}
+
+pub(crate) fn pg_text(text: Arc<str>) -> Query<'static, Postgres, PgArguments> {
+    sqlx::query(AssertSqlSafe(text))
+}
+
+/// Binds more arguments, after those that are bound already.
+pub(crate) fn pg_bind(
+    mut query: Query<'static, Postgres, PgArguments>,
+    args: Args,
+) -> Query<'static, Postgres, PgArguments> {
     let mut columns: Vec<Vec<Cell>> = args.kinds.iter().map(|_| Vec::with_capacity(args.rows.len())).collect();
     for row in args.rows {
         for (column, cell) in columns.iter_mut().zip(row) {

@@ -2,16 +2,17 @@
 //! task begins one: no call of a client can be cancelled in the middle of a transaction, so none can be left open on a pooled
 //! connection (a defect of sqlx 0.9.0, see its issue 4385).
 
-pub use crate::bind::Row;
+pub use crate::{bind::Row, tx::Tx};
 use crate::{
     bind::{pg_query, sqlite_query, wrap_pg, wrap_sqlite},
-    cell::{Cell, Column},
+    joined::Joined,
     replan::Replan,
     sql::{Args, Sql},
     table::Table,
+    tx::Inner,
 };
 use sqlx::{
-    Connection, PgConnection, Postgres, SqlSafeStr, Sqlite, Transaction,
+    Connection, PgConnection, Postgres, SqlSafeStr, Transaction,
     migrate::{MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
@@ -157,6 +158,7 @@ fn migrator(own: &[Migration], text: impl Fn(&Migration) -> &'static str) -> Mig
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicU64>,
+    joined: Arc<Joined>,
 }
 
 #[derive(Clone, Debug)]
@@ -177,12 +179,21 @@ impl Db {
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => open_postgres(url).await?,
             None => return Err(Error::Setup("the address must begin with sqlite:// or postgres://".into())),
         };
-        Ok(Self { pools, statements: Arc::default() })
+        Ok(Self { pools, statements: Arc::default(), joined: Arc::default() })
     }
 
     /// True for the embedded database, which this process alone uses.
     pub fn is_embedded(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })
+    }
+
+    /// The same database, written through a connection of its own with plans of its own; none where there can be but one that writes.
+    pub fn beside(&self) -> Option<Self> {
+        let Pools::Postgres { writer, reads, .. } = &self.pools else { return None };
+        let options = PgConnectOptions::clone(&writer.connect_options());
+        let writer = writer.options().clone().max_connections(1).connect_lazy_with(options);
+        let pools = Pools::Postgres { writer, reads: reads.clone(), replan: Arc::default() };
+        Some(Self { pools, ..self.clone() })
     }
 
     /// Brings the schema up to date: the shared tables first, then the service's own.
@@ -227,11 +238,11 @@ impl Db {
                 if replan.is_due() {
                     sqlx::raw_sql("DISCARD PLANS").execute(&mut *tx).await?;
                 }
-                Inner::Postgres(tx)
+                self.postgres(tx)
             }
             Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx { inner, statements: self.statements.clone() })
+        Ok(Tx::new(inner, self.statements.clone()))
     }
 
     /// Looks at one moment: whatever is written meanwhile, every query in it sees what was committed when the first one began.
@@ -239,11 +250,15 @@ impl Db {
     pub async fn moment(&self) -> Result<Tx, Error> {
         let inner = match &self.pools {
             Pools::Postgres { reads, .. } => {
-                Inner::Postgres(reads.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+                self.postgres(reads.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
             Pools::Sqlite { reads, .. } => Inner::Sqlite(reads.begin().await?),
         };
-        Ok(Tx { inner, statements: self.statements.clone() })
+        Ok(Tx::new(inner, self.statements.clone()))
+    }
+
+    fn postgres(&self, tx: Transaction<'static, Postgres>) -> Inner {
+        Inner::Postgres { tx, kept: Vec::new(), joined: self.joined.clone() }
     }
 
     /// Reads, outside any transaction: each statement sees what is committed when it begins.
@@ -320,71 +335,4 @@ async fn open_sqlite(file: &str) -> Result<Pools, Error> {
         .acquire_timeout(ACQUIRE)
         .connect_lazy_with(options.read_only(true));
     Ok(Pools::Sqlite { writer, reads })
-}
-
-/// A transaction: of the writer, or one that only looks.
-#[derive(Debug)]
-pub struct Tx {
-    inner: Inner,
-    statements: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-enum Inner {
-    Postgres(Transaction<'static, Postgres>),
-    Sqlite(Transaction<'static, Sqlite>),
-}
-
-impl Tx {
-    /// Runs a statement; answers how many rows it wrote.
-    pub async fn execute(&mut self, sql: &Sql, args: Args) -> Result<u64, Error> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        Ok(match &mut self.inner {
-            Inner::Postgres(tx) => pg_query(sql, args).execute(&mut **tx).await?.rows_affected(),
-            Inner::Sqlite(tx) => sqlite_query(sql, args).execute(&mut **tx).await?.rows_affected(),
-        })
-    }
-
-    /// Runs a query.
-    pub async fn rows(&mut self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        Ok(match &mut self.inner {
-            Inner::Postgres(tx) => wrap_pg(pg_query(sql, args).fetch_all(&mut **tx).await?),
-            Inner::Sqlite(tx) => wrap_sqlite(sqlite_query(sql, args).fetch_all(&mut **tx).await?),
-        })
-    }
-
-    /// Runs a query over a set of keys; for no keys there is nothing to run.
-    pub async fn look_up(&mut self, sql: &Sql, columns: &[Column], keys: Vec<Vec<Cell>>) -> Result<Vec<Row>, Error> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.rows(sql, Args::rows(columns, keys)).await
-    }
-
-    /// Runs a query that lists the columns of a table.
-    pub async fn table_rows<R: Table>(&mut self, sql: &Sql, args: Args) -> Result<Vec<R>, Error> {
-        self.rows(sql, args).await?.iter().map(R::read).collect()
-    }
-
-    /// Commits. After an error of the connection nobody knows whether it happened.
-    pub async fn commit(self) -> Result<(), Error> {
-        let result = match self.inner {
-            Inner::Postgres(tx) => tx.commit().await,
-            Inner::Sqlite(tx) => tx.commit().await,
-        };
-        result.map_err(|error| {
-            let error = Error::from(error);
-            if let Error::Unavailable(text) = error { Error::CommitUnknown(text) } else { error }
-        })
-    }
-
-    /// Rolls back.
-    pub async fn rollback(self) -> Result<(), Error> {
-        match self.inner {
-            Inner::Postgres(tx) => tx.rollback().await?,
-            Inner::Sqlite(tx) => tx.rollback().await?,
-        }
-        Ok(())
-    }
 }

@@ -6,7 +6,7 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`writer`], [`seats`], [`relay`],
+//! Reading order: [`db`], `tx`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`writer`], [`seats`], [`relay`],
 //! [`settle`], [`select`], [`search`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
@@ -15,6 +15,7 @@ pub mod cell;
 pub mod db;
 mod failpoint;
 pub mod job;
+mod joined;
 mod judge;
 pub mod load;
 pub mod metrics;
@@ -30,5 +31,6 @@ pub mod sql;
 pub mod state;
 pub mod table;
 pub mod tables;
+mod tx;
 pub mod wire;
 pub mod writer;

@@ -42,15 +42,14 @@ pub fn closes_in_doubt<C>(items: &[Item<C>], lanes: &Rows<Lane>) -> Vec<(TenantI
     items.iter().filter_map(in_force).collect()
 }
 
-/// Puts in the lanes that are missing among `own`, then locks these and `others` in the order of their keys.
+/// Locks lanes in the order of their keys; those that are missing among `own` are put in.
 pub async fn lock_lanes(
     tx: &mut Tx,
     own: BTreeSet<(TenantId, Record)>,
     others: BTreeSet<(TenantId, Record)>,
 ) -> Result<Rows<Lane>, Error> {
-    table::ensure(tx, own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect()).await?;
     let keys: Vec<_> = own.union(&others).copied().collect();
-    table::lock::<Lane>(tx, &keys).await
+    table::lock_or_add(tx, &keys, own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect()).await
 }
 
 /// Most tasks that a batch of several items loads: those of 50 draft orders and their opportunity, about the most that one

@@ -138,7 +138,7 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
     for (reversal, sql) in [(false, &*CLOSES), (true, &*REVERSALS)] {
         let rows: Vec<_> = settlements.iter().filter_map(|settlement| delivery(settlement, reversal)).collect();
         if !rows.is_empty() {
-            tx.execute(sql, Args::rows(&delivery_columns(), rows)).await?;
+            tx.change("close_out", sql, Args::rows(&delivery_columns(), rows), None).await?;
         }
     }
     let (mut acked, mut woken, mut parked, mut later) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -162,16 +162,16 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
         }
     }
     if !acked.is_empty() {
-        tx.execute(&GONE, Args::rows(&key_columns(), acked)).await?;
+        tx.change("outbox", &GONE, Args::rows(&key_columns(), acked), None).await?;
     }
     if !woken.is_empty() {
-        tx.execute(&WAKE, Args::rows(&lane_columns(), woken)).await?;
+        tx.change("outbox", &WAKE, Args::rows(&lane_columns(), woken), None).await?;
     }
     if !parked.is_empty() {
-        tx.execute(&PARKED, Args::rows(&key_columns(), parked).with(&true)).await?;
+        tx.change("outbox", &PARKED, Args::rows(&key_columns(), parked).with(&true), None).await?;
     }
     if !later.is_empty() {
-        tx.execute(&LATER, Args::rows(&later_columns(), later)).await?;
+        tx.change("outbox", &LATER, Args::rows(&later_columns(), later), None).await?;
     }
     Ok(())
 }

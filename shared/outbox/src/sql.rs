@@ -163,6 +163,11 @@ impl Args {
         self
     }
 
+    /// How many parameters they fill on PostgreSQL.
+    pub(crate) fn parameters(&self) -> usize {
+        self.kinds.len() + self.values.len()
+    }
+
     /// The set as one JSON document: an array of arrays; ids and bytes as hexadecimal text.
     pub(crate) fn json(&self) -> String {
         let rows = self.rows.iter().map(|row| Value::Array(row.iter().map(json_cell).collect()));

@@ -2,11 +2,10 @@
 //! changes, so that closing it out writes that row and no index. Written with the subject, in the same commit.
 
 use crate::{
-    cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    sql::{Args, Sql, columns},
-    table::{self, Table},
+    sql::{Args, Sql},
+    table::{self, Statements, Table},
 };
 use crm_closeout::{codes::Code, ids::TenantId, working_set::Keyed};
 use std::sync::LazyLock;
@@ -35,13 +34,9 @@ crate::table!(InState = "subject_in_state", key |key| [tenant_id: TenantId = key
     tenant_id: TenantId, state: i16, subject_id: Uuid,
 });
 
-static MOVED: LazyLock<Sql> = LazyLock::new(|| {
-    let on = "t.tenant_id = r.tenant_id AND t.state = r.before AND t.subject_id = r.subject_id";
-    Sql::overwrite(InState::statements().name, "state = r.state", on, &MOVES)
-});
-
-static MOVES: LazyLock<Vec<Column>> = LazyLock::new(|| {
-    columns([("tenant_id", Kind::Uuid), ("state", Kind::Small), ("subject_id", Kind::Uuid), ("before", Kind::Small)])
+static LEFT: LazyLock<Sql> = LazyLock::new(|| {
+    let Statements { name, key, .. } = InState::statements();
+    Sql::delete(name, &["tenant_id", "state", "subject_id"], key)
 });
 
 /// Writes the states of subjects: each with the state that was loaded, if it was, and the one that it has now. Those that have not
@@ -50,22 +45,17 @@ pub async fn save<S: Code + PartialEq>(
     tx: &mut Tx,
     subjects: impl Iterator<Item = ((TenantId, Uuid), Option<S>, S)>,
 ) -> Result<(), Error> {
-    let (mut new, mut moved, mut moves) = (Vec::new(), Vec::new(), Vec::new());
-    for ((tenant_id, subject_id), before, after) in subjects {
-        let row = InState { tenant_id, state: after.code(), subject_id };
-        match before {
-            None => new.push(row),
-            Some(before) if before != after => {
-                moves.push(cells![tenant_id, row.state, subject_id, before.code()]);
-                moved.push(row);
-            }
-            Some(_) => {}
-        }
+    let (mut left, mut entered) = (Vec::new(), Vec::new());
+    for ((tenant_id, subject_id), before, after) in subjects.filter(|(_, before, after)| before.as_ref() != Some(after))
+    {
+        left.extend(before.map(|before| cells![tenant_id, before.code(), subject_id]));
+        entered.push(InState { tenant_id, state: after.code(), subject_id });
     }
-    if !moves.is_empty() && tx.execute(&MOVED, Args::rows(&MOVES, moves)).await? < moved.len() as u64 {
-        // One may be missing where a version that does not know of them made the subject, or moved it.
-        new.append(&mut moved);
+    if !left.is_empty() {
+        let Statements { name, key, .. } = InState::statements();
+        tx.change(name, &LEFT, Args::rows(key, left), None).await?;
     }
-    new.sort_by_key(Keyed::key);
-    table::insert_missing(tx, &new).await
+    // One may be there where a version that does not know of them moved the subject.
+    entered.sort_by_key(Keyed::key);
+    table::insert_missing(tx, &entered).await
 }

@@ -31,8 +31,6 @@ pub struct Statements {
     pub lock: Sql,
     /// Reads rows by key.
     pub read: Sql,
-    /// Which keys there are.
-    pub find: Sql,
 }
 
 impl Statements {
@@ -54,7 +52,6 @@ impl Statements {
             insert: Sql::new(&insert, &columns),
             insert_missing: Sql::new(&format!("{insert} ON CONFLICT ({bare_key}) DO NOTHING"), &columns),
             update: Sql::overwrite(table, &set, &on_key, &columns),
-            find: Sql::look_up(&names(&key, "t."), table, &on_key, "", &key),
             lock: Sql::lock(&list, table, &on_key, &key),
             read: Sql::look_up(&list, table, &on_key, "", &key),
             columns,
@@ -136,9 +133,23 @@ async fn by_key<R: Table>(tx: &mut Tx, sql: &Sql, keys: &[R::Key]) -> Result<Row
     Ok(Rows::loaded(tx.table_rows::<R>(sql, args).await?))
 }
 
+/// The same, and puts in those of `new` that are not there.
+pub async fn lock_or_add<R: Table + Clone>(tx: &mut Tx, keys: &[R::Key], new: Vec<R>) -> Result<Rows<R>, Error> {
+    let mut rows = lock(tx, keys).await?;
+    let missing: Vec<R> = new.into_iter().filter(|row| rows.get(&row.key()).is_none()).collect();
+    if !missing.is_empty() {
+        insert_missing(tx, &missing).await?;
+        let keys: Vec<_> = missing.iter().map(Keyed::key).collect();
+        for row in lock::<R>(tx, &keys).await?.iter() {
+            rows.add_loaded(row.clone());
+        }
+    }
+    Ok(rows)
+}
+
 /// Adds rows.
 pub async fn insert<'a, R: Table + 'a>(tx: &mut Tx, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
-    write(tx, &R::statements().insert, rows).await.map(|_| ())
+    add(tx, &R::statements().insert, rows).await
 }
 
 /// Adds the rows whose key is not there yet.
@@ -146,27 +157,14 @@ pub async fn insert_missing<'a, R: Table + 'a>(
     tx: &mut Tx,
     rows: impl IntoIterator<Item = &'a R>,
 ) -> Result<(), Error> {
-    write(tx, &R::statements().insert_missing, rows).await.map(|_| ())
-}
-
-/// Adds the rows whose key is not there yet, where most are: who finds a key writes nothing, and does not even try to.
-pub async fn ensure<R: Table>(tx: &mut Tx, rows: Vec<R>) -> Result<(), Error> {
-    let statements = R::statements();
-    let keys = rows.iter().map(|row| R::key_cells(&row.key())).collect();
-    let there = tx.look_up(&statements.find, &statements.key, keys).await?;
-    if there.len() == rows.len() {
-        return Ok(());
-    }
-    insert_missing(tx, &rows).await
+    add(tx, &R::statements().insert_missing, rows).await
 }
 
 /// Overwrites loaded rows. One that is gone means that something outside the program wrote to the table.
 pub async fn update<'a, R: Table + 'a>(tx: &mut Tx, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
-    let (expected, written) = write(tx, &R::statements().update, rows).await?;
-    if expected == written {
-        return Ok(());
-    }
-    Err(Error::Corrupt(format!("{written} of {expected} loaded rows were there to be updated")))
+    let (Statements { name, columns, update, .. }, rows) = (R::statements(), cells(rows));
+    let count = rows.len() as u64;
+    if count == 0 { Ok(()) } else { tx.change(name, update, Args::rows(columns, rows), Some(count)).await }
 }
 
 /// Saves what is new and what has changed.
@@ -175,16 +173,11 @@ pub async fn save<R: Table>(tx: &mut Tx, rows: &Rows<R>) -> Result<(), Error> {
     update(tx, rows.updated()).await
 }
 
-async fn write<'a, R: Table + 'a>(
-    tx: &mut Tx,
-    sql: &Sql,
-    rows: impl IntoIterator<Item = &'a R>,
-) -> Result<(u64, u64), Error> {
-    let cells: Vec<_> = rows.into_iter().map(R::cells).collect();
-    if cells.is_empty() {
-        return Ok((0, 0));
-    }
-    let expected = cells.len() as u64;
-    let written = tx.execute(sql, Args::rows(&R::statements().columns, cells)).await?;
-    Ok((expected, written))
+async fn add<'a, R: Table + 'a>(tx: &mut Tx, sql: &Sql, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
+    let (Statements { name, columns, .. }, rows) = (R::statements(), cells(rows));
+    if rows.is_empty() { Ok(()) } else { tx.add(name, sql, Args::rows(columns, rows)).await }
+}
+
+fn cells<'a, R: Table + 'a>(rows: impl IntoIterator<Item = &'a R>) -> Vec<Vec<Cell>> {
+    rows.into_iter().map(R::cells).collect()
 }

@@ -21,7 +21,7 @@ use crm_closeout::{
     working_set::{Keyed, Rows},
 };
 use crm_outbox::{
-    db::{Db, Error},
+    db::{Db, Error, Tx},
     job::{self, Job},
     select::{Order, Select},
     settle::{self, Fault, Later, Settled, Settlement},
@@ -40,6 +40,9 @@ fresh::on_both!(&[];
     every_row_reads_back_as_it_was_written,
     an_update_overwrites_what_is_there_and_nothing_else,
     an_update_of_a_missing_row_is_corrupt,
+    what_is_written_together_is_there_at_the_next_look,
+    of_what_is_written_together_a_missing_row_is_noticed,
+    what_is_rolled_back_was_never_written,
     a_row_that_is_there_is_not_inserted_again,
     a_second_row_with_a_key_is_refused_by_name,
     equal_ids_of_two_tenants_are_two_rows,
@@ -249,9 +252,53 @@ async fn an_update_overwrites_what_is_there_and_nothing_else(db: &Db) {
 
 async fn an_update_of_a_missing_row_is_corrupt(db: &Db) {
     let mut tx = db.begin().await.unwrap();
-    let error = table::update(&mut tx, [&task(1)]).await.unwrap_err();
+    let error = written(&mut tx, async |tx| table::update(tx, [&task(1)]).await).await.unwrap_err();
     assert!(matches!(error, Error::Corrupt(_)), "{error}");
     tx.rollback().await.unwrap();
+}
+
+/// What is written together is written, however the database takes it.
+async fn written(tx: &mut Tx, write: impl AsyncFnOnce(&mut Tx) -> Result<(), Error>) -> Result<(), Error> {
+    write(tx).await?;
+    tx.flush().await
+}
+
+async fn what_is_written_together_is_there_at_the_next_look(db: &Db) {
+    insert(db, &[task(1), task(2)]).await;
+    let changed = |n, version| Task { version, ..task(n) };
+    let mut tx = db.begin().await.unwrap();
+    table::update(&mut tx, [&changed(1, 2)]).await.unwrap();
+    table::insert(&mut tx, [&task(3)]).await.unwrap();
+    table::insert(&mut tx, [&lane(1)]).await.unwrap();
+    // A row that was changed a moment ago is changed again, and another one.
+    table::update(&mut tx, [&changed(1, 3), &changed(2, 2)]).await.unwrap();
+    let keys = [1, 2, 3].map(|n| task(n).key());
+    let read: Rows<Task> = table::load(&mut tx, &keys).await.unwrap();
+    assert_eq!(read.iter().map(|task| task.version).collect::<Vec<_>>(), [3, 2, task(3).version]);
+    table::update(&mut tx, [&changed(3, 9)]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.get::<Task>(&keys[2]).await.unwrap(), Some(changed(3, 9)));
+    assert_eq!(db.get::<Lane>(&lane(1).key()).await.unwrap(), Some(lane(1)));
+}
+
+async fn of_what_is_written_together_a_missing_row_is_noticed(db: &Db) {
+    insert(db, &[task(1)]).await;
+    let mut tx = db.begin().await.unwrap();
+    let error = written(&mut tx, async |tx| {
+        table::insert(tx, [&lane(1)]).await?;
+        table::update(tx, [&task(1), &task(2)]).await?;
+        table::insert(tx, [&close_out(1)]).await
+    });
+    let error = error.await.unwrap_err();
+    assert!(matches!(&error, Error::Corrupt(text) if text.starts_with("1 of 2 loaded rows of task")), "{error}");
+    tx.rollback().await.unwrap();
+}
+
+async fn what_is_rolled_back_was_never_written(db: &Db) {
+    let mut tx = db.begin().await.unwrap();
+    table::insert(&mut tx, [&task(1)]).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(db.get::<Task>(&task(1).key()).await.unwrap(), None);
 }
 
 async fn a_row_that_is_there_is_not_inserted_again(db: &Db) {
@@ -269,7 +316,7 @@ async fn a_second_row_with_a_key_is_refused_by_name(db: &Db) {
     let mut second = close_out(2);
     second.subject = record(1);
     let mut tx = db.begin().await.unwrap();
-    let error = table::insert(&mut tx, [&second]).await.unwrap_err();
+    let error = written(&mut tx, async |tx| table::insert(tx, [&second]).await).await.unwrap_err();
     tx.rollback().await.unwrap();
     let Error::Data { constraint, .. } = error else { panic!("{error}") };
     let columns = "close_out.tenant_id, close_out.subject_kind, close_out.subject_id, close_out.episode";

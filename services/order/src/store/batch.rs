@@ -198,9 +198,8 @@ fn roots(named: &Named, orders: &Rows<Order>, common: &Common) -> BTreeSet<(Tena
 
 async fn customers(tx: &mut Tx, named: &Named, common: &Common) -> Result<Rows<Customer>, Error> {
     let stubs = named.told.iter().map(|(tenant, id)| Customer::stub(*tenant, *id, common.now)).collect();
-    table::ensure(tx, stubs).await?;
     let keys: Vec<_> = named.customers.union(&named.told).copied().collect();
-    table::lock(tx, &keys).await
+    table::lock_or_add(tx, &keys, stubs).await
 }
 
 static ORDER_KEYS: LazyLock<Vec<Column>> =

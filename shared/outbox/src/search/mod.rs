@@ -116,7 +116,8 @@ pub async fn save_names<'a>(tx: &mut Tx, namings: impl Iterator<Item = Naming<'a
     }
     let keys: Vec<_> = gone.difference(&new).map(NamePart::key_cells).collect();
     if !keys.is_empty() {
-        tx.execute(&UNNAME, Args::rows(&NamePart::statements().key, keys)).await?;
+        let Statements { name, key, .. } = NamePart::statements();
+        tx.change(name, &UNNAME, Args::rows(key, keys), None).await?;
     }
     table::insert_missing(tx, &new).await
 }
@@ -151,7 +152,8 @@ pub async fn save_subjects(tx: &mut Tx, changes: impl Iterator<Item = (Option<En
     let folded = changed.map(|(_, after)| Entry { number: fold(&after.number), ..after });
     let rows: Vec<_> = folded.map(|entry| entry.cells()).collect();
     if !rows.is_empty() {
-        tx.execute(&KEEP, Args::rows(&Entry::statements().columns, rows)).await?;
+        let Statements { name, columns, .. } = Entry::statements();
+        tx.change(name, &KEEP, Args::rows(columns, rows), None).await?;
     }
     Ok(())
 }
