@@ -77,7 +77,7 @@ impl<D: Domain> Front<D> {
         let call = call(caller, method, &meta, command);
         let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
         let committed = trace::commit(call, |call| self.writer.call(call, until.is_some())).await;
-        let Answer { mut done, delivery } = committed.map_err(failure::failure)?;
+        let Answer { mut done, delivery, open: _open } = committed.map_err(failure::failure)?;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
         let Some(message) = done.message else {
             let close_out = done.close_out.as_ref().map(convert::close_out);

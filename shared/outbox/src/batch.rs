@@ -177,11 +177,12 @@ fn outbox_columns() -> Vec<crate::cell::Column> {
     ])
 }
 
-/// Runs settlements and items in one transaction.
+/// Runs settlements and items in one transaction; `committing` is called when nothing is left of it but the commit.
 pub async fn run<D: Domain>(
     db: &Db,
     settlements: &[Settlement],
     items: &[Item<D::Command>],
+    committing: impl FnOnce() + Send,
 ) -> Result<Committed, Error> {
     let mut tx = db.begin().await?;
     match fill::<D>(&mut tx, settlements, items).await {
@@ -190,6 +191,7 @@ pub async fn run<D: Domain>(
             if seeded_bug!("ack-before-commit", 5) && matches!(items, [Item::Message(_), ..]) {
                 return tx.rollback().await.map(|()| committed);
             }
+            committing();
             tx.commit().await?;
             failpoint::reach(step(items, "after-commit")).await;
             Ok(committed)
@@ -229,6 +231,7 @@ async fn fill<D: Domain>(
 ) -> Result<Committed, Error> {
     if items.is_empty() {
         settle::write(tx, settlements).await?;
+        tx.flush().await?;
         return Ok(Committed { verdicts: Vec::new(), outbox: Vec::new() });
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
@@ -258,6 +261,7 @@ async fn fill<D: Domain>(
     settlements.extend(operator::on_their_way(&books.parked));
     // Last, as close-outs come last in the order of locks.
     settle::write(tx, &settlements).await?;
+    tx.flush().await?;
     Ok(Committed { verdicts, outbox })
 }
 
@@ -312,7 +316,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
             ]
         };
         let args = Args::rows(&outbox_columns(), outbox.iter().map(row).collect()).with(&false);
-        tx.execute(&INSERT_OUTBOX, args).await?;
+        tx.add("outbox", &INSERT_OUTBOX, args).await?;
     }
     Ok(outbox)
 }

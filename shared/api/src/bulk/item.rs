@@ -63,7 +63,7 @@ pub(super) struct Committed {
 
 /// Reads what was done; the error is the answer then.
 pub(super) fn committed<B: Bulk>(index: i64, answer: Answer, validate_only: bool) -> Result<Committed, BulkResult> {
-    let Answer { done, delivery } = answer;
+    let Answer { done, delivery, .. } = answer;
     let etag =
         B::etag(&done.reply).map_err(|fault| error(index, &failure::database(&Error::Corrupt(fault.to_string()))))?;
     let close_out = done.close_out_id.filter(|_| !validate_only).map_or_else(String::new, |id| id.to_string());

@@ -1,7 +1,7 @@
 //! The writer's own side of its inputs: takes what waits, runs it as a batch, in halves where the database blames it as a whole, and
 //! answers everybody. It alone knows in which order inputs are served.
 
-use super::{BATCH, Outbox, Reply, SETTLEMENTS, Waiting};
+use super::{BATCH, OpenCalls, Outbox, Reply, SETTLEMENTS, Waiting};
 use crate::{
     batch,
     batch::{Committed, Domain, Item, Verdict},
@@ -15,13 +15,15 @@ use crate::{
 use crm_closeout::working_set::Keyed;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, MutexGuard, mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
 const MESSAGES: usize = BATCH * 2 / 3;
 /// Places of a batch that single calls leave to bulk ones, however many wait.
 const BULK: usize = BATCH / 8;
+/// So many calls are always taken together.
+const FEW: usize = 16;
 const RERUNS: u32 = 3;
 const RECONNECT: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_millis(10);
@@ -29,44 +31,44 @@ const LINGER: Duration = Duration::from_millis(10);
 /// The writer's own side: run it in a task of its own.
 #[derive(Debug)]
 pub struct Desk<D: Domain> {
-    pub(super) db: Db,
-    pub(super) calls: mpsc::Receiver<Waiting<D::Command>>,
-    pub(super) messages: mpsc::Receiver<Waiting<D::Command>>,
-    pub(super) bulk: mpsc::Receiver<Waiting<D::Command>>,
-    pub(super) outbox: mpsc::Receiver<Outbox>,
-    pub(super) relay: mpsc::Sender<Handover>,
+    db: Db,
+    /// Held while a batch is decided, and let go when it commits.
+    inputs: Mutex<Inputs<D::Command>>,
+    relay: mpsc::Sender<Handover>,
 }
 
-impl<D: Domain> Desk<D> {
-    /// Works until every handle is gone and everything handed in is done.
-    pub async fn work(mut self) {
-        if self.db.is_embedded()
-            && let Err(error) = self.release().await
-        {
-            tracing::warn!(%error, "leases of the last run stay; its messages wait until they end");
-        }
-        loop {
-            let mut taken = Taken { outbox: Vec::new(), items: Vec::new() };
-            tokio::select! {
-                biased;
-                Some(first) = self.outbox.recv() => {
-                    taken.outbox.push(first);
-                    self.linger(&mut taken).await;
-                }
-                Some(first) = self.messages.recv() => taken.items.push(first),
-                Some(first) = self.calls.recv() => taken.items.push(first),
-                Some(first) = self.bulk.recv() => taken.items.push(first),
-                else => return,
+#[derive(Debug)]
+pub(super) struct Inputs<C> {
+    pub(super) calls: mpsc::Receiver<Waiting<C>>,
+    pub(super) messages: mpsc::Receiver<Waiting<C>>,
+    pub(super) bulk: mpsc::Receiver<Waiting<C>>,
+    pub(super) outbox: mpsc::Receiver<Outbox>,
+    pub(super) open: OpenCalls,
+}
+
+impl<C> Inputs<C> {
+    /// Waits for the first input, and takes with it what there is; none when every handle is gone.
+    async fn next(&mut self) -> Option<Taken<C>> {
+        let mut taken = Taken { outbox: Vec::new(), items: Vec::new() };
+        tokio::select! {
+            biased;
+            Some(first) = self.outbox.recv() => {
+                taken.outbox.push(first);
+                self.linger(&mut taken).await;
             }
-            // Whoever is about to hand something in, such as the other messages of one call, gets to do so.
-            tokio::task::yield_now().await;
-            self.take(&mut taken);
-            self.settle_and_run(taken).await;
+            Some(first) = self.messages.recv() => taken.items.push(first),
+            Some(first) = self.calls.recv() => taken.items.push(first),
+            Some(first) = self.bulk.recv() => taken.items.push(first),
+            else => return None,
         }
+        // Whoever is about to hand something in, such as the other messages of one call, gets to do so.
+        tokio::task::yield_now().await;
+        self.take(&mut taken);
+        Some(taken)
     }
 
     /// Nobody waits for a settlement: it is written with the next batch, or by itself if none comes soon.
-    async fn linger(&mut self, taken: &mut Taken<D::Command>) {
+    async fn linger(&mut self, taken: &mut Taken<C>) {
         let over = Instant::now() + LINGER;
         while !taken.outbox.iter().any(|request| matches!(request, Outbox::Claim(..)))
             && taken.outbox.len() < SETTLEMENTS
@@ -84,13 +86,13 @@ impl<D: Domain> Desk<D> {
         }
     }
 
-    async fn release(&self) -> Result<(), Error> {
-        let mut tx = self.db.begin().await?;
-        settle::release(&mut tx).await?;
-        tx.commit().await
+    /// Half of the calls that are open: the peer applies one half while the other one is decided here. Taken all together they would come
+    /// back all together, and each side would wait for the other.
+    fn calls_at_once(&self) -> usize {
+        (self.open.count() / 2).max(FEW)
     }
 
-    fn take(&mut self, taken: &mut Taken<D::Command>) {
+    fn take(&mut self, taken: &mut Taken<C>) {
         while taken.outbox.len() < SETTLEMENTS
             && let Ok(next) = self.outbox.try_recv()
         {
@@ -98,12 +100,45 @@ impl<D: Domain> Desk<D> {
         }
         let items = &mut taken.items;
         take_up(items, MESSAGES, &mut self.messages);
-        take_up(items, BATCH - self.bulk.len().min(BULK), &mut self.calls);
+        take_up(items, self.calls_at_once().min(BATCH - self.bulk.len().min(BULK)), &mut self.calls);
         take_up(items, BATCH, &mut self.bulk);
         take_up(items, BATCH, &mut self.messages);
     }
+}
 
-    async fn settle_and_run(&self, taken: Taken<D::Command>) {
+impl<D: Domain> Desk<D> {
+    pub(super) fn new(db: Db, inputs: Inputs<D::Command>, relay: mpsc::Sender<Handover>) -> Self {
+        Self { db, inputs: Mutex::new(inputs), relay }
+    }
+
+    /// Works until every handle is gone and everything handed in is done. While one batch commits the next one is decided; the
+    /// embedded database can not do both.
+    pub async fn work(self) {
+        if let Some(beside) = self.db.beside() {
+            tokio::join!(self.serve(&self.db), self.serve(&beside));
+            return;
+        }
+        if let Err(error) = self.release().await {
+            tracing::warn!(%error, "leases of the last run stay; its messages wait until they end");
+        }
+        self.serve(&self.db).await;
+    }
+
+    async fn serve(&self, db: &Db) {
+        loop {
+            let mut inputs = self.inputs.lock().await;
+            let Some(taken) = inputs.next().await else { return };
+            self.settle_and_run(db, taken, inputs).await;
+        }
+    }
+
+    async fn release(&self) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        settle::release(&mut tx).await?;
+        tx.commit().await
+    }
+
+    async fn settle_and_run(&self, db: &Db, taken: Taken<D::Command>, turn: Turn<'_, D>) {
         let (mut settlements, mut claims) = (Vec::new(), Vec::new());
         for request in taken.outbox {
             match request {
@@ -113,7 +148,7 @@ impl<D: Domain> Desk<D> {
         }
         // First, as the relay waits for them.
         for (limit, to) in claims {
-            match self.claim(limit).await {
+            match claim(db, limit).await {
                 Ok(rows) => drop(to.send(rows)),
                 Err(error) => tracing::warn!(%error, "no messages could be claimed; it is tried again soon"),
             }
@@ -124,21 +159,22 @@ impl<D: Domain> Desk<D> {
             tracing::trace!(target: "trace", parent: &waiting.span, items = count, "taken into a batch");
         }
         let (items, replies): (Vec<_>, Vec<_>) = taken.items.into_iter().map(|w| (w.item, w.reply)).unzip();
-        self.run(&settlements, items, replies).await;
-    }
-
-    async fn claim(&self, limit: i64) -> Result<Claimed, Error> {
-        let mut tx = self.db.begin().await?;
-        let rows = settle::claim(&mut tx, limit).await?;
-        tx.commit().await?;
-        Ok(rows)
+        self.run(db, &settlements, items, replies, turn).await;
     }
 
     /// Runs a batch; where the database blames the batch as a whole, again, and then in halves until the culprit is alone.
-    async fn run(&self, settlements: &[Settlement], items: Vec<Item<D::Command>>, replies: Vec<Reply>) {
+    async fn run(
+        &self,
+        db: &Db,
+        settlements: &[Settlement],
+        items: Vec<Item<D::Command>>,
+        replies: Vec<Reply>,
+        turn: Turn<'_, D>,
+    ) {
+        let mut turn = Some(turn);
         let mut work = vec![(settlements, items, replies)];
         while let Some((settlements, mut items, mut replies)) = work.pop() {
-            let error = match self.attempt(settlements, &items).await {
+            let error = match attempt::<D>(db, settlements, &items, &mut turn).await {
                 Ok(committed) => {
                     self.answer(committed, replies);
                     continue;
@@ -156,33 +192,6 @@ impl<D: Domain> Desk<D> {
                 work.push((settlements, Vec::new(), Vec::new()));
             } else {
                 fail(error, replies);
-            }
-        }
-    }
-
-    async fn attempt(&self, settlements: &[Settlement], items: &[Item<D::Command>]) -> Result<Committed, Error> {
-        let (mut reruns, mut unknown) = (0, false);
-        loop {
-            let error = match batch::run::<D>(&self.db, settlements, items).await {
-                Ok(committed) => return Ok(committed),
-                Err(error) => error,
-            };
-            // It may have been committed: the keys and lane numbers tell, and they are read before anything is done again.
-            unknown |= matches!(error, Error::CommitUnknown(_));
-            let again = match &error {
-                Error::Contention(_) | Error::CommitUnknown(_) => true,
-                Error::Unavailable(_) => unknown,
-                // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
-                Error::Data { .. } => reruns == 0,
-                Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
-            };
-            if !again || reruns == RERUNS {
-                return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
-            }
-            reruns += 1;
-            if unknown {
-                // The database is coming back, or it is not: nothing else can be done meanwhile.
-                tokio::time::sleep(RECONNECT * reruns).await;
             }
         }
     }
@@ -208,7 +217,7 @@ impl<D: Domain> Desk<D> {
             match (verdict, reply) {
                 (Verdict::Done(done), Reply::Call { to, .. }) => {
                     // A caller that has gone away is not told; what was committed stands.
-                    let _ = to.send(Ok(Answer { done: *done, delivery }));
+                    let _ = to.send(Ok(Answer { done: *done, delivery, open: None }));
                 }
                 (Verdict::Refused(refusal), Reply::Call { to, .. }) => drop(to.send(Err(Failure::Refused(refusal)))),
                 (Verdict::KeyReused, Reply::Call { to, .. }) => drop(to.send(Err(Failure::KeyReused))),
@@ -217,6 +226,45 @@ impl<D: Domain> Desk<D> {
                     tracing::error!("an item of a batch got the answer of another kind; its caller hears nothing");
                 }
             }
+        }
+    }
+}
+
+async fn claim(db: &Db, limit: i64) -> Result<Claimed, Error> {
+    let mut tx = db.begin().await?;
+    let rows = settle::claim(&mut tx, limit).await?;
+    tx.commit().await?;
+    Ok(rows)
+}
+
+async fn attempt<D: Domain>(
+    db: &Db,
+    settlements: &[Settlement],
+    items: &[Item<D::Command>],
+    turn: &mut Option<Turn<'_, D>>,
+) -> Result<Committed, Error> {
+    let (mut reruns, mut unknown) = (0, false);
+    loop {
+        let error = match batch::run::<D>(db, settlements, items, || drop(turn.take())).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        // It may have been committed: the keys and lane numbers tell, and they are read before anything is done again.
+        unknown |= matches!(error, Error::CommitUnknown(_));
+        let again = match &error {
+            Error::Contention(_) | Error::CommitUnknown(_) => true,
+            Error::Unavailable(_) => unknown,
+            // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
+            Error::Data { .. } => reruns == 0,
+            Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
+        };
+        if !again || reruns == RERUNS {
+            return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
+        }
+        reruns += 1;
+        if unknown {
+            // The database is coming back, or it is not: nothing else can be done meanwhile.
+            tokio::time::sleep(RECONNECT * reruns).await;
         }
     }
 }
@@ -255,6 +303,9 @@ fn fail(error: Error, replies: Vec<Reply>) {
         }
     }
 }
+
+/// Whoever holds it decides a batch.
+type Turn<'a, D> = MutexGuard<'a, Inputs<<D as Domain>::Command>>;
 
 struct Taken<C> {
     outbox: Vec<Outbox>,

@@ -6,6 +6,7 @@
 //! refuses at once, and a tenant can not fill it alone; a full inbox waits, and so does who comes in bulk through [`BulkEntrance`].
 
 mod desk;
+mod open;
 
 use crate::{
     batch::{Call, Domain, Done, Item},
@@ -18,6 +19,9 @@ use crate::{
 };
 use crm_closeout::{ids::TenantId, refusal::Refusal};
 pub use desk::Desk;
+use desk::Inputs;
+pub use open::OpenCall;
+use open::OpenCalls;
 use std::{
     fmt,
     sync::Arc,
@@ -58,6 +62,8 @@ pub struct Answer {
     pub done: Done,
     /// Hears of the delivery; none if nobody asked or nothing is on its way from here.
     pub delivery: Option<oneshot::Receiver<crm_closeout::fact::Applied>>,
+    /// Kept until that was heard.
+    pub open: Option<OpenCall>,
 }
 
 type CallReply = oneshot::Sender<Result<Answer, Failure>>;
@@ -91,13 +97,14 @@ pub struct Writer<D: Domain> {
     outbox: Courier,
     relay: mpsc::WeakSender<Handover>,
     seats: Seats,
+    open: OpenCalls,
 }
 
 impl<D: Domain> Clone for Writer<D> {
     fn clone(&self) -> Self {
         let (calls, messages, bulk) = (self.calls.clone(), self.messages.clone(), self.bulk.clone());
-        let (outbox, relay, seats) = (self.outbox.clone(), self.relay.clone(), self.seats.clone());
-        Self { calls, messages, bulk, outbox, relay, seats }
+        let (outbox, relay) = (self.outbox.clone(), self.relay.clone());
+        Self { calls, messages, bulk, outbox, relay, seats: self.seats.clone(), open: self.open.clone() }
     }
 }
 
@@ -138,12 +145,14 @@ impl<D: Domain> Writer<D> {
     async fn hand_in(&self, tenant: TenantId, item: Item<D::Command>, waits: bool) -> Result<Answer, Failure> {
         let (to, answer) = oneshot::channel();
         let seat = Seat::take(&self.seats, tenant).ok_or(Failure::Overloaded)?;
-        let waiting = Waiting { item, reply: Reply::Call { to, waits }, span: Span::current(), _seat: Some(seat) };
+        let (reply, open) = (Reply::Call { to, waits }, self.open.open());
+        let waiting = Waiting { item, reply, span: Span::current(), _seat: Some(seat) };
         self.calls.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Failure::Stopped,
         })?;
-        answer.await.unwrap_or(Err(Failure::Stopped))
+        let answer = answer.await.unwrap_or(Err(Failure::Stopped))?;
+        Ok(Answer { open: Some(open), ..answer })
     }
 
     /// The way in for a bulk call.
@@ -200,7 +209,7 @@ pub fn writer<D: Domain>(db: Db, relay: mpsc::Sender<Handover>) -> (Writer<D>, C
     let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
     let (bulk_sender, bulk) = mpsc::channel(BULK_WAITING);
     let (outbox_sender, outbox) = mpsc::channel(SETTLEMENTS);
-    let courier = Courier(outbox_sender);
+    let (courier, open) = (Courier(outbox_sender), OpenCalls::default());
     let writer = Writer {
         calls: call_sender,
         messages: message_sender,
@@ -208,6 +217,7 @@ pub fn writer<D: Domain>(db: Db, relay: mpsc::Sender<Handover>) -> (Writer<D>, C
         outbox: courier.clone(),
         relay: relay.downgrade(),
         seats: Seats::default(),
+        open: open.clone(),
     };
-    (writer, courier, Desk { db, calls, messages, bulk, outbox, relay })
+    (writer, courier, Desk::new(db, Inputs { calls, messages, bulk, outbox, open }, relay))
 }
