@@ -1,9 +1,10 @@
-//! Arguments and rows in the terms of each driver: a set of rows is bound as arrays on PostgreSQL and as JSON on SQLite.
+//! Arguments and rows in the terms of each driver: a set of rows is bound as arrays on PostgreSQL, and value by value in places of
+//! SQLite.
 
 use crate::{
     cell::{Cell, Kind, Part},
     db::Error,
-    sql::{Args, Sql},
+    sql::{Args, PLACES, Sql},
 };
 use sqlx::{
     AssertSqlSafe, Postgres, Row as _, SqlSafeStr, Sqlite,
@@ -74,22 +75,39 @@ fn bind_array(
     }
 }
 
-pub(crate) fn sqlite_query(sql: &Sql, args: Args) -> Query<'static, Sqlite, SqliteArguments> {
-    let mut query = sqlx::query(text(&sql.sqlite));
-    if !args.kinds.is_empty() {
-        query = query.bind(args.json());
+/// The parts in which SQLite takes a statement: one, unless its set has more rows than there are places.
+pub(crate) fn sqlite_queries(sql: &Sql, args: Args) -> Vec<Query<'static, Sqlite, SqliteArguments>> {
+    let Args { kinds, rows, values } = args;
+    if kinds.is_empty() {
+        return vec![sqlite_query(sql, &kinds, Vec::new(), values)];
     }
-    for cell in args.values {
-        query = match cell {
-            Cell::Uuid(value) => query.bind(value),
-            Cell::Int(value) => query.bind(value),
-            Cell::Small(value) => query.bind(value),
-            Cell::Bool(value) => query.bind(value),
-            Cell::Text(value) => query.bind(value),
-            Cell::Bytes(value) => query.bind(value),
-        };
+    let (mut rows, most) = (rows.into_iter(), PLACES[PLACES.len() - 1]);
+    let parts = (0..rows.len().div_ceil(most)).map(|_| rows.by_ref().take(most).collect());
+    parts.map(|part| sqlite_query(sql, &kinds, part, values.clone())).collect()
+}
+
+fn sqlite_query(
+    sql: &Sql,
+    kinds: &[Kind],
+    rows: Vec<Vec<Cell>>,
+    values: Vec<Cell>,
+) -> Query<'static, Sqlite, SqliteArguments> {
+    let fits = PLACES.iter().position(|places| *places >= rows.len()).unwrap_or(PLACES.len() - 1);
+    let left_over = (PLACES[fits] - rows.len()) * kinds.len();
+    let query = rows.into_iter().flatten().fold(sqlx::query(text(sql.sqlite.text(fits))), bind_cell);
+    let query = (0..left_over).fold(query, |query, _| query.bind(None::<i64>));
+    values.into_iter().fold(query, bind_cell)
+}
+
+fn bind_cell(query: Query<'static, Sqlite, SqliteArguments>, cell: Cell) -> Query<'static, Sqlite, SqliteArguments> {
+    match cell {
+        Cell::Uuid(value) => query.bind(value),
+        Cell::Int(value) => query.bind(value),
+        Cell::Small(value) => query.bind(value),
+        Cell::Bool(value) => query.bind(value),
+        Cell::Text(value) => query.bind(value),
+        Cell::Bytes(value) => query.bind(value),
     }
-    query
 }
 
 /// A row that a query returned.
@@ -103,10 +121,6 @@ pub enum Row {
 
 pub(crate) fn wrap_pg(rows: Vec<PgRow>) -> Vec<Row> {
     rows.into_iter().map(Row::Postgres).collect()
-}
-
-pub(crate) fn wrap_sqlite(rows: Vec<SqliteRow>) -> Vec<Row> {
-    rows.into_iter().map(Row::Sqlite).collect()
 }
 
 impl Row {

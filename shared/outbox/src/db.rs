@@ -4,7 +4,7 @@
 
 pub use crate::{bind::Row, tx::Tx};
 use crate::{
-    bind::{pg_query, sqlite_query, wrap_pg, wrap_sqlite},
+    bind::{pg_query, sqlite_queries, wrap_pg},
     joined::Joined,
     replan::Replan,
     sql::{Args, Sql},
@@ -170,6 +170,8 @@ enum Pools {
 const ACQUIRE: Duration = Duration::from_millis(500);
 const CONNECT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
+/// Statements that a connection of SQLite keeps prepared: each that a service has, for each number of places.
+const STATEMENTS: usize = 512;
 
 impl Db {
     /// Opens `postgres://...` or `sqlite://FILE`; a SQLite file is made if it is not there.
@@ -261,12 +263,18 @@ impl Db {
         Inner::Postgres { tx, kept: Vec::new(), joined: self.joined.clone() }
     }
 
-    /// Reads, outside any transaction: each statement sees what is committed when it begins.
+    /// Reads, outside any transaction: each statement sees what is committed when it begins, on SQLite each part of it.
     pub async fn read(&self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         match &self.pools {
             Pools::Postgres { reads, .. } => Ok(wrap_pg(pg_query(sql, args).fetch_all(reads).await?)),
-            Pools::Sqlite { reads, .. } => Ok(wrap_sqlite(sqlite_query(sql, args).fetch_all(reads).await?)),
+            Pools::Sqlite { reads, .. } => {
+                let mut rows = Vec::new();
+                for query in sqlite_queries(sql, args) {
+                    rows.extend(query.fetch_all(reads).await?.into_iter().map(Row::Sqlite));
+                }
+                Ok(rows)
+            }
         }
     }
 
@@ -327,9 +335,9 @@ async fn open_sqlite(file: &str) -> Result<Pools, Error> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS)
         .busy_timeout(Duration::from_secs(5));
-    let writer =
-        SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
     let reads = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(ACQUIRE)

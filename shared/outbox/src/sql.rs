@@ -1,10 +1,14 @@
 //! Statement texts for both databases from one template, and their arguments. A text is made once, of constants alone;
-//! every value is bound. A set of rows is one array for each column on PostgreSQL (`unnest`) and one JSON document on SQLite
-//! (`json_each`), so a statement's text does not depend on how many rows it is given.
+//! every value is bound. A set of rows is one array for each column on PostgreSQL (`unnest`), so a statement's text does not depend on
+//! how many rows it is given. On SQLite it is a list of places (`VALUES`), of which there are few lengths: a larger set takes its turn
+//! in parts. What takes rows out of JSON there parses each row once for every column, which took longer than all that was
+//! done with them.
 
 use crate::cell::{Cell, Column, Kind, Part};
-use serde_json::Value;
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+};
 
 /// One statement, for both databases.
 #[derive(Clone, Debug)]
@@ -12,7 +16,29 @@ pub struct Sql {
     /// For PostgreSQL.
     pub postgres: Arc<str>,
     /// For SQLite.
-    pub sqlite: Arc<str>,
+    pub(crate) sqlite: Arc<Places>,
+}
+
+/// How many rows a set has places for on SQLite. Places that are left over are NULL; the first column of a row never is.
+pub(crate) const PLACES: [usize; 4] = [1, 4, 16, 64];
+
+/// A statement for SQLite, for each number of places.
+#[derive(Debug)]
+pub(crate) struct Places {
+    template: String,
+    columns: usize,
+    texts: [OnceLock<Arc<str>>; PLACES.len()],
+}
+
+impl Places {
+    /// The text with [`PLACES`] of this index.
+    pub(crate) fn text(&self, index: usize) -> &Arc<str> {
+        self.texts[index].get_or_init(|| {
+            let (places, columns) = (PLACES[index], self.columns);
+            let row = format!("({})", vec!["?"; columns].join(", "));
+            number(&self.template, places * columns).replace("{places}", &vec![row; places].join(", ")).into()
+        })
+    }
 }
 
 impl Sql {
@@ -31,10 +57,11 @@ impl Sql {
             .replace("{skip}", "FOR UPDATE OF t SKIP LOCKED")
             .replace("{now}", now);
         let sqlite = sqlite
-            .replace("{rows}", &json_each(rows))
+            .replace("{rows}", &values(rows))
             .replace("{skip}", "")
             .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)");
-        Self { postgres: number(&postgres, used * rows.len()).into(), sqlite: number(&sqlite, used).into() }
+        let sqlite = Places { template: sqlite, columns: used * rows.len(), texts: Default::default() };
+        Self { postgres: number(&postgres, used * rows.len()).into(), sqlite: sqlite.into() }
     }
 
     /// A template without a set of rows.
@@ -122,17 +149,10 @@ fn unnest(columns: &[Column]) -> String {
     format!("unnest({arrays}) AS r({names})")
 }
 
-fn json_each(columns: &[Column]) -> String {
-    let mut fields = String::new();
-    for (index, column) in columns.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        let value = match column.kind {
-            Kind::Uuid | Kind::Bytes => format!("unhex(value->>{index})"),
-            Kind::Int | Kind::Small | Kind::Bool | Kind::Text => format!("value->>{index}"),
-        };
-        let _ = write!(fields, "{comma}{value} AS {}", column.name);
-    }
-    format!("(SELECT {fields} FROM json_each($1)) AS r")
+fn values(columns: &[Column]) -> String {
+    let named = columns.iter().enumerate().map(|(index, column)| format!("column{} AS {}", index + 1, column.name));
+    let named = named.collect::<Vec<_>>().join(", ");
+    format!("(SELECT {named} FROM (VALUES {{places}}) WHERE column1 IS NOT NULL) AS r")
 }
 
 /// Arguments of one statement: at most one set of rows, then single values.
@@ -167,31 +187,6 @@ impl Args {
     pub(crate) fn parameters(&self) -> usize {
         self.kinds.len() + self.values.len()
     }
-
-    /// The set as one JSON document: an array of arrays; ids and bytes as hexadecimal text.
-    pub(crate) fn json(&self) -> String {
-        let rows = self.rows.iter().map(|row| Value::Array(row.iter().map(json_cell).collect()));
-        Value::Array(rows.collect()).to_string()
-    }
-}
-
-fn json_cell(cell: &Cell) -> Value {
-    match cell {
-        Cell::Uuid(value) => value.map(|id| id.simple().to_string()).into(),
-        Cell::Int(value) => (*value).into(),
-        Cell::Small(value) => (*value).into(),
-        Cell::Bool(value) => (*value).into(),
-        Cell::Text(value) => value.clone().into(),
-        Cell::Bytes(value) => value.as_deref().map(hex).into(),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Cells of some values, in order, as one row of a set.
@@ -218,17 +213,12 @@ mod tests {
             &*sql.postgres,
             "SELECT t.a FROM unnest($1::uuid[], $2::bigint[]) AS r(id, n) CROSS JOIN t WHERE t.id = r.id AND t.b = $3 FOR UPDATE OF t SKIP LOCKED"
         );
+        let set = "(SELECT column1 AS id, column2 AS n FROM (VALUES (?, ?)) WHERE column1 IS NOT NULL) AS r";
         assert_eq!(
-            &*sql.sqlite,
-            "SELECT t.a FROM (SELECT unhex(value->>0) AS id, value->>1 AS n FROM json_each($1)) AS r CROSS JOIN t WHERE t.id = r.id AND t.b = $2 "
+            **sql.sqlite.text(0),
+            *format!("SELECT t.a FROM {set} CROSS JOIN t WHERE t.id = r.id AND t.b = $3 ")
         );
-    }
-
-    #[test]
-    fn a_set_of_rows_is_one_json_document_for_sqlite() {
-        let id = uuid::Uuid::from_u128(10);
-        let args =
-            Args { rows: vec![crate::cells![id, 7_i64, "it's \"x\"".to_owned(), vec![0_u8, 255]]], ..Args::none() };
-        assert_eq!(args.json(), r#"[["0000000000000000000000000000000a",7,"it's \"x\"","00ff"]]"#);
+        assert!(sql.sqlite.text(1).contains("VALUES (?, ?), (?, ?), (?, ?), (?, ?))"), "{}", sql.sqlite.text(1));
+        assert!(sql.sqlite.text(1).ends_with("t.b = $9 "), "{}", sql.sqlite.text(1));
     }
 }

@@ -2,7 +2,7 @@
 //! way there and back costs more than most of what is written. SQLite is in the process; there each is written at once.
 
 use crate::{
-    bind::{pg_bind, pg_query, pg_text, sqlite_query, wrap_pg, wrap_sqlite},
+    bind::{pg_bind, pg_query, pg_text, sqlite_queries, wrap_pg},
     cell::{Cell, Column},
     db::{Error, Row},
     joined::Joined,
@@ -66,7 +66,13 @@ impl Tx {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Ok(match &mut self.inner {
             Inner::Postgres { tx, .. } => pg_query(sql, args).execute(&mut **tx).await?.rows_affected(),
-            Inner::Sqlite(tx) => sqlite_query(sql, args).execute(&mut **tx).await?.rows_affected(),
+            Inner::Sqlite(tx) => {
+                let mut written = 0;
+                for query in sqlite_queries(sql, args) {
+                    written += query.execute(&mut **tx).await?.rows_affected();
+                }
+                written
+            }
         })
     }
 
@@ -135,7 +141,13 @@ impl Tx {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Ok(match &mut self.inner {
             Inner::Postgres { tx, .. } => wrap_pg(pg_query(sql, args).fetch_all(&mut **tx).await?),
-            Inner::Sqlite(tx) => wrap_sqlite(sqlite_query(sql, args).fetch_all(&mut **tx).await?),
+            Inner::Sqlite(tx) => {
+                let mut rows = Vec::new();
+                for query in sqlite_queries(sql, args) {
+                    rows.extend(query.fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite));
+                }
+                rows
+            }
         })
     }
 
