@@ -337,7 +337,10 @@ async fn open_sqlite(file: &str) -> Result<Pools, Error> {
         .foreign_keys(true)
         .statement_cache_capacity(STATEMENTS)
         .busy_timeout(Duration::from_secs(5));
-    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
+    // A large batch changes more pages than the usual 2 MiB hold: what does not fit is written, read back and written again.
+    // And what several batches change is carried over into the file once for all of them.
+    let for_writer = options.clone().pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "8000");
+    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(for_writer).await?;
     let reads = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(ACQUIRE)
