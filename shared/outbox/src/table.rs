@@ -27,6 +27,10 @@ pub struct Statements {
     pub insert_missing: Sql,
     /// Overwrites rows by key.
     pub update: Sql,
+    /// Columns that no index names, and the key.
+    pub plain: Vec<Column>,
+    /// Overwrites those of rows by key. SQLite writes every entry of an index that an UPDATE names, whether it changes or not.
+    pub touch: Sql,
     /// Locks and reads rows by key, one after the other.
     pub lock: Sql,
     /// Reads rows by key.
@@ -34,8 +38,8 @@ pub struct Statements {
 }
 
 impl Statements {
-    /// The statements of a table with these columns, `key` of which are its key.
-    pub fn new(table: &'static str, columns: Vec<Column>, key: Vec<Column>) -> Self {
+    /// The statements of a table with these columns, `key` of which are its key, and `indexed` of which other indices name.
+    pub fn new(table: &'static str, columns: Vec<Column>, key: Vec<Column>, indexed: &[&str]) -> Self {
         let names = |columns: &[Column], prefix: &str| {
             columns.iter().map(|column| format!("{prefix}{}", column.name)).collect::<Vec<_>>().join(", ")
         };
@@ -43,17 +47,23 @@ impl Statements {
         let on_key = found_by.map(|c| format!("t.{0} = r.{0}", c.name)).collect::<Vec<_>>().join(" AND ");
         let (all, from_r, list) = (names(&columns, ""), names(&columns, "r."), names(&columns, "t."));
         let bare_key = names(&key, "");
-        let set = columns.iter().filter(|column| !key.contains(column));
-        let set = set.map(|column| format!("{0} = r.{0}", column.name)).collect::<Vec<_>>().join(", ");
+        let plain: Vec<_> = columns.iter().filter(|column| !indexed.contains(&&*column.name)).cloned().collect();
+        let overwrite = |columns: &[Column]| {
+            let set = columns.iter().filter(|column| !key.contains(column));
+            let set = set.map(|column| format!("{0} = r.{0}", column.name)).collect::<Vec<_>>().join(", ");
+            Sql::overwrite(table, &set, &on_key, columns)
+        };
         // `WHERE true` lets SQLite's grammar tell ON CONFLICT from a join's ON.
         let insert = format!("INSERT INTO {table} ({all}) SELECT {from_r} FROM {{rows}} WHERE true");
         Self {
             name: table,
             insert: Sql::new(&insert, &columns),
             insert_missing: Sql::new(&format!("{insert} ON CONFLICT ({bare_key}) DO NOTHING"), &columns),
-            update: Sql::overwrite(table, &set, &on_key, &columns),
+            update: overwrite(&columns),
+            touch: overwrite(&plain),
             lock: Sql::lock(&list, table, &on_key, &key),
             read: Sql::look_up(&list, table, &on_key, "", &key),
+            plain,
             columns,
             key,
             list,
@@ -76,10 +86,10 @@ pub trait Table: Keyed {
     fn read(row: &Row) -> Result<Self, Error>;
 }
 
-/// Names the table, the key and the fields of a row type, in the order of the columns.
+/// Names the table, the key, the columns that its other indices name and the fields of a row type, in the order of the columns.
 #[macro_export]
 macro_rules! table {
-    ($type:ty = $table:literal, key |$keyvar:ident| [$($key:ident: $key_type:ty = $key_value:expr),+], { $($field:ident: $field_type:ty),+ $(,)? }) => {
+    ($type:ty = $table:literal, key |$keyvar:ident| [$($key:ident: $key_type:ty = $key_value:expr),+]$(, indexed [$($indexed:literal),+ $(,)?])?, { $($field:ident: $field_type:ty),+ $(,)? }) => {
         impl $crate::table::Table for $type {
             fn statements() -> &'static $crate::table::Statements {
                 static STATEMENTS: std::sync::LazyLock<$crate::table::Statements> = std::sync::LazyLock::new(|| {
@@ -87,7 +97,7 @@ macro_rules! table {
                     $(columns.extend(<$field_type as $crate::cell::Part>::columns(stringify!($field)));)+
                     let mut key = Vec::new();
                     $(key.extend(<$key_type as $crate::cell::Part>::columns(stringify!($key)));)+
-                    $crate::table::Statements::new($table, columns, key)
+                    $crate::table::Statements::new($table, columns, key, &[$($($indexed),+)?])
                 });
                 &STATEMENTS
             }
@@ -162,15 +172,39 @@ pub async fn insert_missing<'a, R: Table + 'a>(
 
 /// Overwrites loaded rows. One that is gone means that something outside the program wrote to the table.
 pub async fn update<'a, R: Table + 'a>(tx: &mut Tx, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {
-    let (Statements { name, columns, update, .. }, rows) = (R::statements(), cells(rows));
-    let count = rows.len() as u64;
-    if count == 0 { Ok(()) } else { tx.change(name, update, Args::rows(columns, rows), Some(count)).await }
+    let Statements { name, columns, update, .. } = R::statements();
+    overwrite(tx, name, columns, update, cells(rows)).await
 }
 
-/// Saves what is new and what has changed.
+/// Saves what is new and what has changed. On SQLite, rows in which nothing has changed that an index names leave the indices alone.
 pub async fn save<R: Table>(tx: &mut Tx, rows: &Rows<R>) -> Result<(), Error> {
     insert(tx, rows.inserted()).await?;
-    update(tx, rows.updated()).await
+    if !tx.is_embedded() {
+        return update(tx, rows.updated()).await;
+    }
+    let Statements { name, columns, update, plain, touch, .. } = R::statements();
+    let is_plain: Vec<_> = columns.iter().map(|column| plain.contains(column)).collect();
+    let (mut moved, mut touched) = (Vec::new(), Vec::new());
+    for (before, after) in rows.changes().filter_map(|(before, after)| Some((before?.cells(), after.cells()))) {
+        if is_plain.iter().zip(before.iter().zip(&after)).all(|(plain, (before, after))| *plain || before == after) {
+            touched.push(after.into_iter().zip(&is_plain).filter_map(|(cell, plain)| plain.then_some(cell)).collect());
+        } else {
+            moved.push(after);
+        }
+    }
+    overwrite(tx, name, plain, touch, touched).await?;
+    overwrite(tx, name, columns, update, moved).await
+}
+
+async fn overwrite(
+    tx: &mut Tx,
+    table: &'static str,
+    columns: &[Column],
+    sql: &Sql,
+    rows: Vec<Vec<Cell>>,
+) -> Result<(), Error> {
+    let count = rows.len() as u64;
+    if count == 0 { Ok(()) } else { tx.change(table, sql, Args::rows(columns, rows), Some(count)).await }
 }
 
 async fn add<'a, R: Table + 'a>(tx: &mut Tx, sql: &Sql, rows: impl IntoIterator<Item = &'a R>) -> Result<(), Error> {

@@ -96,7 +96,7 @@ table!(Received = "inbox", key |key| [tenant_id: TenantId = key.0, record: Recor
     effects: Vec<Effect>, received_at: Time,
 });
 
-table!(Lane = "lane", key |key| [tenant_id: TenantId = key.0, record: Record = key.1], {
+table!(Lane = "lane", key |key| [tenant_id: TenantId = key.0, record: Record = key.1], indexed ["customer_id", "parent_id", "loss_at", "success_at"], {
     tenant_id: TenantId, record: Record, last_number: i64, customer_id: Option<CustomerId>, parent_id: Option<Uuid>,
     state: Option<MirrorState>, epoch: i64, owner: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
     outcome: Option<Outcome>, class: Option<OutcomeClass>, loss_at: Option<Time>, success_at: Option<Time>,
@@ -111,13 +111,16 @@ table!(
     }
 );
 
-table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = key.1], {
+table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = key.1], indexed ["root_kind", "root_id", "assignee"], {
     tenant_id: TenantId, task_id: TaskId, root: Record, kind: TaskKind, title: String, assignee: String,
     due_at: Option<Time>, state: TaskState, prior_state: Option<TaskState>, closed_by: Option<CloseOutId>,
     created_at: Time, updated_at: Time, version: i64,
 });
 
-table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out_id: CloseOutId = key.1], {
+table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out_id: CloseOutId = key.1], indexed [
+    "subject_kind", "subject_id", "episode", "customer_id", "cause", "reason_code", "actor", "closed_at", "amount_minor",
+    "amount_currency"
+], {
     tenant_id: TenantId, close_out_id: CloseOutId, subject: Record, customer_id: Option<CustomerId>, episode: i64,
     outcome: Outcome, reason_code: String, reason_version: i64, class: Option<OutcomeClass>, detail: String,
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,

@@ -60,6 +60,10 @@ impl Tx {
         Self { inner, statements }
     }
 
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.inner, Inner::Sqlite(_))
+    }
+
     /// Runs a statement; answers how many rows it wrote.
     pub async fn execute(&mut self, sql: &Sql, args: Args) -> Result<u64, Error> {
         self.flush().await?;

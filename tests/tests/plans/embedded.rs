@@ -83,7 +83,8 @@ fn statements(log: &[String]) -> BTreeSet<String> {
 /// sorts more than the few close-outs of a subject or of a cause.
 fn wrong(text: &str, steps: &[String]) -> Option<String> {
     let given = ["SCAN r", "SCAN json_each", "SCAN CONSTANT ROW", "SCAN (", "SCAN 1"];
-    let is_given = |step: &str| given.iter().any(|given| step.starts_with(given)) || step.ends_with("-ROW VALUES CLAUSE");
+    let is_given =
+        |step: &str| given.iter().any(|given| step.starts_with(given)) || step.ends_with("-ROW VALUES CLAUSE");
     let through = |step: &&String| step.starts_with("SCAN ") && !is_given(step);
     if let Some(step) = steps.iter().find(through) {
         return Some(step.clone());

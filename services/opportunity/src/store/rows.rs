@@ -20,14 +20,16 @@ use serde_json::{Value, json};
 part_code!(Lifecycle, State);
 part_json!(Stages);
 
-table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1], {
+table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1], indexed ["owner", "lifecycle"], {
     tenant_id: TenantId, customer_id: CustomerId, display_name: String, tier: String, owner: String,
     do_not_contact: bool, lifecycle: Lifecycle, engaged: bool, open_count: i64, won_count: i64, lost_count: i64,
     live_order_count: i64, amounts: Sums<3>, last_loss_at: Option<Time>, created_at: Time, updated_at: Time,
     version: i64, sent: i64,
 });
 
-table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, opportunity_id: OpportunityId = key.1], {
+table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, opportunity_id: OpportunityId = key.1], indexed [
+    "number", "customer_id", "owner", "pipeline", "stage", "won_at"
+], {
     tenant_id: TenantId, opportunity_id: OpportunityId, number: String, customer_id: Option<CustomerId>, title: String,
     owner: String, team: String, stage: StageName, state: State, amount: Money, expected_close_at: Option<Time>,
     source: String, created_at: Time, stage_entered_at: Time, activity_at: Time, won_at: Option<Time>,

@@ -44,7 +44,9 @@ table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_i
     created_at: Time, updated_at: Time, version: i64,
 });
 
-table!(Order = "sales_order", key |key| [tenant_id: TenantId = key.0, order_id: OrderId = key.1], {
+table!(Order = "sales_order", key |key| [tenant_id: TenantId = key.0, order_id: OrderId = key.1], indexed [
+    "number", "customer_id", "opportunity_id", "owner"
+], {
     tenant_id: TenantId, order_id: OrderId, number: String, customer_id: CustomerId,
     opportunity_id: Option<OpportunityId>, owner: String, team: String, state: State, currency: Currency, lines: Lines,
     paid_minor: i64, refund_reference: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
