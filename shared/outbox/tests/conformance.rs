@@ -39,6 +39,7 @@ const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 fresh::on_both!(&[];
     every_row_reads_back_as_it_was_written,
     an_update_overwrites_what_is_there_and_nothing_else,
+    what_an_index_names_is_saved_with_the_rest,
     an_update_of_a_missing_row_is_corrupt,
     what_is_written_together_is_there_at_the_next_look,
     of_what_is_written_together_a_missing_row_is_noticed,
@@ -248,6 +249,27 @@ async fn an_update_overwrites_what_is_there_and_nothing_else(db: &Db) {
     tx.commit().await.unwrap();
     assert_eq!(db.get::<Task>(&changed.key()).await.unwrap(), Some(changed));
     assert_eq!(db.get::<Task>(&task(2).key()).await.unwrap(), Some(task(2)));
+}
+
+async fn what_an_index_names_is_saved_with_the_rest(db: &Db) {
+    let all: Vec<_> = (1..=90).map(task).collect();
+    insert(db, &all).await;
+    let mut rows = Rows::loaded(all);
+    for n in 1..=90 {
+        let task = rows.edit(&task(n).key()).unwrap();
+        task.state = TaskState::Cancelled;
+        if n % 30 == 0 {
+            task.assignee = "bob".into();
+        }
+    }
+    let mut tx = db.begin().await.unwrap();
+    table::save(&mut tx, &rows).await.unwrap();
+    tx.commit().await.unwrap();
+    for saved in rows.iter() {
+        assert_eq!(db.get::<Task>(&saved.key()).await.unwrap().as_ref(), Some(saved));
+    }
+    let of_bob = Select::<Task>::of(TENANT).text("assignee", "bob").page(db, "task_id", Order::Oldest, None, 10);
+    assert_eq!(of_bob.await.unwrap().len(), 3);
 }
 
 async fn an_update_of_a_missing_row_is_corrupt(db: &Db) {
