@@ -177,24 +177,25 @@ fn outbox_columns() -> Vec<crate::cell::Column> {
     ])
 }
 
-/// Runs settlements and items in one transaction; `committing` is called when nothing is left of it but the commit.
-pub async fn run<D: Domain>(
+/// Runs settlements and items in one transaction. When nothing is left of it but the commit, that waits for `turn`; what it gave is
+/// answered, too.
+pub async fn run<D: Domain, T: Send>(
     db: &Db,
     settlements: &[Settlement],
     items: &[Item<D::Command>],
-    committing: impl FnOnce() + Send,
-) -> Result<Committed, Error> {
+    turn: impl Future<Output = T> + Send,
+) -> Result<(Committed, T), Error> {
     let mut tx = db.begin().await?;
     match fill::<D>(&mut tx, settlements, items).await {
         Ok(committed) => {
+            let turn = turn.await;
             failpoint::reach(step(items, "before-commit")).await;
             if seeded_bug!("ack-before-commit", 5) && matches!(items, [Item::Message(_), ..]) {
-                return tx.rollback().await.map(|()| committed);
+                return tx.rollback().await.map(|()| (committed, turn));
             }
-            committing();
             tx.commit().await?;
             failpoint::reach(step(items, "after-commit")).await;
-            Ok(committed)
+            Ok((committed, turn))
         }
         Err(error) => {
             if let Err(second) = tx.rollback().await {

@@ -524,7 +524,7 @@ async fn callers_without_end_do_not_hold_up_the_peer_s_messages(db: &Db) {
 
 /// A process has committed this, and its leases are over.
 async fn left(db: &Db, items: &[Item<Command>]) {
-    let mut left = batch::run::<Notes>(db, &[], items, || ()).await.unwrap().outbox;
+    let mut left = batch::run::<Notes, _>(db, &[], items, ready(())).await.unwrap().0.outbox;
     left.iter_mut().for_each(|row| row.lease_until = Time(0));
     let mut tx = db.begin().await.unwrap();
     table::update(&mut tx, &left).await.unwrap();

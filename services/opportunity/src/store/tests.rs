@@ -64,7 +64,7 @@ pub(super) fn call(tenant: TenantId, request: u128, method: &'static str, comman
 }
 
 pub(super) async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
-    batch::run::<Opportunities>(db, &[], items, || ()).await.unwrap().verdicts
+    batch::run::<Opportunities, _>(db, &[], items, std::future::ready(())).await.unwrap().0.verdicts
 }
 
 pub(super) fn done(verdict: Verdict) -> Done {
@@ -191,7 +191,7 @@ async fn two_hundred_and_fifty_six_close_outs_of_one_customer_are_one_batch(db: 
     let customer = customer(db).await;
     let ids = opportunities(db, customer, 256).await;
     let items: Vec<_> = ids.iter().map(|id| close(*id, id.0.as_u128())).collect();
-    let outbox = batch::run::<Opportunities>(db, &[], &items, || ()).await.unwrap().outbox;
+    let outbox = batch::run::<Opportunities, _>(db, &[], &items, std::future::ready(())).await.unwrap().0.outbox;
     assert_eq!(outbox.len(), 256);
     let customer = the_customer(db, customer).await;
     assert_eq!((customer.open_count, customer.lost_count, customer.lifecycle.word()), (0, 256, "LOST"));
@@ -457,7 +457,8 @@ async fn a_reason_is_sent_again_as_a_whole(db: &Db) {
         let resend = Resend { record, justification: "restored from a backup".into(), peer_number: 7 };
         call(TENANT, Uuid::now_v7().as_u128(), "ResendLane", Command::Resend(resend))
     };
-    let outbox = batch::run::<Opportunities>(db, &[], &[resend(record)], || ()).await.unwrap().outbox;
+    let outbox =
+        batch::run::<Opportunities, _>(db, &[], &[resend(record)], std::future::ready(())).await.unwrap().0.outbox;
     let told = wire::decode(&wire::envelope(&outbox[0])).unwrap();
     let fact = told.fact.unwrap();
     assert_eq!((told.number, fact.event, fact.reason), (8, Event::Snapshot, Some(Box::new(entry.listed))));

@@ -60,7 +60,7 @@ fn call(method: &'static str, command: Command) -> Item<Command> {
 }
 
 async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
-    batch::run::<Orders>(db, &[], items, || ()).await.unwrap().verdicts
+    batch::run::<Orders, _>(db, &[], items, std::future::ready(())).await.unwrap().0.verdicts
 }
 
 fn done(verdict: Verdict) -> Done {

@@ -34,6 +34,8 @@ pub struct Desk<D: Domain> {
     db: Db,
     /// Held while a batch is decided, and let go when it commits.
     inputs: Mutex<Inputs<D::Command>>,
+    /// Held from before the commit until everybody is answered, so that messages are with the relay in the order of their numbers.
+    committing: Mutex<()>,
     relay: mpsc::Sender<Handover>,
 }
 
@@ -108,7 +110,7 @@ impl<C> Inputs<C> {
 
 impl<D: Domain> Desk<D> {
     pub(super) fn new(db: Db, inputs: Inputs<D::Command>, relay: mpsc::Sender<Handover>) -> Self {
-        Self { db, inputs: Mutex::new(inputs), relay }
+        Self { db, inputs: Mutex::new(inputs), committing: Mutex::default(), relay }
     }
 
     /// Works until every handle is gone and everything handed in is done. While one batch commits the next one is decided; the
@@ -174,8 +176,8 @@ impl<D: Domain> Desk<D> {
         let mut turn = Some(turn);
         let mut work = vec![(settlements, items, replies)];
         while let Some((settlements, mut items, mut replies)) = work.pop() {
-            let error = match attempt::<D>(db, settlements, &items, &mut turn).await {
-                Ok(committed) => {
+            let error = match self.attempt(db, settlements, &items, &mut turn).await {
+                Ok((committed, _committing)) => {
                     self.answer(committed, replies);
                     continue;
                 }
@@ -192,6 +194,44 @@ impl<D: Domain> Desk<D> {
                 work.push((settlements, Vec::new(), Vec::new()));
             } else {
                 fail(error, replies);
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        db: &Db,
+        settlements: &[Settlement],
+        items: &[Item<D::Command>],
+        turn: &mut Option<Turn<'_, D>>,
+    ) -> Result<(Committed, MutexGuard<'_, ()>), Error> {
+        let (mut reruns, mut unknown) = (0, false);
+        loop {
+            let committing = async {
+                let committing = self.committing.lock().await;
+                drop(turn.take());
+                committing
+            };
+            let error = match batch::run::<D, _>(db, settlements, items, committing).await {
+                Ok(committed) => return Ok(committed),
+                Err(error) => error,
+            };
+            // It may have been committed: the keys and lane numbers tell, and they are read before anything is done again.
+            unknown |= matches!(error, Error::CommitUnknown(_));
+            let again = match &error {
+                Error::Contention(_) | Error::CommitUnknown(_) => true,
+                Error::Unavailable(_) => unknown,
+                // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
+                Error::Data { .. } => reruns == 0,
+                Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
+            };
+            if !again || reruns == RERUNS {
+                return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
+            }
+            reruns += 1;
+            if unknown {
+                // The database is coming back, or it is not: nothing else can be done meanwhile.
+                tokio::time::sleep(RECONNECT * reruns).await;
             }
         }
     }
@@ -235,38 +275,6 @@ async fn claim(db: &Db, limit: i64) -> Result<Claimed, Error> {
     let rows = settle::claim(&mut tx, limit).await?;
     tx.commit().await?;
     Ok(rows)
-}
-
-async fn attempt<D: Domain>(
-    db: &Db,
-    settlements: &[Settlement],
-    items: &[Item<D::Command>],
-    turn: &mut Option<Turn<'_, D>>,
-) -> Result<Committed, Error> {
-    let (mut reruns, mut unknown) = (0, false);
-    loop {
-        let error = match batch::run::<D>(db, settlements, items, || drop(turn.take())).await {
-            Ok(committed) => return Ok(committed),
-            Err(error) => error,
-        };
-        // It may have been committed: the keys and lane numbers tell, and they are read before anything is done again.
-        unknown |= matches!(error, Error::CommitUnknown(_));
-        let again = match &error {
-            Error::Contention(_) | Error::CommitUnknown(_) => true,
-            Error::Unavailable(_) => unknown,
-            // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
-            Error::Data { .. } => reruns == 0,
-            Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
-        };
-        if !again || reruns == RERUNS {
-            return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
-        }
-        reruns += 1;
-        if unknown {
-            // The database is coming back, or it is not: nothing else can be done meanwhile.
-            tokio::time::sleep(RECONNECT * reruns).await;
-        }
-    }
 }
 
 /// Takes what waits, up to so many items in all.
