@@ -2,17 +2,20 @@
 //! SQLite.
 
 use crate::{
-    cell::{Cell, Kind, Part},
+    cell::{Cells, Kind, Part, RawCell},
     db::Error,
     sql::{Args, PLACES, Sql},
 };
 use sqlx::{
-    AssertSqlSafe, Postgres, Row as _, SqlSafeStr, Sqlite,
-    postgres::{PgArguments, PgRow},
+    AssertSqlSafe, Encode, Postgres, Row as _, SqlSafeStr, Sqlite, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgArguments, PgHasArrayType, PgRow, PgTypeInfo},
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
 use std::sync::Arc;
+use uuid::Uuid;
 
 // The texts are templates of this program filled with names of this program (see `Sql`); values are always bound.
 fn text(sql: &Arc<str>) -> impl SqlSafeStr + use<> {
@@ -29,84 +32,132 @@ pub(crate) fn pg_text(text: Arc<str>) -> Query<'static, Postgres, PgArguments> {
 
 /// Binds more arguments, after those that are bound already.
 pub(crate) fn pg_bind(
-    mut query: Query<'static, Postgres, PgArguments>,
+    query: Query<'static, Postgres, PgArguments>,
     args: Args,
 ) -> Query<'static, Postgres, PgArguments> {
-    let mut columns: Vec<Vec<Cell>> = args.kinds.iter().map(|_| Vec::with_capacity(args.rows.len())).collect();
-    for row in args.rows {
-        for (column, cell) in columns.iter_mut().zip(row) {
-            column.push(cell);
+    let mut arrays: Vec<_> = args.kinds.iter().map(|kind| Array::new(*kind, &args.rows)).collect();
+    for row in &args.rows {
+        for (array, cell) in arrays.iter_mut().zip(row.iter()) {
+            array.has_null |= cell.value().is_none();
+            array.cells.extend_from_slice(cell.whole());
         }
     }
-    for (kind, cells) in args.kinds.iter().zip(columns) {
-        query = bind_array(query, *kind, cells);
-    }
-    for cell in args.values {
-        query = match cell {
-            Cell::Uuid(value) => query.bind(value),
-            Cell::Int(value) => query.bind(value),
-            Cell::Small(value) => query.bind(value),
-            Cell::Bool(value) => query.bind(value),
-            Cell::Text(value) => query.bind(value),
-            Cell::Bytes(value) => query.bind(value),
-        };
-    }
-    query
+    let query = arrays.into_iter().fold(query, Query::bind);
+    let values = args.values.iter().zip(args.value_kinds);
+    values.fold(query, |query, (cell, kind)| query.bind(Value { kind, bytes: cell.value().map(<[u8]>::to_vec) }))
 }
 
-macro_rules! pick {
-    ($cells:expr, $variant:ident) => {
-        $cells.into_iter().map(|cell| if let Cell::$variant(value) = cell { value } else { None }).collect::<Vec<_>>()
+/// The cells of one column.
+struct Array {
+    kind: Kind,
+    count: usize,
+    has_null: bool,
+    cells: Vec<u8>,
+}
+
+impl Array {
+    fn new(kind: Kind, rows: &[Cells]) -> Self {
+        Self { kind, count: rows.len(), has_null: false, cells: Vec::with_capacity(rows.len() * 24) }
+    }
+}
+
+/// One value.
+struct Value {
+    kind: Kind,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Kind {
+    /// Types of one value and of an array of them.
+    fn types(self) -> [PgTypeInfo; 2] {
+        fn types<T: Type<Postgres> + PgHasArrayType>() -> [PgTypeInfo; 2] {
+            [T::type_info(), T::array_type_info()]
+        }
+        match self {
+            Self::Uuid => types::<Uuid>(),
+            Self::Int => types::<i64>(),
+            Self::Small => types::<i16>(),
+            Self::Bool => types::<bool>(),
+            Self::Text => types::<String>(),
+            Self::Bytes => types::<Vec<u8>>(),
+        }
+    }
+}
+
+macro_rules! typed {
+    ($type:ty, $index:literal) => {
+        /// The kind tells, see [`Encode::produces`].
+        impl Type<Postgres> for $type {
+            fn type_info() -> PgTypeInfo {
+                Kind::Text.types()[$index].clone()
+            }
+        }
     };
 }
 
-fn bind_array(
-    query: Query<'static, Postgres, PgArguments>,
-    kind: Kind,
-    cells: Vec<Cell>,
-) -> Query<'static, Postgres, PgArguments> {
-    match kind {
-        Kind::Uuid => query.bind(pick!(cells, Uuid)),
-        Kind::Int => query.bind(pick!(cells, Int)),
-        Kind::Small => query.bind(pick!(cells, Small)),
-        Kind::Bool => query.bind(pick!(cells, Bool)),
-        Kind::Text => query.bind(pick!(cells, Text)),
-        Kind::Bytes => query.bind(pick!(cells, Bytes)),
+typed!(Value, 0);
+typed!(Array, 1);
+
+impl Encode<'_, Postgres> for Value {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let Some(bytes) = &self.bytes else { return Ok(IsNull::Yes) };
+        buffer.extend_from_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        Some(self.kind.types()[0].clone())
+    }
+}
+
+/// As `array_recv` of PostgreSQL reads it (src/backend/utils/adt/arrayfuncs.c): dimensions, whether there are NULLs, the type of the
+/// elements, then length and first index of the one dimension, then the elements.
+impl Encode<'_, Postgres> for Array {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let element = self.kind.types()[0].oid().ok_or("a built-in type has a number")?.0;
+        let (dimensions, first): (i32, i32) = (1, 1);
+        buffer.extend_from_slice(&dimensions.to_be_bytes());
+        buffer.extend_from_slice(&i32::from(self.has_null).to_be_bytes());
+        buffer.extend_from_slice(&element.to_be_bytes());
+        buffer.extend_from_slice(&i32::try_from(self.count)?.to_be_bytes());
+        buffer.extend_from_slice(&first.to_be_bytes());
+        buffer.extend_from_slice(&self.cells);
+        Ok(IsNull::No)
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        Some(self.kind.types()[1].clone())
     }
 }
 
 /// The parts in which SQLite takes a statement: one, unless its set has more rows than there are places.
 pub(crate) fn sqlite_queries(sql: &Sql, args: Args) -> Vec<Query<'static, Sqlite, SqliteArguments>> {
-    let Args { kinds, rows, values } = args;
-    if kinds.is_empty() {
-        return vec![sqlite_query(sql, &kinds, Vec::new(), values)];
+    if args.kinds.is_empty() {
+        return vec![sqlite_query(sql, &args, &[])];
     }
-    let (mut rows, most) = (rows.into_iter(), PLACES[PLACES.len() - 1]);
-    let parts = (0..rows.len().div_ceil(most)).map(|_| rows.by_ref().take(most).collect());
-    parts.map(|part| sqlite_query(sql, &kinds, part, values.clone())).collect()
+    args.rows.chunks(PLACES[PLACES.len() - 1]).map(|part| sqlite_query(sql, &args, part)).collect()
 }
 
-fn sqlite_query(
-    sql: &Sql,
-    kinds: &[Kind],
-    rows: Vec<Vec<Cell>>,
-    values: Vec<Cell>,
-) -> Query<'static, Sqlite, SqliteArguments> {
+fn sqlite_query(sql: &Sql, args: &Args, rows: &[Cells]) -> Query<'static, Sqlite, SqliteArguments> {
     let fits = PLACES.iter().position(|places| *places >= rows.len()).unwrap_or(PLACES.len() - 1);
-    let left_over = (PLACES[fits] - rows.len()) * kinds.len();
-    let query = rows.into_iter().flatten().fold(sqlx::query(text(sql.sqlite.text(fits))), bind_cell);
+    let left_over = (PLACES[fits] - rows.len()) * args.kinds.len();
+    let cells = rows.iter().flat_map(|row| row.iter().zip(&args.kinds));
+    let query = cells.fold(sqlx::query(text(sql.sqlite.text(fits))), bind_cell);
     let query = (0..left_over).fold(query, |query, _| query.bind(None::<i64>));
-    values.into_iter().fold(query, bind_cell)
+    args.values.iter().zip(&args.value_kinds).fold(query, bind_cell)
 }
 
-fn bind_cell(query: Query<'static, Sqlite, SqliteArguments>, cell: Cell) -> Query<'static, Sqlite, SqliteArguments> {
-    match cell {
-        Cell::Uuid(value) => query.bind(value),
-        Cell::Int(value) => query.bind(value),
-        Cell::Small(value) => query.bind(value),
-        Cell::Bool(value) => query.bind(value),
-        Cell::Text(value) => query.bind(value),
-        Cell::Bytes(value) => query.bind(value),
+fn bind_cell(
+    query: Query<'static, Sqlite, SqliteArguments>,
+    (cell, kind): (RawCell<'_>, &Kind),
+) -> Query<'static, Sqlite, SqliteArguments> {
+    let Some(bytes) = cell.value() else { return query.bind(None::<i64>) };
+    match kind {
+        Kind::Int => query.bind(bytes.try_into().map(i64::from_be_bytes).ok()),
+        Kind::Small => query.bind(bytes.try_into().map(i16::from_be_bytes).ok()),
+        Kind::Bool => query.bind(bytes == [1]),
+        Kind::Text => query.bind(String::from_utf8_lossy(bytes).into_owned()),
+        Kind::Uuid | Kind::Bytes => query.bind(bytes.to_vec()),
     }
 }
 

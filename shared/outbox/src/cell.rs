@@ -30,21 +30,63 @@ pub enum Kind {
     Bytes,
 }
 
-/// One value; `None` is NULL.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    /// Of kind `Uuid`.
-    Uuid(Option<Uuid>),
-    /// Of kind `Int`.
-    Int(Option<i64>),
-    /// Of kind `Small`.
-    Small(Option<i16>),
-    /// Of kind `Bool`.
-    Bool(Option<bool>),
-    /// Of kind `Text`.
-    Text(Option<String>),
-    /// Of kind `Bytes`.
-    Bytes(Option<Vec<u8>>),
+/// The cells of a row, one after the other, each as PostgreSQL takes it: its length and its bytes, highest first. Written straight
+/// from the record, so that no text of it is copied before it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cells(Vec<u8>);
+
+/// The length of what is NULL.
+const NULL: i32 = -1;
+
+impl Cells {
+    /// With room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Adds a cell; none: NULL. A value of over 2 GiB is none that a database would take.
+    pub fn push(&mut self, value: Option<&[u8]>) {
+        let value = value.and_then(|bytes| Some((i32::try_from(bytes.len()).ok()?, bytes)));
+        let (length, bytes) = value.unwrap_or((NULL, &[]));
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// All of them, as PostgreSQL's binary COPY takes the fields of a row.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Each with its length, as they were added.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = RawCell<'_>> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let length = i32::from_be_bytes(*rest.first_chunk()?);
+            let (cell, behind) = rest.split_at_checked(LENGTH + usize::try_from(length).unwrap_or_default())?;
+            rest = behind;
+            Some(RawCell(cell))
+        })
+    }
+}
+
+/// Bytes of a length.
+const LENGTH: usize = size_of::<i32>();
+
+/// One cell with its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawCell<'a>(&'a [u8]);
+
+impl<'a> RawCell<'a> {
+    /// Its length and its bytes.
+    pub(crate) const fn whole(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Its bytes; none: NULL.
+    pub(crate) fn value(self) -> Option<&'a [u8]> {
+        let (length, bytes) = self.0.split_first_chunk()?;
+        (i32::from_be_bytes(*length) != NULL).then_some(bytes)
+    }
 }
 
 /// A column of a table.
@@ -62,7 +104,7 @@ pub trait Part: Sized {
     fn columns(name: &str) -> Vec<Column>;
 
     /// Writes the cells of a value; none: NULL in each.
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>);
+    fn write(value: Option<&Self>, cells: &mut Cells);
 
     /// Reads the next cells of a row; none: NULL.
     fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error>;
@@ -73,7 +115,7 @@ impl<T: Part> Part for Option<T> {
         T::columns(name)
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         T::write(value.and_then(Option::as_ref), cells);
     }
 
@@ -83,14 +125,17 @@ impl<T: Part> Part for Option<T> {
 }
 
 macro_rules! plain {
-    ($type:ty, $kind:ident) => {
+    ($type:ty, $kind:ident, |$value:ident| $bytes:expr) => {
         impl Part for $type {
             fn columns(name: &str) -> Vec<Column> {
                 vec![Column { name: name.to_owned(), kind: Kind::$kind }]
             }
 
-            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
-                cells.push(Cell::$kind(value.cloned()));
+            fn write(value: Option<&Self>, cells: &mut Cells) {
+                match value {
+                    Some($value) => cells.push(Some(&$bytes[..])),
+                    None => cells.push(None),
+                }
             }
 
             fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
@@ -101,12 +146,12 @@ macro_rules! plain {
     };
 }
 
-plain!(Uuid, Uuid);
-plain!(i64, Int);
-plain!(i16, Small);
-plain!(bool, Bool);
-plain!(String, Text);
-plain!(Vec<u8>, Bytes);
+plain!(Uuid, Uuid, |id| id.as_bytes());
+plain!(i64, Int, |number| number.to_be_bytes());
+plain!(i16, Small, |number| number.to_be_bytes());
+plain!(bool, Bool, |flag| [u8::from(*flag)]);
+plain!(String, Text, |text| text.as_bytes());
+plain!(Vec<u8>, Bytes, |bytes| bytes);
 
 /// Implements [`Part`] for a type by way of a simpler one.
 #[macro_export]
@@ -117,7 +162,7 @@ macro_rules! part_as {
                 <$plain as $crate::cell::Part>::columns(name)
             }
 
-            fn write(value: Option<&Self>, cells: &mut Vec<$crate::cell::Cell>) {
+            fn write(value: Option<&Self>, cells: &mut $crate::cell::Cells) {
                 let to: fn(&$type) -> $plain = $to;
                 $crate::cell::Part::write(value.map(to).as_ref(), cells);
             }
@@ -168,7 +213,7 @@ macro_rules! pair {
                 columns
             }
 
-            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+            fn write(value: Option<&Self>, cells: &mut Cells) {
                 let to: fn(&$type) -> ($a, $b) = $to;
                 let (first, second) = value.map(to).unzip();
                 Part::write(first.as_ref(), cells);
@@ -193,7 +238,7 @@ impl Part for StageName {
         vec![text("pipeline"), text(name)]
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         Part::write(value.map(|name| &name.pipeline), cells);
         Part::write(value.map(|name| &name.stage), cells);
     }
@@ -222,4 +267,17 @@ macro_rules! part_json {
             $crate::cell::JsonText::from_json(&value).ok_or_else(|| format!("not a {}: {text}", stringify!($type)))
         });)+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_their_lengths_and_bytes_and_tell_null_from_empty() {
+        let cells = crate::cells![7_i16, String::new(), None::<String>, Some(true)];
+        assert_eq!(cells.as_bytes(), b"\0\0\0\x02\0\x07\0\0\0\0\xff\xff\xff\xff\0\0\0\x01\x01");
+        let values: Vec<_> = cells.iter().map(RawCell::value).collect();
+        assert_eq!(values, [Some(&[0_u8, 7][..]), Some(&[]), None, Some(&[1])]);
+    }
 }

@@ -2,7 +2,7 @@
 //! used for what is decided in [`crm_closeout::reason`].
 
 use crate::{
-    cell::{Cell, Column, Kind, Part},
+    cell::{Cells, Column, Kind, Part},
     cells,
     db::{Db, Error, Row, Tx},
     part_code,
@@ -32,7 +32,7 @@ macro_rules! part_of_fields {
                 columns
             }
 
-            fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+            fn write(value: Option<&Self>, cells: &mut Cells) {
                 Part::write(value.map(|value| &value.$first), cells);
                 $(Part::write(value.map(|value| &value.$field), cells);)+
             }

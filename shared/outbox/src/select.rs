@@ -2,7 +2,7 @@
 //! value is bound.
 
 use crate::{
-    cell::Part,
+    cell::{Column, Part},
     db::{Db, Error},
     sql::{Args, Sql},
     table::Table,
@@ -50,15 +50,12 @@ impl<R: Table> Select<R> {
     /// first that leaves fewer. Statistics have no say in it.
     pub fn equal<T: Part>(mut self, column: &'static str, value: Option<&T>) -> Self {
         let Some(value) = value else { return self };
-        let mut cells = Vec::new();
-        T::write(Some(value), &mut cells);
-        for (column, cell) in T::columns(column).into_iter().zip(cells) {
-            let name = column.name;
+        for Column { name, .. } in T::columns(column) {
             // An expression is not looked up in an index of the column.
             let text = if self.found { format!("coalesce(t.{name}, t.{name}) =") } else { format!("t.{name} =") };
             self.condition(&text);
-            self.args.values.push(cell);
         }
+        self.args = self.args.with(value);
         self.found = true;
         self
     }

@@ -2,7 +2,7 @@
 //! with whatever else is committed, without fencing: a delivered fact is true whoever reports it.
 
 use crate::{
-    cell::{Column, Kind},
+    cell::{Cells, Column, Kind},
     cells,
     db::{Db, Error, Tx},
     select::Select,
@@ -176,7 +176,7 @@ pub async fn write(tx: &mut Tx, settlements: &[Settlement]) -> Result<(), Error>
     Ok(())
 }
 
-fn delivery(settlement: &Settlement, reversal: bool) -> Option<Vec<crate::cell::Cell>> {
+fn delivery(settlement: &Settlement, reversal: bool) -> Option<Cells> {
     let (id, _) = settlement.close_out.filter(|(_, of_reversal)| *of_reversal == reversal)?;
     let tenant = settlement.key.0;
     match &settlement.settled {

@@ -4,7 +4,7 @@
 //! in parts. What takes rows out of JSON there parses each row once for every column, which took longer than all that was
 //! done with them.
 
-use crate::cell::{Cell, Column, Kind, Part};
+use crate::cell::{Cells, Column, Kind, Part};
 use std::{
     fmt::Write as _,
     sync::{Arc, OnceLock},
@@ -161,15 +161,17 @@ pub struct Args {
     /// Kinds of the set's columns.
     pub(crate) kinds: Vec<Kind>,
     /// The set's rows.
-    pub(crate) rows: Vec<Vec<Cell>>,
+    pub(crate) rows: Vec<Cells>,
     /// Single values.
-    pub(crate) values: Vec<Cell>,
+    pub(crate) values: Cells,
+    /// Their kinds.
+    pub(crate) value_kinds: Vec<Kind>,
 }
 
 impl Args {
     /// A set of rows with these columns.
-    pub fn rows(columns: &[Column], rows: Vec<Vec<Cell>>) -> Self {
-        Self { kinds: columns.iter().map(|column| column.kind).collect(), rows, values: Vec::new() }
+    pub fn rows(columns: &[Column], rows: Vec<Cells>) -> Self {
+        Self { kinds: columns.iter().map(|column| column.kind).collect(), rows, ..Self::default() }
     }
 
     /// No set of rows.
@@ -179,13 +181,14 @@ impl Args {
 
     /// With one more single value, which must be of a type that fills one column.
     pub fn with<T: Part>(mut self, value: &T) -> Self {
+        self.value_kinds.extend(T::columns("").into_iter().map(|column| column.kind));
         T::write(Some(value), &mut self.values);
         self
     }
 
     /// How many parameters they fill on PostgreSQL.
     pub(crate) fn parameters(&self) -> usize {
-        self.kinds.len() + self.values.len()
+        self.kinds.len() + self.value_kinds.len()
     }
 }
 
@@ -193,7 +196,7 @@ impl Args {
 #[macro_export]
 macro_rules! cells {
     ($($value:expr),+ $(,)?) => {{
-        let mut cells = Vec::new();
+        let mut cells = $crate::cell::Cells::default();
         $($crate::cell::Part::write(Some(&$value), &mut cells);)+
         cells
     }};

@@ -1,7 +1,7 @@
 //! Tables: a row type, its columns and its key are named once, and the statements of both databases follow from that.
 
 use crate::{
-    cell::{Cell, Column},
+    cell::{Cells, Column},
     db::{Error, Row, Tx},
     sql::{Args, Sql},
 };
@@ -77,10 +77,10 @@ pub trait Table: Keyed {
     fn statements() -> &'static Statements;
 
     /// The cells of a row, one for each column.
-    fn cells(&self) -> Vec<Cell>;
+    fn cells(&self) -> Cells;
 
     /// The cells of a key, one for each column of the key.
-    fn key_cells(key: &Self::Key) -> Vec<Cell>;
+    fn key_cells(key: &Self::Key) -> Cells;
 
     /// Reads a row whose columns are those of the table, in order.
     fn read(row: &Row) -> Result<Self, Error>;
@@ -102,13 +102,13 @@ macro_rules! table {
                 &STATEMENTS
             }
 
-            fn cells(&self) -> Vec<$crate::cell::Cell> {
-                let mut cells = Vec::with_capacity(24);
+            fn cells(&self) -> $crate::cell::Cells {
+                let mut cells = $crate::cell::Cells::with_capacity(512);
                 $($crate::cell::Part::write(Some(&self.$field), &mut cells);)+
                 cells
             }
 
-            fn key_cells($keyvar: &Self::Key) -> Vec<$crate::cell::Cell> {
+            fn key_cells($keyvar: &Self::Key) -> $crate::cell::Cells {
                 $crate::cells![$($key_value),+]
             }
 
@@ -186,10 +186,14 @@ pub async fn save<R: Table>(tx: &mut Tx, rows: &Rows<R>) -> Result<(), Error> {
     let is_plain: Vec<_> = columns.iter().map(|column| plain.contains(column)).collect();
     let (mut moved, mut touched) = (Vec::new(), Vec::new());
     for (before, after) in rows.changes().filter_map(|(before, after)| Some((before?.cells(), after.cells()))) {
-        if is_plain.iter().zip(before.iter().zip(&after)).all(|(plain, (before, after))| *plain || before == after) {
-            touched.push(after.into_iter().zip(&is_plain).filter_map(|(cell, plain)| plain.then_some(cell)).collect());
-        } else {
+        let differs = |((before, after), is_plain): (_, &bool)| !is_plain && before != after;
+        if before.iter().zip(after.iter()).zip(&is_plain).any(differs) {
             moved.push(after);
+        } else {
+            let mut plain = Cells::default();
+            let cells = after.iter().zip(&is_plain).filter(|(_, is_plain)| **is_plain);
+            cells.for_each(|(cell, _)| plain.push(cell.value()));
+            touched.push(plain);
         }
     }
     overwrite(tx, name, plain, touch, touched).await?;
@@ -201,7 +205,7 @@ async fn overwrite(
     table: &'static str,
     columns: &[Column],
     sql: &Sql,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Cells>,
 ) -> Result<(), Error> {
     let count = rows.len() as u64;
     if count == 0 { Ok(()) } else { tx.change(table, sql, Args::rows(columns, rows), Some(count)).await }
@@ -212,6 +216,6 @@ async fn add<'a, R: Table + 'a>(tx: &mut Tx, sql: &Sql, rows: impl IntoIterator<
     if rows.is_empty() { Ok(()) } else { tx.add(name, sql, Args::rows(columns, rows)).await }
 }
 
-fn cells<'a, R: Table + 'a>(rows: impl IntoIterator<Item = &'a R>) -> Vec<Vec<Cell>> {
+fn cells<'a, R: Table + 'a>(rows: impl IntoIterator<Item = &'a R>) -> Vec<Cells> {
     rows.into_iter().map(R::cells).collect()
 }

@@ -1,7 +1,7 @@
 //! The tables that both services have, bound to the kernel's records, and the outbox.
 
 use crate::{
-    cell::{Cell, Column, JsonText, Part},
+    cell::{Cells, Column, JsonText, Part},
     db::{Error, Row},
     part_code, part_json, table,
 };
@@ -136,7 +136,7 @@ impl Part for Delivery {
         columns
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         Part::write(value.map(|delivery| &delivery.propagation), cells);
         Part::write(value.and_then(|delivery| delivery.outcome.as_ref()), cells);
         Part::write(value.map(|delivery| &delivery.effects), cells);
@@ -181,7 +181,7 @@ impl Part for Vec<Effect> {
         String::columns(name)
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         Part::write(value.map(|effects| stored(effects)).as_ref(), cells);
     }
 
@@ -261,7 +261,7 @@ impl Part for Snapshot {
         [String::columns(name), Money::columns("amount")].concat()
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         Part::write(value.map(|snapshot| snapshot.to_json().to_string()).as_ref(), cells);
         Part::write(value.map(|snapshot| &snapshot.amount), cells);
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     bind::{pg_bind, pg_query, pg_text, sqlite_queries, wrap_pg},
-    cell::{Cell, Column},
+    cell::{Cells, Column},
     db::{Error, Row},
     joined::Joined,
     sql::{Args, Sql},
@@ -156,7 +156,7 @@ impl Tx {
     }
 
     /// Runs a query over a set of keys; for no keys there is nothing to run.
-    pub async fn look_up(&mut self, sql: &Sql, columns: &[Column], keys: Vec<Vec<Cell>>) -> Result<Vec<Row>, Error> {
+    pub async fn look_up(&mut self, sql: &Sql, columns: &[Column], keys: Vec<Cells>) -> Result<Vec<Row>, Error> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }

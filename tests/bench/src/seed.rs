@@ -8,16 +8,16 @@ use crate::{
 };
 use anyhow::Context;
 use crm_outbox::{
-    cell::Cell,
     db::Db,
     table::{self, Table},
 };
 use indicatif::ProgressBar;
 use sqlx::{Connection, PgConnection};
-use std::fmt::Write as _;
 
 /// Bytes that are sent to COPY at a time.
 const CHUNK: usize = 1 << 20;
+/// What COPY reads before the rows: signature, no flags, no extension (postgresql.org/docs/15/sql-copy.html, "Binary Format").
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Rows of one statement on SQLite.
 const ROWS: usize = 5_000;
 
@@ -93,55 +93,26 @@ impl Copy<'_> {
     async fn rows<R: Table>(&mut self, schema: &str, rows: impl Iterator<Item = R>) -> anyhow::Result<()> {
         let table = R::statements();
         let columns: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let statement = format!("COPY {schema}.{} ({}) FROM STDIN", table.name, columns.join(", "));
+        let statement = format!("COPY {schema}.{} ({}) FROM STDIN (FORMAT binary)", table.name, columns.join(", "));
         let mut copy = self.connection.copy_in_raw(&statement).await?;
-        let (mut text, mut count) = (String::with_capacity(2 * CHUNK), 0);
+        let (mut bytes, mut count) = (Vec::with_capacity(2 * CHUNK), 0);
+        bytes.extend_from_slice(HEADER);
+        let width = i16::try_from(columns.len())?.to_be_bytes();
         for row in rows {
-            line(&row.cells(), &mut text);
+            bytes.extend_from_slice(&width);
+            bytes.extend_from_slice(row.cells().as_bytes());
             count += 1;
-            if text.len() > CHUNK {
-                copy.send(text.as_bytes()).await?;
-                text.clear();
+            if bytes.len() > CHUNK {
+                copy.send(&*bytes).await?;
+                bytes.clear();
                 self.bar.inc(std::mem::take(&mut count));
             }
         }
-        copy.send(text.as_bytes()).await?;
+        copy.send(&*bytes).await?;
         copy.finish().await.with_context(|| format!("{schema}.{} can not be filled", table.name))?;
         self.bar.inc(count);
         Ok(())
     }
-}
-
-/// A row as COPY reads it.
-fn line(cells: &[Cell], text: &mut String) {
-    for (index, cell) in cells.iter().enumerate() {
-        if index > 0 {
-            text.push('\t');
-        }
-        // Writing to a string can not fail.
-        let _ = match cell {
-            Cell::Uuid(Some(value)) => write!(text, "{value}"),
-            Cell::Int(Some(value)) => write!(text, "{value}"),
-            Cell::Small(Some(value)) => write!(text, "{value}"),
-            Cell::Bool(Some(value)) => write!(text, "{}", if *value { 't' } else { 'f' }),
-            Cell::Text(Some(value)) => write!(text, "{}", escaped(value)),
-            Cell::Bytes(Some(value)) => {
-                text.push_str("\\\\x");
-                value.iter().try_for_each(|byte| write!(text, "{byte:02x}"))
-            }
-            Cell::Uuid(None)
-            | Cell::Int(None)
-            | Cell::Small(None)
-            | Cell::Bool(None)
-            | Cell::Text(None)
-            | Cell::Bytes(None) => write!(text, "\\N"),
-        };
-    }
-    text.push('\n');
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
 }
 
 /// Fills the files of both services.
@@ -196,21 +167,6 @@ impl Fill {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_row_is_written_as_copy_reads_it() {
-        let mut text = String::new();
-        line(
-            &[
-                Cell::Int(Some(7)),
-                Cell::Text(Some("a\\b\tc".into())),
-                Cell::Text(None),
-                Cell::Bytes(Some(vec![1, 255])),
-            ],
-            &mut text,
-        );
-        assert_eq!(text, "7\ta\\\\b\\tc\t\\N\t\\\\x01ff\n");
-    }
 
     #[test]
     fn a_schema_is_named_beside_what_else_the_url_says() {

@@ -11,7 +11,7 @@ use crm_closeout::{
     time::Time,
 };
 use crm_outbox::{
-    cell::{Cell, Column, JsonText, Part},
+    cell::{Cells, Column, JsonText, Part},
     db::{Error, Row},
     part_code, part_json, table,
 };
@@ -51,7 +51,7 @@ impl Part for Labels {
         [String::columns("en"), String::columns("zh")].concat()
     }
 
-    fn write(value: Option<&Self>, cells: &mut Vec<Cell>) {
+    fn write(value: Option<&Self>, cells: &mut Cells) {
         Part::write(value.map(|labels| &labels.en), cells);
         Part::write(value.map(|labels| &labels.zh), cells);
     }

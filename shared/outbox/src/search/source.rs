@@ -3,7 +3,7 @@
 
 use super::Entry;
 use crate::{
-    cell::{Cell, Column, Kind},
+    cell::{Cells, Column, Kind},
     db::{Db, Error},
     sql::{Args, Sql, columns},
     table::Table,
@@ -84,7 +84,7 @@ impl Source {
         self,
         db: &Db,
         by_number: bool,
-        sets: Vec<Vec<Cell>>,
+        sets: Vec<Cells>,
         most: i64,
     ) -> Result<BTreeMap<i64, Vec<Entry>>, Error> {
         static OF_CUSTOMERS: LazyLock<[Sql; 2]> =
