@@ -23,6 +23,7 @@ pub fn found<R>(row: Result<Option<R>, Error>, name: impl ToString) -> Result<R,
 pub fn database(error: &Error) -> Status {
     match error {
         Error::Unavailable(_) => answer::refusal(&wording::STORAGE_UNAVAILABLE, &[]),
+        Error::Overloaded => answer::refusal(&wording::OVERLOADED, &[]),
         Error::CommitUnknown(_) => answer::refusal(&wording::COMMIT_UNKNOWN, &[]),
         Error::Contention(_) => answer::refusal(&wording::CONTENTION, &[]),
         Error::Data { constraint, .. } if is_unique(constraint) => {

@@ -5,6 +5,8 @@
 pub use crate::{bind::Row, tx::Tx};
 use crate::{
     bind::{pg_query, sqlite_queries, wrap_pg},
+    connections::Connections,
+    gets::Gets,
     joined::Joined,
     replan::Replan,
     sql::{Args, Sql},
@@ -12,7 +14,7 @@ use crate::{
     tx::Inner,
 };
 use sqlx::{
-    Connection, PgConnection, Postgres, SqlSafeStr, Transaction,
+    Connection, PgConnection, Postgres, SqlSafeStr, Sqlite, Transaction,
     migrate::{MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
@@ -27,11 +29,14 @@ use std::{
 };
 
 /// What went wrong in the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be reached, or it is shutting down, full or read-only. Nothing was committed.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Too many reads wait.
+    #[error("too many reads wait")]
+    Overloaded,
     /// Another transaction was in the way (deadlock, lock timeout). Nothing was committed; running it again helps.
     #[error("the database is contended: {0}")]
     Contention(String),
@@ -153,61 +158,102 @@ fn migrator(own: &[Migration], text: impl Fn(&Migration) -> &'static str) -> Mig
     Migrator { migrations: SHARED.iter().chain(own).map(step).collect(), ..Migrator::DEFAULT }
 }
 
-/// An open database: a small pool for the writer, another for reads, so that neither can starve the other.
+/// An open database: a small pool for the writer, other connections for reads, so that neither can starve the other.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pools: Pools,
-    statements: Arc<AtomicU64>,
+    writer: Writer,
+    reader: Reader,
+    gets: Gets,
     joined: Arc<Joined>,
 }
 
 #[derive(Clone, Debug)]
-enum Pools {
-    Postgres { writer: PgPool, reads: PgPool, replan: Arc<Replan> },
-    Sqlite { writer: SqlitePool, reads: SqlitePool },
+enum Writer {
+    Postgres(PgPool, Arc<Replan>),
+    Sqlite(SqlitePool),
 }
 
-const ACQUIRE: Duration = Duration::from_millis(500);
+/// Reads, outside any transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    connections: Reads,
+    statements: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug)]
+enum Reads {
+    Postgres(Arc<Connections<Postgres>>),
+    Sqlite(Arc<Connections<Sqlite>>),
+}
+
+impl Reader {
+    async fn rows(&self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Ok(match &self.connections {
+            Reads::Postgres(connections) => wrap_pg(connections.fetch(pg_query(sql, args)).await?),
+            Reads::Sqlite(connections) => {
+                let mut rows = Vec::new();
+                for query in sqlite_queries(sql, args) {
+                    rows.extend(connections.fetch(query).await?.into_iter().map(Row::Sqlite));
+                }
+                rows
+            }
+        })
+    }
+
+    /// Rows of a table by key; for no keys there is nothing to run.
+    pub(crate) async fn by_key<'a, R: Table>(
+        &self,
+        keys: impl IntoIterator<Item = &'a R::Key>,
+    ) -> Result<Vec<R>, Error> {
+        let keys: Vec<_> = keys.into_iter().map(R::key_cells).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statements = R::statements();
+        self.rows(&statements.read, Args::rows(&statements.key, keys)).await?.iter().map(R::read).collect()
+    }
+}
+
 const CONNECT: Duration = Duration::from_secs(5);
-const READERS: u32 = 8;
 /// Statements that a connection of SQLite keeps prepared: each that a service has, for each number of places.
 const STATEMENTS: usize = 512;
 
 impl Db {
     /// Opens `postgres://...` or `sqlite://FILE`; a SQLite file is made if it is not there.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let pools = match url.strip_prefix("sqlite://") {
+        let (writer, connections) = match url.strip_prefix("sqlite://") {
             Some(file) => open_sqlite(file).await?,
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => open_postgres(url).await?,
             None => return Err(Error::Setup("the address must begin with sqlite:// or postgres://".into())),
         };
-        Ok(Self { pools, statements: Arc::default(), joined: Arc::default() })
+        let reader = Reader { connections, statements: Arc::default() };
+        Ok(Self { writer, reader, gets: Gets::default(), joined: Arc::default() })
     }
 
     /// True for the embedded database, which this process alone uses.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.pools, Pools::Sqlite { .. })
+        matches!(self.writer, Writer::Sqlite(_))
     }
 
     /// The same database, written through a connection of its own with plans of its own; none where there can be but one that writes.
     pub fn beside(&self) -> Option<Self> {
-        let Pools::Postgres { writer, reads, .. } = &self.pools else { return None };
+        let Writer::Postgres(writer, _) = &self.writer else { return None };
         let options = PgConnectOptions::clone(&writer.connect_options());
         let writer = writer.options().clone().max_connections(1).connect_lazy_with(options);
-        let pools = Pools::Postgres { writer, reads: reads.clone(), replan: Arc::default() };
-        Some(Self { pools, ..self.clone() })
+        Some(Self { writer: Writer::Postgres(writer, Arc::default()), ..self.clone() })
     }
 
     /// Brings the schema up to date: the shared tables first, then the service's own.
     pub async fn migrate(&self, own: &[Migration]) -> Result<(), Error> {
-        let result = match &self.pools {
-            Pools::Postgres { writer, .. } => {
+        let result = match &self.writer {
+            Writer::Postgres(writer, _) => {
                 // An index on a large table takes longer than any statement of a batch may.
                 let mut connection = writer.acquire().await?.detach();
                 sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = '60s'").execute(&mut connection).await?;
                 migrator(own, |migration| migration.postgres).run(&mut connection).await
             }
-            Pools::Sqlite { writer, .. } => migrator(own, |migration| migration.sqlite).run(writer).await,
+            Writer::Sqlite(writer) => migrator(own, |migration| migration.sqlite).run(writer).await,
         };
         result.map_err(|error| Error::Setup(format!("the schema can not be brought up to date: {error}")))
     }
@@ -229,34 +275,34 @@ impl Db {
 
     /// How many statements were run so far, BEGIN and COMMIT not counted.
     pub fn statement_count(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.reader.statements.load(Ordering::Relaxed)
     }
 
     /// Begins a transaction. For the writer alone, in a task of its own that nothing cancels.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        let inner = match &self.pools {
-            Pools::Postgres { writer, replan, .. } => {
+        let inner = match &self.writer {
+            Writer::Postgres(writer, replan) => {
                 let mut tx = writer.begin().await?;
                 if replan.is_due() {
                     sqlx::raw_sql("DISCARD PLANS").execute(&mut *tx).await?;
                 }
                 self.postgres(tx)
             }
-            Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Writer::Sqlite(writer) => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx::new(inner, self.statements.clone()))
+        Ok(Tx::new(inner, self.reader.statements.clone()))
     }
 
     /// Looks at one moment: whatever is written meanwhile, every query in it sees what was committed when the first one began.
     /// For programs that compare tables with each other; no service does. Nothing can be written in it.
     pub async fn moment(&self) -> Result<Tx, Error> {
-        let inner = match &self.pools {
-            Pools::Postgres { reads, .. } => {
-                self.postgres(reads.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        let inner = match &self.writer {
+            Writer::Postgres(writer, _) => {
+                self.postgres(writer.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
-            Pools::Sqlite { reads, .. } => Inner::Sqlite(reads.begin().await?),
+            Writer::Sqlite(writer) => Inner::Sqlite(writer.begin().await?),
         };
-        Ok(Tx::new(inner, self.statements.clone()))
+        Ok(Tx::new(inner, self.reader.statements.clone()))
     }
 
     fn postgres(&self, tx: Transaction<'static, Postgres>) -> Inner {
@@ -265,17 +311,7 @@ impl Db {
 
     /// Reads, outside any transaction: each statement sees what is committed when it begins, on SQLite each part of it.
     pub async fn read(&self, sql: &Sql, args: Args) -> Result<Vec<Row>, Error> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        match &self.pools {
-            Pools::Postgres { reads, .. } => Ok(wrap_pg(pg_query(sql, args).fetch_all(reads).await?)),
-            Pools::Sqlite { reads, .. } => {
-                let mut rows = Vec::new();
-                for query in sqlite_queries(sql, args) {
-                    rows.extend(query.fetch_all(reads).await?.into_iter().map(Row::Sqlite));
-                }
-                Ok(rows)
-            }
-        }
+        self.reader.rows(sql, args).await
     }
 
     /// Reads rows of a table by a query that lists its columns.
@@ -283,28 +319,33 @@ impl Db {
         self.read(sql, args).await?.iter().map(R::read).collect()
     }
 
-    /// Reads one row of a table by key.
+    /// Reads one row of a table by key, in one query with whoever reads by key at the same time.
     pub async fn get<R: Table>(&self, key: &R::Key) -> Result<Option<R>, Error> {
-        let args = Args::rows(&R::statements().key, vec![R::key_cells(key)]);
-        Ok(self.read_table::<R>(&R::statements().read, args).await?.pop())
+        Ok(self.gets.read(&self.reader, vec![key.clone()]).await?.pop())
+    }
+
+    /// Reads rows of a table by key in the same way, in the order of the keys.
+    pub async fn by_key<R: Table>(&self, keys: Vec<R::Key>) -> Result<Vec<R>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.gets.read(&self.reader, keys).await
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        match &self.pools {
-            Pools::Postgres { writer, reads, .. } => {
-                writer.close().await;
-                reads.close().await;
-            }
-            Pools::Sqlite { writer, reads } => {
-                reads.close().await;
-                writer.close().await;
-            }
+        match &self.reader.connections {
+            Reads::Postgres(connections) => connections.close().await,
+            Reads::Sqlite(connections) => connections.close().await,
+        }
+        match &self.writer {
+            Writer::Postgres(writer, _) => writer.close().await,
+            Writer::Sqlite(writer) => writer.close().await,
         }
     }
 }
 
-async fn open_postgres(url: &str) -> Result<Pools, Error> {
+async fn open_postgres(url: &str) -> Result<(Writer, Reads), Error> {
     // A statement reaches rows by key, or walks an index in the order of a page, however many rows there are: a plan that reads
     // or sorts a whole table is never right, whatever old or missing statistics make of it.
     let options = PgConnectOptions::from_str(url)?.options([
@@ -322,13 +363,12 @@ async fn open_postgres(url: &str) -> Result<Pools, Error> {
     let for_reads = options.application_name("closeout-reads").options([("enable_bitmapscan", "off")]);
     // A pool only says that it waited in vain; one connection says why.
     PgConnection::connect_with(&for_writer).await?.close().await?;
-    let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(CONNECT);
-    let writer = pool(2).min_connections(1).connect_with(for_writer).await?;
-    let reads = pool(READERS).acquire_timeout(ACQUIRE).connect_lazy_with(for_reads);
-    Ok(Pools::Postgres { writer, reads, replan: Arc::default() })
+    let pool = PgPoolOptions::new().max_connections(2).min_connections(1).acquire_timeout(CONNECT);
+    let writer = Writer::Postgres(pool.connect_with(for_writer).await?, Arc::default());
+    Ok((writer, Reads::Postgres(Connections::new(for_reads, "DISCARD PLANS"))))
 }
 
-async fn open_sqlite(file: &str) -> Result<Pools, Error> {
+async fn open_sqlite(file: &str) -> Result<(Writer, Reads), Error> {
     let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
@@ -340,10 +380,7 @@ async fn open_sqlite(file: &str) -> Result<Pools, Error> {
     // A large batch changes more pages than the usual 2 MiB hold: what does not fit is written, read back and written again.
     // And what several batches change is carried over into the file once for all of them.
     let for_writer = options.clone().pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "8000");
-    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_with(for_writer).await?;
-    let reads = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(ACQUIRE)
-        .connect_lazy_with(options.read_only(true));
-    Ok(Pools::Sqlite { writer, reads })
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT);
+    let writer = Writer::Sqlite(pool.connect_with(for_writer).await?);
+    Ok((writer, Reads::Sqlite(Connections::new(options.read_only(true), ""))))
 }

@@ -12,8 +12,10 @@
 pub mod batch;
 mod bind;
 pub mod cell;
+mod connections;
 pub mod db;
 mod failpoint;
+mod gets;
 pub mod job;
 mod joined;
 mod judge;

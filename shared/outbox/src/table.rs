@@ -72,7 +72,7 @@ impl Statements {
 }
 
 /// A row type with its table.
-pub trait Table: Keyed {
+pub trait Table: Keyed<Key: Send + Sync + 'static> + Send + Sync + 'static {
     /// Its statements.
     fn statements() -> &'static Statements;
 

@@ -67,7 +67,7 @@ pub(crate) struct Measured {
     pub(crate) checked: Option<(u64, u64)>,
 }
 
-/// Processor time of one close-out in microseconds.
+/// Processor time of one close-out, or of one read, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cpu {
     /// Of PostgreSQL's processes; none if they are on another machine, or there are none.
@@ -78,8 +78,9 @@ pub(crate) struct Cpu {
     pub(crate) load: f64,
 }
 
+/// What was used so far.
 #[derive(Clone, Copy)]
-struct Moment {
+pub(crate) struct Moment {
     at: Instant,
     server: Option<server::Used>,
     services: Used,
@@ -129,7 +130,8 @@ impl Bench<'_> {
         Ok(crm_checker::quiet(sales, trade, QUIET).await?)
     }
 
-    async fn moment(&self, database: Database<'_>, pair: &Pair) -> anyhow::Result<Moment> {
+    /// What was used until now.
+    pub(crate) async fn moment(&self, database: Database<'_>, pair: &Pair) -> anyhow::Result<Moment> {
         let server = match database {
             Database::Postgres(server) => Some(server.used().await?),
             Database::Sqlite(_) => None,
@@ -171,23 +173,34 @@ async fn number(db: &Db, query: &str) -> anyhow::Result<u64> {
     Ok(value.unsigned_abs())
 }
 
+impl Moment {
+    /// Processor time since an earlier one, for each of so many.
+    pub(crate) fn cpu(&self, before: &Self, count: u64) -> Cpu {
+        let each = |ticks: Ticks| ticks.time().as_secs_f64() * 1e6 / count as f64;
+        let services = before.services.cpu.iter().zip(self.services.cpu).map(|(before, after)| each(after - *before));
+        Cpu {
+            postgres: before.server.zip(self.server).and_then(|(before, after)| Some(each(after.cpu? - before.cpu?))),
+            services: services.sum(),
+            load: each(self.own - before.own),
+        }
+    }
+
+    /// Statements since an earlier one, for each of so many.
+    pub(crate) fn statements(&self, before: &Self, count: u64) -> f64 {
+        (self.statements - before.statements) as f64 / count as f64
+    }
+}
+
 fn measured(run: Run, before: &Moment, after: &Moment, checked: Option<(u64, u64)>) -> Measured {
     let count = run.count as f64;
-    let each = |ticks: Ticks| ticks.time().as_secs_f64() * 1e6 / count;
     let server = before.server.zip(after.server);
-    let services = before.services.cpu.iter().zip(after.services.cpu).map(|(before, after)| each(after - *before));
-    let cpu = Cpu {
-        postgres: server.and_then(|(before, after)| Some(each(after.cpu? - before.cpu?))),
-        services: services.sum(),
-        load: each(after.own - before.own),
-    };
     Measured {
         count: run.count,
         per_s: count / (after.at - before.at).as_secs_f64(),
         latencies: run.latencies,
-        cpu,
+        cpu: after.cpu(before, run.count),
         wal: server.map_or(0.0, |(before, after)| (after.wal - before.wal) as f64 / count),
-        statements: (after.statements - before.statements) as f64 / count,
+        statements: after.statements(before, run.count),
         memory: after.services.most,
         checked,
     }

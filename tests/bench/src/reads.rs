@@ -5,7 +5,7 @@ use crate::{
     deals::{Deals, opportunity},
     latency::Latencies,
     load::{self, identified},
-    measure::Bench,
+    measure::{Bench, Cpu, Database},
     pair::Pair,
     server::Server,
 };
@@ -31,6 +31,10 @@ pub(crate) struct Read {
     pub(crate) per_s: f64,
     /// Of each call.
     pub(crate) latencies: Latencies,
+    /// Processor time of each.
+    pub(crate) cpu: Cpu,
+    /// Statements of each.
+    pub(crate) statements: f64,
 }
 
 /// Measures each kind for a time.
@@ -39,14 +43,21 @@ pub(crate) async fn run(bench: &Bench<'_>, server: &Server, time: Duration) -> a
     let pair = Pair::on_postgres(bench.programs, &server.copy(), bench.folder).await?;
     let channels = pair.sales(CONNECTIONS).await?;
     let deals = bench.deals;
-    let mut reads = Vec::new();
-    let mut note = |what, run: load::Run| {
-        reads.push(Read { what, per_s: run.count as f64 / run.time.as_secs_f64(), latencies: run.latencies });
+    let (mut reads, mut before) = (Vec::new(), bench.moment(Database::Postgres(server), &pair).await?);
+    let mut note = async |what, run: load::Run| {
+        let after = bench.moment(Database::Postgres(server), &pair).await?;
+        let (cpu, statements) = (after.cpu(&before, run.count), after.statements(&before, run.count));
+        let per_s = run.count as f64 / run.time.as_secs_f64();
+        reads.push(Read { what, per_s, latencies: run.latencies, cpu, statements });
+        before = after;
+        anyhow::Ok(())
     };
-    note("empty call", load::reading(&channels, IN_FLIGHT, time, |channel, _| health(channel)).await?);
-    note("get", load::reading(&channels, IN_FLIGHT, time, |channel, call| get(deals, channel, call)).await?);
-    note("list", load::reading(&channels, IN_FLIGHT, time, |channel, call| list(deals, channel, call)).await?);
-    note("search", load::reading(&channels, IN_FLIGHT, time, |channel, call| search(deals, channel, call)).await?);
+    note("empty call", load::reading(&channels, IN_FLIGHT, time, |channel, _| health(channel)).await?).await?;
+    note("get", load::reading(&channels, IN_FLIGHT, time, |channel, call| get(deals, channel, call)).await?).await?;
+    note("list", load::reading(&channels, IN_FLIGHT, time, |channel, call| list(deals, channel, call)).await?).await?;
+    note("search", load::reading(&channels, IN_FLIGHT, time, |channel, call| search(deals, channel, call)).await?)
+        .await?;
+    drop(channels); // else the services would wait for them
     pair.end()?;
     Ok(reads)
 }

@@ -95,7 +95,10 @@ impl Results {
             })),
             "reads": self.reads.iter().map(|read| {
                 let [p50, p99, _] = read.latencies.within(SHARES);
-                let entry = json!({ "per_s": round(read.per_s), "p50_ms": round(p50), "p99_ms": round(p99) });
+                let entry = json!({
+                    "per_s": round(read.per_s), "p50_ms": round(p50), "p99_ms": round(p99), "cpu_us": cpu_json(&read.cpu),
+                    "statements": round(read.statements),
+                });
                 (read.what.replace(' ', "_"), entry)
             }).collect::<serde_json::Map<_, _>>(),
             "sqlite": self.sqlite.as_ref().map(|sqlite| json!({
@@ -221,14 +224,34 @@ impl Results {
     }
 
     fn write_reads(&self, text: &mut String) {
-        let mut table = table(&["", "per s", "of an empty call", "p50 ms", "p99 ms"]);
+        let mut table = table(&[
+            "",
+            "per s",
+            "of an empty call",
+            "p50 ms",
+            "p99 ms",
+            "PostgreSQL µs",
+            "services µs",
+            "load µs",
+            "statements",
+        ]);
         let empty = self.reads.first().map_or(1.0, |read| read.per_s);
         for read in &self.reads {
             let [p50, p99, _] = read.latencies.within(SHARES);
             let share = format!("{:.0} %", 100.0 * read.per_s / empty);
-            table.add_row([read.what.to_owned(), number(read.per_s, 0), share, number(p50, 1), number(p99, 1)]);
+            table.add_row([
+                read.what.to_owned(),
+                number(read.per_s, 0),
+                share,
+                number(p50, 1),
+                number(p99, 1),
+                or_dash(read.cpu.postgres),
+                number(read.cpu.services, 0),
+                number(read.cpu.load, 0),
+                number(read.statements, 2),
+            ]);
         }
-        section(text, "Reads, 64 in flight", &table);
+        section(text, "Reads, 64 in flight (processor time of one read by process)", &table);
     }
 
     fn write_sqlite(&self, text: &mut String) {

@@ -19,13 +19,13 @@ use crm_closeout::{
 use crm_outbox::{
     db::{Db, Error},
     search::{
-        Entry, Source, by_key, customer_names,
+        Entry, Names, Source, learn_names,
         walk::{Place, Walker},
     },
     table::Table,
 };
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -163,9 +163,9 @@ impl Search<'_> {
             let mut next = Some(begun.take().unwrap_or_else(|| phase.walk.begin(walker.span)));
             while let Some(place) = next {
                 let step = walker.step(&phase.walk, place, size).await?;
-                let hits = self.hits(&phase, step.entries).await?;
+                let hits = self.hits(&phase, step.entries, step.names).await?;
                 let keys: Vec<_> = hits.iter().map(|hit| key(self.tenant, hit.entry.subject_id)).collect();
-                let rows = by_key::<R>(self.db, &keys).await?;
+                let rows = self.db.by_key::<R>(keys.clone()).await?;
                 let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key(), row)).collect();
                 for (hit, key) in hits.into_iter().zip(keys) {
                     let Some(row) = rows.get(&key).filter(|row| keep(row)) else { continue };
@@ -189,10 +189,10 @@ impl Search<'_> {
     }
 
     /// Those that pass the filters that an entry knows, and belong to this phase.
-    async fn hits(&self, phase: &Phase, entries: Vec<(Entry, Place)>) -> Result<Vec<Hit>, Error> {
+    async fn hits(&self, phase: &Phase, entries: Vec<(Entry, Place)>, mut names: Names) -> Result<Vec<Hit>, Error> {
         let entries: Vec<_> = entries.into_iter().filter(|(entry, _)| self.criteria.passes(entry)).collect();
-        let customers: BTreeSet<_> = entries.iter().filter_map(|(entry, _)| entry.customer_id).collect();
-        let names = customer_names(self.db, self.tenant, &customers).await?;
+        let customers = entries.iter().filter_map(|(entry, _)| entry.customer_id);
+        learn_names(self.db, self.tenant, customers, &mut names).await?;
         let hit = |(entry, behind): (Entry, Place)| {
             let name = entry.customer_id.and_then(|id| names.get(&id)).cloned().unwrap_or_default();
             let reason = match &self.criteria.query {

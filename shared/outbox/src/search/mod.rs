@@ -10,10 +10,8 @@ pub mod walk;
 pub use source::Source;
 
 use crate::{
-    cell::{Column, Kind},
-    cells,
-    db::{Db, Error, Row, Tx},
-    sql::{Args, Sql, columns},
+    db::{Db, Error, Tx},
+    sql::{Args, Sql},
     table::{self, Statements, Table},
 };
 use crm_closeout::{
@@ -158,31 +156,38 @@ pub async fn save_subjects(tx: &mut Tx, changes: impl Iterator<Item = (Option<En
     Ok(())
 }
 
-/// The names of these customers; both services keep them in a table of that name.
-pub async fn customer_names(
-    db: &Db,
-    tenant: TenantId,
-    customers: &BTreeSet<CustomerId>,
-) -> Result<BTreeMap<CustomerId, String>, Error> {
-    static COLUMNS: LazyLock<Vec<Column>> =
-        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("customer_id", Kind::Uuid)]));
-    static NAMES: LazyLock<Sql> = LazyLock::new(|| {
-        let on = "t.tenant_id = r.tenant_id AND t.customer_id = r.customer_id";
-        Sql::look_up("t.customer_id, t.display_name", "customer", on, "", &COLUMNS)
-    });
-    if customers.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let keys = customers.iter().map(|customer| cells![tenant, *customer]).collect();
-    let rows = db.read(&NAMES, Args::rows(&COLUMNS, keys)).await?;
-    rows.iter().map(|row: &Row| Ok((row.get(0)?, row.get(1)?))).collect()
+/// What a customer is called; both services keep it in a table of that name.
+#[derive(Clone, Debug)]
+struct CustomerName {
+    tenant_id: TenantId,
+    customer_id: CustomerId,
+    display_name: String,
 }
 
-/// Reads rows of a table by key.
-pub async fn by_key<R: Table>(db: &Db, keys: &[R::Key]) -> Result<Vec<R>, Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
+impl Keyed for CustomerName {
+    type Key = (TenantId, CustomerId);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.customer_id)
     }
-    let args = Args::rows(&R::statements().key, keys.iter().map(R::key_cells).collect());
-    db.read_table(&R::statements().read, args).await
+}
+
+crate::table!(CustomerName = "customer", key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1], {
+    tenant_id: TenantId, customer_id: CustomerId, display_name: String,
+});
+
+/// The names of customers.
+pub type Names = BTreeMap<CustomerId, String>;
+
+/// Reads the names of these customers that are not known yet.
+pub async fn learn_names(
+    db: &Db,
+    tenant: TenantId,
+    customers: impl Iterator<Item = CustomerId>,
+    known: &mut Names,
+) -> Result<(), Error> {
+    let new: BTreeSet<_> = customers.filter(|customer| !known.contains_key(customer)).collect();
+    let rows = db.by_key::<CustomerName>(new.into_iter().map(|customer| (tenant, customer)).collect()).await?;
+    known.extend(rows.into_iter().map(|row| (row.customer_id, row.display_name)));
+    Ok(())
 }

@@ -4,7 +4,7 @@
 //! A walk over numbers or names finds first what leads to records (a number, a customer by a part of its name), then the newest
 //! records of each, in that order. Every other walk goes along the records themselves, the greatest value first.
 
-use super::{Entry, NamePart, customer_names, source::Source};
+use super::{Entry, NamePart, Names, learn_names, source::Source};
 use crate::{
     cells,
     db::{Db, Error},
@@ -16,7 +16,7 @@ use crm_closeout::{
     money::Currency,
     search::{Query, end, fold},
 };
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// Along which index.
@@ -88,6 +88,8 @@ pub struct Step {
     pub next: Option<Place>,
     /// How many rows were looked at.
     pub looked: usize,
+    /// Names of customers that were read.
+    pub names: Names,
 }
 
 /// What leads to records: a number, or a part of a name.
@@ -144,11 +146,11 @@ impl Walker<'_> {
         let (equal, key, args) = match walk {
             Walk::Numbers { query, exact } => {
                 let leads = self.numbers(query, *exact, &place, leads_of(size)).await?;
-                return self.records(leads, place, true, size).await;
+                return self.records(leads, Names::new(), place, true, size).await;
             }
             Walk::Names { query, inside } => {
-                let leads = self.names(query, *inside, &place, leads_of(size)).await?;
-                return self.records(leads, place, false, size).await;
+                let (leads, names) = self.names(query, *inside, &place, leads_of(size)).await?;
+                return self.records(leads, names, place, false, size).await;
             }
             Walk::Customer(customer) => (Some("customer_id"), newest, args.with(customer)),
             Walk::Reason(reason) => (Some("reason_code"), newest, args.with(reason)),
@@ -199,7 +201,7 @@ impl Walker<'_> {
         let mut entries: Vec<_> = entries.into_iter().map(behind).collect();
         entries.retain(|(_, place)| key.is_none() || place.at >= least);
         let next = entries.last().filter(|_| entries.len() == size).map(|(_, place)| place.clone());
-        Ok(Step { entries, next, looked })
+        Ok(Step { entries, next, looked, names: Names::new() })
     }
 
     /// Numbers from the place on, that one included.
@@ -220,7 +222,13 @@ impl Walker<'_> {
     }
 
     /// Parts of names from the place on, that one included.
-    async fn names(&self, query: &Query, inside: bool, place: &Place, size: usize) -> Result<Vec<Lead>, Error> {
+    async fn names(
+        &self,
+        query: &Query,
+        inside: bool,
+        place: &Place,
+        size: usize,
+    ) -> Result<(Vec<Lead>, Names), Error> {
         static NAMES: LazyLock<Sql> = LazyLock::new(|| {
             let text = format!(
                 "SELECT {} FROM search_name AS t WHERE t.tenant_id = {{1}} AND t.inside = {{2}} \
@@ -234,8 +242,8 @@ impl Walker<'_> {
         let args = Args::none().with(&self.tenant).with(&inside).with(&place.text).with(&place.whose);
         let args = args.with(&place.letters).with(&last).with(&limit(size));
         let parts: Vec<NamePart> = self.db.read_table(&NAMES, args).await?;
-        let customers: BTreeSet<_> = parts.iter().map(|part| part.customer_id).collect();
-        let names = customer_names(self.db, self.tenant, &customers).await?;
+        let mut names = Names::new();
+        learn_names(self.db, self.tenant, parts.iter().map(|part| part.customer_id), &mut names).await?;
         // The first place in the whole name counts, and only as the name is now.
         let fits = |part: &NamePart| {
             let (_, found) = query.name(&fold(names.get(&part.customer_id)?))?;
@@ -247,11 +255,19 @@ impl Walker<'_> {
             whose: part.customer_id.0,
             letters: part.place,
         };
-        Ok(parts.into_iter().map(lead).collect())
+        let leads = parts.into_iter().map(lead).collect();
+        Ok((leads, names))
     }
 
     /// The records that these lead to, those of the lead at the place from there on.
-    async fn records(&self, leads: Vec<Lead>, place: Place, by_number: bool, size: usize) -> Result<Step, Error> {
+    async fn records(
+        &self,
+        leads: Vec<Lead>,
+        names: Names,
+        place: Place,
+        by_number: bool,
+        size: usize,
+    ) -> Result<Step, Error> {
         let most = most_of_each(size);
         let begun = (place.text.as_str(), place.whose, place.letters);
         let mut sets = Vec::new();
@@ -274,13 +290,13 @@ impl Walker<'_> {
             }));
             if cut {
                 let next = entries.last().map(|(_, place)| place.clone());
-                return Ok(Step { entries, next, looked });
+                return Ok(Step { entries, next, looked, names });
             }
             if full && number + 1 == leads_of(size) {
-                return Ok(Step { entries, next: Some(behind(i64::MIN, Uuid::nil())), looked });
+                return Ok(Step { entries, next: Some(behind(i64::MIN, Uuid::nil())), looked, names });
             }
         }
-        Ok(Step { entries, next: None, looked })
+        Ok(Step { entries, next: None, looked, names })
     }
 }
 

@@ -223,7 +223,7 @@ impl<D: Domain> Desk<D> {
                 Error::Unavailable(_) => unknown,
                 // The same request, or another one with the same number, was committed elsewhere in the meantime: it is found now.
                 Error::Data { .. } => reruns == 0,
-                Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => false,
+                Error::Corrupt(_) | Error::Setup(_) | Error::Oversize | Error::Overloaded => false,
             };
             if !again || reruns == RERUNS {
                 return Err(if unknown { Error::CommitUnknown(error.to_string()) } else { error });
@@ -293,6 +293,7 @@ fn fail(error: Error, replies: Vec<Reply>) {
             tracing::error!(%error, "a batch failed for a fault of this program or of stored data")
         }
         Error::Unavailable(_)
+        | Error::Overloaded
         | Error::Contention(_)
         | Error::Data { .. }
         | Error::CommitUnknown(_)
