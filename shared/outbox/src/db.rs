@@ -379,7 +379,7 @@ async fn open_sqlite(file: &str) -> Result<(Writer, Reads), Error> {
         .busy_timeout(Duration::from_secs(5));
     // A large batch changes more pages than the usual 2 MiB hold: what does not fit is written, read back and written again.
     // And what several batches change is carried over into the file once for all of them.
-    let for_writer = options.clone().pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "8000");
+    let for_writer = options.clone().pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "4000");
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(CONNECT);
     let writer = Writer::Sqlite(pool.connect_with(for_writer).await?);
     Ok((writer, Reads::Sqlite(Connections::new(options.read_only(true), ""))))

@@ -25,6 +25,8 @@ pub(crate) struct Floor {
     pub(crate) cpu_us: Option<f64>,
     /// Bytes of the log for one close-out.
     pub(crate) wal: f64,
+    /// Versions of rows written for one close-out.
+    pub(crate) rows: f64,
 }
 
 /// Runs it for a time.
@@ -74,7 +76,8 @@ pub(crate) async fn run(
     let used = server.used().await?;
     let each = |value: f64| value / count as f64;
     let cpu = used.cpu.zip(before.cpu).map(|(after, before)| each((after - before).time().as_secs_f64() * 1e6));
-    Ok(Floor { clients, count, per_s, latencies, cpu_us: cpu, wal: each((used.wal - before.wal) as f64) })
+    let (wal, rows) = (each((used.wal - before.wal) as f64), each(server.rows_written().await? as f64));
+    Ok(Floor { clients, count, per_s, latencies, cpu_us: cpu, wal, rows })
 }
 
 /// The third column of pgbench's log is how long a run of the script took, in microseconds.

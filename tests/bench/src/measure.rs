@@ -59,6 +59,8 @@ pub(crate) struct Measured {
     pub(crate) cpu: Cpu,
     /// Bytes of PostgreSQL's log for one close-out.
     pub(crate) wal: f64,
+    /// Versions of rows written for one close-out; none on SQLite, which does not count them.
+    pub(crate) rows: Option<f64>,
     /// Statements of both services for one close-out.
     pub(crate) statements: f64,
     /// What the services held at their highest, in bytes.
@@ -119,11 +121,15 @@ impl Bench<'_> {
 
         pair.end()?;
         self.verify(&databases, turns.taken()).await?;
+        let rows = match database {
+            Database::Postgres(server) => Some(server.rows_written().await? as f64 / turns.taken() as f64),
+            Database::Sqlite(_) => None,
+        };
         let checked = if checked { Some(self.check(&databases).await?) } else { None };
         for database in &databases {
             database.close().await;
         }
-        Ok(measured(run, &before, &after, checked))
+        Ok(Measured { rows, checked, ..measured(run, &before, &after) })
     }
 
     async fn quiet(&self, [sales, trade]: &[Db; 2]) -> anyhow::Result<()> {
@@ -191,7 +197,7 @@ impl Moment {
     }
 }
 
-fn measured(run: Run, before: &Moment, after: &Moment, checked: Option<(u64, u64)>) -> Measured {
+fn measured(run: Run, before: &Moment, after: &Moment) -> Measured {
     let count = run.count as f64;
     let server = before.server.zip(after.server);
     Measured {
@@ -202,6 +208,7 @@ fn measured(run: Run, before: &Moment, after: &Moment, checked: Option<(u64, u64
         wal: server.map_or(0.0, |(before, after)| (after.wal - before.wal) as f64 / count),
         statements: after.statements(before, run.count),
         memory: after.services.most,
-        checked,
+        rows: None,
+        checked: None,
     }
 }

@@ -122,7 +122,7 @@ impl Results {
         json!({
             "in_flight": one.in_flight, "per_s": round(one.measured.per_s), "p50_ms": round(p50), "p99_ms": round(p99),
             "p999_ms": round(p999), "ratio": self.ratio(one.measured.per_s).map(round), "cpu_us": cpu_json(&one.measured.cpu),
-            "wal_bytes": one.measured.wal.round(), "statements": round(one.measured.statements),
+            "wal_bytes": one.measured.wal.round(), "rows": one.measured.rows.map(round), "statements": round(one.measured.statements),
         })
     }
 
@@ -174,6 +174,7 @@ impl Results {
             "services µs",
             "load µs",
             "statements",
+            "rows",
             "WAL bytes",
             "memory MiB",
         ]);
@@ -190,6 +191,7 @@ impl Results {
                 String::new(),
                 String::new(),
                 String::new(),
+                number(floor.rows, 1),
                 number(floor.wal, 0),
                 String::new(),
             ]);
@@ -212,6 +214,7 @@ impl Results {
                 number(one.cpu.services, 0),
                 number(one.cpu.load, 0),
                 number(one.statements, 2),
+                one.rows.map(|rows| number(rows, 1)).unwrap_or_default(),
                 number(one.wal, 0),
                 number(most as f64 / MIB, 1),
             ]);

@@ -108,6 +108,15 @@ impl Server {
         Ok(sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?)
     }
 
+    /// Rows that were put in and versions of rows that took the place of others, in the copy that runs now, by those who have left it.
+    pub(crate) async fn rows_written(&self) -> anyhow::Result<u64> {
+        let query = "SELECT tup_inserted + tup_updated FROM pg_stat_database WHERE datname = $1";
+        let mut connection = self.connect(&self.url).await?;
+        let rows: i64 = sqlx::query_scalar(query).bind(COPY).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows.unsigned_abs())
+    }
+
     /// What it has used so far.
     pub(crate) async fn used(&self) -> anyhow::Result<Used> {
         let mut connection = self.connect(&self.url).await?;
