@@ -83,7 +83,7 @@ struct Args {
 enum Part {
     /// Callers that call again when they have their answer.
     Unary,
-    /// One bulk call with all there are.
+    /// One bulk call with all there are; in the long form another one with up to a million.
     Bulk,
     /// Calls at a fixed rate.
     Open,
@@ -97,6 +97,8 @@ enum Part {
 
 /// Opportunities that most parts begin with.
 const OPPORTUNITIES: u64 = 100_000;
+/// Most items of one bulk call.
+const LARGEST_BULK: u64 = 1_000_000;
 /// Rates of the open loop, as shares of the fastest closed loop.
 const RATES: [f64; 5] = [0.25, 0.5, 0.7, 0.8, 0.9];
 /// Callers at once on one connection.
@@ -163,7 +165,7 @@ async fn parts(
     if wanted(Part::Bulk) {
         screen.say("Bulk: all in one stream");
         let load = async |channels: &[_], turns: &load::Turns<'_>| load::bulk(channels, turns).await;
-        results.bulk = Some(bench.measure(Database::Postgres(server), 1, true, load).await?);
+        results.bulk.push(bench.measure(Database::Postgres(server), 1, true, load).await?);
     }
     if wanted(Part::Open) {
         open(args, screen, bench, server, time, results).await?;
@@ -178,6 +180,14 @@ async fn parts(
     if wanted(Part::Sqlite) {
         screen.say("SQLite");
         results.sqlite = Some(embedded::run(bench, time, screen).await?);
+    }
+    if wanted(Part::Bulk) && !args.short && args.scale > OPPORTUNITIES {
+        let deals = Deals { opportunities: args.scale.min(LARGEST_BULK), tenants: 1, history: false };
+        screen.say(&format!("Bulk: {} opportunities in one stream", deals.opportunities));
+        seed::postgres(server, &deals, screen).await?;
+        let load = async |channels: &[_], turns: &load::Turns<'_>| load::bulk(channels, turns).await;
+        let bench = Bench { deals: &deals, ..*bench };
+        results.bulk.push(bench.measure(Database::Postgres(server), 1, false, load).await?);
     }
     if wanted(Part::Growth) {
         results.growth = growth::run(bench, server, &sizes(args), time, screen).await?;

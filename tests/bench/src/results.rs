@@ -44,8 +44,8 @@ pub(crate) struct Results {
     pub(crate) unary: Vec<Unary>,
     /// By the rate.
     pub(crate) open: Vec<Open>,
-    /// The bulk call.
-    pub(crate) bulk: Option<Measured>,
+    /// Bulk calls, the larger one last.
+    pub(crate) bulk: Vec<Measured>,
     /// By kind.
     pub(crate) reads: Vec<Read>,
     /// The same on SQLite.
@@ -89,7 +89,7 @@ impl Results {
             })),
             "unary": self.unary.iter().map(|one| self.unary_json(one)).collect::<Vec<_>>(),
             "open_loop": self.open.iter().map(|one| self.open_json(one)).collect::<Vec<_>>(),
-            "bulk": self.bulk.as_ref().map(|bulk| json!({
+            "bulk": self.bulk.last().map(|bulk| json!({
                 "items": bulk.count, "per_s": round(bulk.per_s), "ratio": self.ratio(bulk.per_s).map(round),
                 "cpu_us": cpu_json(&bulk.cpu),
             })),

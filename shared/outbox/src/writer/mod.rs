@@ -4,6 +4,7 @@
 //! Four bounded inputs. Settlements of deliveries come first; then messages of the peer, up to two thirds of a batch; callers
 //! always have the remaining third and whatever is free, less an eighth of the batch for what waits in bulk. A full callers' input
 //! refuses at once, and a tenant can not fill it alone; a full inbox waits, and so does who comes in bulk through [`BulkEntrance`].
+//! Of the calls that are open a batch takes at most half, and while it commits the next one is decided (see [`Desk`]).
 
 mod desk;
 mod open;
