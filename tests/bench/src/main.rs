@@ -32,7 +32,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 const EXAMPLES: &str = "\
 Examples:
-  tests/bench/run                                   everything, about half an hour
+  tests/bench/run                                   everything, with up to a million opportunities
   tests/bench/run --short                           about ten minutes
   tests/bench/run --short --json | jq .unary
   tests/bench/run --only unary --in-flight 64,256   only this, and the floor it is compared with
