@@ -93,7 +93,7 @@ impl Caller {
         until("the call is answered", PATIENCE, || async move {
             match self.call(make).await {
                 Ok(answer) => return Some(answer),
-                Err(status) if is_unknown(&status) || is_busy(&status) => {}
+                Err(status) if is_unknown(&status) || is_busy(&status) => println!("a call was in vain: {status:?}"),
                 Err(status) => panic!("{status}"),
             }
             repeats.fetch_add(1, Ordering::Relaxed);
