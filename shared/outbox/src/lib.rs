@@ -6,7 +6,7 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], `tx`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`writer`], [`seats`], [`relay`],
+//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`writer`], [`seats`], [`relay`],
 //! [`settle`], [`select`], [`search`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;

@@ -1,4 +1,4 @@
-//! When the writer's statements are planned anew. PostgreSQL keeps a plan as long as its connection; one that was made while a table
+//! When the statements of a connection are planned anew. PostgreSQL keeps a plan as long as its connection; one that was made while a table
 //! was empty may go along another index than its key, and reads ever more until the server has looked at the table. New plans see
 //! how large the tables are by then.
 
