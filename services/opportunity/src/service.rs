@@ -19,7 +19,9 @@ use crm_outbox::{
     batch::{Decided, Domain, Item},
     db::{Error, Tx},
 };
-use crm_proto::opportunity::{ReorderCloseOutReasonsResponse, ReorderPipelinesResponse, ResendLaneResponse};
+use crm_proto::opportunity::{
+    MergeCloseOutReasonsResponse, ReorderCloseOutReasonsResponse, ReorderPipelinesResponse, ResendLaneResponse,
+};
 use prost::Message;
 
 /// The opportunity service.
@@ -86,11 +88,15 @@ impl Domain for Opportunities {
                 let number = match resend.record.kind {
                     RecordKind::Customer => world.resend_customer(cause, resend)?,
                     RecordKind::Reason => world.resend_reason(cause, resend)?,
+                    RecordKind::Settings => world.resend_settings(cause, resend)?,
                     RecordKind::Opportunity | RecordKind::Order => world.resend_opportunity(cause, resend)?,
                 };
                 reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
             }
             Command::Reason(command) => reply_about_reasons(world, cause, command)?,
+            Command::UpdateSettings { etag, edit } => {
+                reply(&crm_api::settings::shown(&world.update_settings(cause, etag, *edit)?), None)
+            }
             Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
             Command::CreateCompetitor { display_name } => {
                 reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)
@@ -113,6 +119,10 @@ fn reply_about_reasons(world: &mut World, cause: &Cause, command: &ReasonCommand
         ReasonCommand::Create(new) => world.create_reason(cause, new)?,
         ReasonCommand::Update { code, etag, edit } => world.update_reason(cause, code, etag, edit)?,
         ReasonCommand::SetActive { code, etag, active } => world.set_reason_active(cause, code, etag, *active)?,
+        ReasonCommand::Merge { sources, target } => {
+            let reasons = world.merge_reasons(cause, sources, target)?.iter().map(shown).collect();
+            return Ok(reply(&MergeCloseOutReasonsResponse { reasons }, None));
+        }
         ReasonCommand::Reorder { scope, names } => {
             let reasons = world.reorder_reasons(cause, *scope, names)?.iter().map(shown).collect();
             return Ok(reply(&ReorderCloseOutReasonsResponse { reasons }, None));

@@ -4,6 +4,7 @@ use crate::domain::{Closing, Customer, Line, Lines, NewOrder, Order, OrderEdit};
 use crm_api::{
     convert::{money, time},
     fields::{self, Fields},
+    remarks,
     search::Found,
 };
 use crm_closeout::{
@@ -165,6 +166,13 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
             .optional_code("won_opportunity_policy", request.won_opportunity_policy)
             .unwrap_or(WonPolicy::Ask),
         closed_at: historical.and_then(|h| fields.past("historical.close_time", h.close_time.as_ref())),
+        remarks: remarks::read(
+            fields,
+            &request.secondary_reasons,
+            request.verification.as_ref(),
+            request.reassessment.as_ref(),
+            request.follow_up.as_ref(),
+        ),
     }
 }
 
@@ -184,6 +192,10 @@ pub(crate) fn single(item: pb::bulk_close_out_orders_request::Item) -> (i64, pb:
         won_opportunity_policy: item.won_opportunity_policy,
         etag: item.etag,
         historical: item.historical,
+        secondary_reasons: item.secondary_reasons,
+        verification: item.verification,
+        reassessment: item.reassessment,
+        follow_up: item.follow_up,
         ..Default::default()
     };
     (item.index, request)

@@ -30,7 +30,7 @@ impl Domain for Orders {
     type World = World;
 
     fn mirrors(kind: RecordKind) -> bool {
-        matches!(kind, RecordKind::Customer | RecordKind::Opportunity | RecordKind::Reason)
+        kind != RecordKind::Order
     }
 
     async fn load(tx: &mut Tx, common: Common, items: &[Item<Command>]) -> Result<World, Error> {

@@ -97,10 +97,10 @@ pub async fn timeline(
     rows.map_err(|e| failure::database(&e))
 }
 
-/// Implements a service's CloseOutService: `pb` is its package, `front` its [`crate::front::Front`].
+/// Implements a service's CloseOutService: `pb` is its package, `outcome` how its subjects end when they do not go on.
 #[macro_export]
 macro_rules! close_out_service {
-    ($pb:ident, $domain:ty) => {
+    ($pb:ident, $domain:ty, $outcome:ident) => {
         /// The methods about records of close-outs.
         #[derive(Debug)]
         pub(crate) struct CloseOuts(pub(crate) $crate::front::Front<$domain>);
@@ -174,6 +174,20 @@ macro_rules! close_out_service {
                 let (results, next_page_token) =
                     $crate::close_outs::search(&self.0.db, caller.tenant, &criteria, &endings, &page, convert).await?;
                 Ok(tonic::Response::new($pb::SearchCloseOutsResponse { results, next_page_token }))
+            }
+
+            async fn report_close_outs(
+                &self,
+                request: tonic::Request<$pb::ReportCloseOutsRequest>,
+            ) -> Result<tonic::Response<$pb::ReportCloseOutsResponse>, tonic::Status> {
+                let $crate::meta::Opened { caller, request, .. } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let (from, until) = (request.closed_from.as_ref(), request.closed_until.as_ref());
+                let outcome = crm_closeout::episode::Outcome::$outcome;
+                let asked = $crate::report::read(&mut fields, request.dimension, from, until, request.outcome, outcome);
+                fields.done()?;
+                let (rows, total) = $crate::report::make(&self.0.db, caller.tenant, asked, &request.locale).await?;
+                Ok(tonic::Response::new($pb::ReportCloseOutsResponse { rows, total: Some(total) }))
             }
         }
     };

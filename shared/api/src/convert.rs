@@ -1,5 +1,6 @@
 //! Kernel types as the public APIs of both services show them. What only one service has is converted there.
 
+use crate::remarks;
 use crm_closeout::{
     codes::{Code, Record, RecordKind},
     episode::{CloseOut, Delivery, Propagation},
@@ -12,7 +13,6 @@ use crm_closeout::{
 use crm_outbox::wire;
 use crm_proto::common;
 use prost_types::Timestamp;
-use std::collections::BTreeMap;
 
 /// A point in time.
 pub fn time(time: Time) -> Timestamp {
@@ -75,7 +75,7 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
         }
     });
     let snapshot = &close_out.snapshot;
-    common::CloseOut {
+    let mut shown = common::CloseOut {
         name: close_out.close_out_id.to_string(),
         subject: close_out.subject.to_string(),
         customer: close_out.customer_id.map_or_else(String::new, |id| id.to_string()),
@@ -106,19 +106,24 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
         hop: close_out.hop,
         reversal,
         request_id: close_out.request_id.map_or_else(String::new, |id| id.to_string()),
-    }
+        ..common::CloseOut::default()
+    };
+    remarks::show(&close_out.remarks, &mut shown);
+    shown
 }
 
 /// A reason of a catalogue, its label in a language.
 pub fn reason(listed: &Listed, locale: &str) -> common::CloseOutReason {
     let reason = &listed.reason;
+    let mut labels = reason.labels.clone();
+    labels.extend([("zh".to_owned(), reason.zh.to_string()), ("en".to_owned(), reason.en.to_string())]);
     common::CloseOutReason {
         name: reason.name(),
         version: reason.version,
         scope: reason.scope.code().into(),
         category: reason.category.to_string(),
         label: reason.label(locale).to_owned(),
-        labels: BTreeMap::from([("zh".to_owned(), reason.zh.to_string()), ("en".to_owned(), reason.en.to_string())]),
+        labels,
         outcome_class: reason.class.map_or(0, |class| class.code().into()),
         min_detail_length: reason.min_detail as i32,
         needs_competitor: reason.needs_competitor,
@@ -128,5 +133,8 @@ pub fn reason(listed: &Listed, locale: &str) -> common::CloseOutReason {
         etag: refusal::etag(listed.revision),
         position: listed.position,
         lane: listed.lane.map_or_else(String::new, |id| Record::new(RecordKind::Reason, id).to_string()),
+        verification: reason.verification.map_or(0, |rule| rule.code().into()),
+        verification_days: reason.verification_days,
+        merged_into: listed.merged_into.as_deref().map_or_else(String::new, reason::name),
     }
 }

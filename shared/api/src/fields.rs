@@ -2,7 +2,7 @@
 //! with a stand-in where the field is wrong; [`Fields::done`] then refuses the request before anybody uses it.
 
 use crm_closeout::{
-    codes::{Code, Record, RecordKind},
+    codes::{Code, Record},
     ids::NameError,
     money::{Currency, MAX_MINOR, Money},
     reason,
@@ -91,7 +91,7 @@ impl Fields {
 
     /// The name of a customer, an opportunity or an order, which must be given.
     pub fn record(&mut self, field: &str, text: &str) -> Option<Record> {
-        let record = Record::parse(text).filter(|record| record.kind != RecordKind::Reason);
+        let record = Record::parse(text).filter(|record| record.kind.has_tasks());
         if text.is_empty() {
             self.refuse(field, &wording::REQUIRED, &[]);
         } else if record.is_none() {

@@ -1,7 +1,7 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: [`fields`], [`mod@meta`], [`front`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`reasons`], [`search`], [`operator`],
+//! Reading order: [`fields`], [`mod@meta`], [`front`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
 //! `trace`, [`host`].
 
 pub mod bulk;
@@ -16,6 +16,9 @@ pub mod meta;
 pub mod operator;
 pub mod page;
 pub mod reasons;
+pub mod remarks;
+pub mod report;
 pub mod search;
+pub mod settings;
 pub mod tasks;
 mod trace;

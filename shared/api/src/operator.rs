@@ -48,8 +48,8 @@ pub fn message(fields: &mut Fields, text: &str) -> (Record, i64) {
 
 /// A record of one of these kinds, whose whole state can be sent.
 pub fn own_record(fields: &mut Fields, text: &str, kinds: &[RecordKind]) -> Record {
-    let own_reason = Record::parse(text).filter(|record| record.kind == RecordKind::Reason);
-    let Some(record) = own_reason.or_else(|| fields.record("record", text)) else { return NOBODY };
+    let copied = Record::parse(text).filter(|record| !record.kind.has_tasks());
+    let Some(record) = copied.or_else(|| fields.record("record", text)) else { return NOBODY };
     if !kinds.contains(&record.kind) {
         let own: Vec<_> = kinds.iter().map(|kind| format!("{}/", kind.collection())).collect();
         fields.refuse("record", &wording::INVALID_OWN_RECORD, &[("collections", &own.join(", "))]);

@@ -6,12 +6,13 @@ use crm_closeout::{
     ids::TenantId,
     reason::{self, BUILT_IN, Catalogue, Edition, Entry, Given, Listed, ReasonScope},
     refusal::Violation,
+    settings::{Settings, VerificationPolicy},
     wording,
     working_set::Rows,
 };
 use crm_outbox::{
     db::{Db, Error},
-    reasons,
+    reasons, settings,
 };
 use crm_proto::common;
 use tonic::Status;
@@ -73,18 +74,34 @@ pub async fn complain(
     given: &Given<'_>,
 ) -> Result<(), Status> {
     if fields.are_refused() {
-        let own = own(db, tenant).await?;
-        fields.extend(violations(tenant, &own, scope, given));
+        fields.extend(Rules::of(db, tenant).await?.violations(scope, given));
     }
     Ok(())
+}
+
+/// What a tenant asks of a close-out.
+pub(crate) struct Rules {
+    tenant: TenantId,
+    own: Rows<Entry>,
+    policy: VerificationPolicy,
+}
+
+impl Rules {
+    /// Those of a tenant as they stand.
+    pub(crate) async fn of(db: &Db, tenant: TenantId) -> Result<Self, Status> {
+        let own = own(db, tenant).await?;
+        let decided = settings::read(db, tenant).await.map_err(|e| failure::database(&e))?;
+        let settings = decided.map_or(Settings::DEFAULT, |entry| entry.told.settings);
+        Ok(Self { tenant, own, policy: settings.verification })
+    }
+
+    /// What is wrong with the reason of a close-out and what it requires.
+    pub(crate) fn violations(&self, scope: ReasonScope, given: &Given<'_>) -> Vec<Violation> {
+        Catalogue::of(self.tenant, &self.own).judge(scope, given, self.policy).err().unwrap_or_default()
+    }
 }
 
 /// The reasons of a tenant's own.
 pub(crate) async fn own(db: &Db, tenant: TenantId) -> Result<Rows<Entry>, Status> {
     reasons::all(db, tenant).await.map_err(|e| failure::database(&e))
-}
-
-/// What is wrong with the reason of a close-out.
-pub(crate) fn violations(tenant: TenantId, own: &Rows<Entry>, scope: ReasonScope, given: &Given<'_>) -> Vec<Violation> {
-    Catalogue::of(tenant, own).check(scope, given).err().unwrap_or_default()
 }

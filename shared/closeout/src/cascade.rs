@@ -9,6 +9,8 @@ use crate::{
     reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope},
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, check_etag},
+    remarks::Cited,
+    settings::{self, Settings, Told},
     task::{MAX_OPEN, Task, TaskChange, TaskKind, TaskState},
     time::Time,
     wording,
@@ -321,9 +323,19 @@ impl Common {
         lane.ok_or_else(|| Refusal::new(&wording::PARENT_UNKNOWN, record))
     }
 
-    /// The reason of a close-out that a caller asks for, if everything it requires is there.
-    pub fn check_reason(&self, tenant: TenantId, scope: ReasonScope, given: &Given<'_>) -> Result<Reason, Refusal> {
-        Catalogue::of(tenant, &self.reasons).check(scope, given).cloned().map_err(Refusal::invalid)
+    /// The reason of a close-out that a caller asks for, and the further ones, if everything they require is there.
+    pub fn check_reason(
+        &self,
+        tenant: TenantId,
+        scope: ReasonScope,
+        given: &Given<'_>,
+        subject: Record,
+    ) -> Result<(Reason, Vec<Cited>), Refusal> {
+        let (catalogue, policy) =
+            (Catalogue::of(tenant, &self.reasons), Settings::of(tenant, &self.settings).verification);
+        let reason = catalogue.judge(scope, given, policy).map_err(Refusal::invalid)?;
+        reason.check_fresh(policy, given, subject, self.now)?;
+        Ok((reason.clone(), catalogue.cited(given.secondary)))
     }
 
     /// Puts a reason into a tenant's catalogue as it is now, and keeps its version if that is new.
@@ -344,6 +356,50 @@ impl Common {
             Some(entry) => (entry.listed, entry.sent, entry.updated_at) = (listed, sent, now),
             None => self.reasons.insert(Entry { tenant_id, listed, sent, created_at: now, updated_at: now }),
         }
+    }
+
+    /// Puts what a tenant has decided in the place of what it had.
+    pub fn put_settings(&mut self, cause: &Cause, told: Told, sent: i64) {
+        let (tenant_id, now) = (cause.tenant_id, self.now);
+        let from = self.settings.get(&tenant_id).map_or(0, |entry| entry.told.revision);
+        let change = Change { from, to: told.revision, state_before: "", state_after: "", close_out: None };
+        self.audit(cause, settings::COLLECTION, change);
+        match self.settings.edit(&tenant_id) {
+            Some(entry) => (entry.told, entry.sent, entry.updated_at) = (told, sent, now),
+            None => self.settings.insert(settings::Entry { tenant_id, told, sent, updated_at: now }),
+        }
+    }
+
+    /// Does what a close-out says beside its reason: makes the task that is to follow, for the subject's owner unless another is
+    /// named, and tells the customer's timeline how the relationship is rated.
+    pub fn remark(&mut self, cause: &Cause, side: Side, close_out: &mut CloseOut) {
+        let (root, id) = (close_out.subject, close_out.close_out_id);
+        if let Some(follow_up) = &mut close_out.remarks.follow_up {
+            if follow_up.assignee.is_empty() {
+                follow_up.assignee.clone_from(&close_out.snapshot.owner);
+            }
+            let (title, assignee, due_at) = (follow_up.title.clone(), follow_up.assignee.clone(), follow_up.due_at);
+            let task = self.add_task(cause, &NewTask { root, kind: TaskKind::WinBack, title, assignee, due_at });
+            follow_up.task_id = Some(task.task_id);
+            let created = Effect::new(side, EffectKind::TaskCreated, task.task_id, "", TaskState::Open.word());
+            close_out.effects.push(created);
+        }
+        if let (Some(rated), Some(customer)) = (&close_out.remarks.reassessment, close_out.customer_id) {
+            let note = if rated.note.is_empty() { String::new() } else { format!(": {}", rated.note) };
+            self.tell(cause, customer, "customer.reassessed", root, Some(id), format!("{} of 5{note}", rated.rating));
+        }
+    }
+
+    /// Takes back the task that was to follow a close-out, which is being reversed, unless somebody has touched it.
+    pub fn withdraw_follow_up(&mut self, cause: &Cause, side: Side, close_out: &CloseOut) -> Option<Effect> {
+        let id = close_out.remarks.follow_up.as_ref()?.task_id?;
+        let task = self.tasks.get(&(cause.tenant_id, id)).filter(|task| task.state.is_open())?;
+        let before = task.state.word();
+        if task.version > 1 {
+            return Some(Effect::new(side, EffectKind::LeftModified, id, before, before));
+        }
+        let task = self.change_task(cause, id, "", &TaskChange::Cancel).ok()?;
+        Some(Effect::new(side, EffectKind::TaskCancelled, id, before, task.state.word()))
     }
 
     /// Marks a close-out as reversed and adds what the reversal did here.

@@ -68,6 +68,8 @@ codes! {
         Order = 3 "ORDER",
         /// A reason for close-outs.
         Reason = 4 "REASON",
+        /// What a tenant has decided about close-outs.
+        Settings = 5 "SETTINGS",
     }
 }
 
@@ -96,7 +98,8 @@ impl Record {
         Self { kind, id }
     }
 
-    /// Reads a name of any of the kinds. A reason is named by its id here, as is its lane; elsewhere by its code.
+    /// Reads a name of any of the kinds. A reason is named by its id here, as is its lane, elsewhere by its code; settings by the
+    /// tenant's id.
     pub fn parse(name: &str) -> Option<Self> {
         RecordKind::ALL
             .iter()
@@ -105,6 +108,14 @@ impl Record {
 }
 
 impl RecordKind {
+    /// Tasks and entries of timelines can be about it: it is a customer, an opportunity or an order.
+    pub const fn has_tasks(self) -> bool {
+        match self {
+            Self::Customer | Self::Opportunity | Self::Order => true,
+            Self::Reason | Self::Settings => false,
+        }
+    }
+
     /// Collection part of the resource names of this kind.
     pub const fn collection(self) -> &'static str {
         match self {
@@ -112,6 +123,7 @@ impl RecordKind {
             Self::Opportunity => crate::ids::OpportunityId::COLLECTION,
             Self::Order => crate::ids::OrderId::COLLECTION,
             Self::Reason => crate::reason::COLLECTION,
+            Self::Settings => crate::settings::COLLECTION,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
     money::Money,
     pipeline::StageName,
+    remarks::Remarks,
     time::Time,
     working_set::{Keyed, Owner},
 };
@@ -221,6 +222,8 @@ pub struct CloseOut {
     pub detail: String,
     /// The competitor named.
     pub competitor_id: Option<CompetitorId>,
+    /// What it says beside its reason.
+    pub remarks: Remarks,
     /// The subject just before.
     pub snapshot: Snapshot,
     /// Who closed it out.

@@ -6,6 +6,7 @@ use crate::{
     episode::{Effect, Outcome, OutcomeClass},
     ids::{CloseOutId, CustomerId},
     reason::Listed,
+    settings::Told,
     time::Time,
 };
 use uuid::Uuid;
@@ -122,6 +123,8 @@ pub struct Fact {
     pub close_out: Option<ClosedFact>,
     /// In the lane of a reason: the reason.
     pub reason: Option<Box<Listed>>,
+    /// In the lane of a tenant's settings: the settings.
+    pub settings: Option<Box<Told>>,
 }
 
 /// A fact with its place in its lane, ready to be sent.

@@ -3,8 +3,9 @@
 //!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
-//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`];
-//! [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
+//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`settings`], [`remarks`],
+//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`];
+//! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
 pub mod cascade;
@@ -17,8 +18,11 @@ pub mod pipeline;
 pub mod reason;
 pub mod records;
 pub mod refusal;
+pub mod remarks;
+pub mod report;
 pub mod search;
 pub mod seeded;
+pub mod settings;
 pub mod task;
 pub mod time;
 pub mod wording;

@@ -27,6 +27,11 @@ impl Time {
         if days < 0 { 0 } else { days }
     }
 
+    /// This many days of 24 hours later.
+    pub const fn plus_days(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days.saturating_mul(DAY)))
+    }
+
     /// This many seconds later.
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))

@@ -256,6 +256,9 @@ wordings! {
     LESS_THAN = "OUT_OF_RANGE", Field;
         "must not be less than {field}";
         "不得小于 {field}";
+    TOO_LONG_A_TIME = "OUT_OF_RANGE", Field;
+        "must be at most {most} days after {field}; ask for one part after the other";
+        "最多为 {field} 之后 {most} 天；请分段查询";
     NOT_AN_OUTCOME = "OUT_OF_RANGE", Field;
         "must be CANCELLED or PROCESSED";
         "必须为 CANCELLED 或 PROCESSED";
@@ -358,6 +361,19 @@ wordings! {
         "{code} needs the competitor to whom it was lost (`competitors/` and a UUID)";
         "{code} 需要填写输给的竞争对手（`competitors/` 加 UUID）";
 
+    REASON_MERGED = "REASON_INACTIVE", Field;
+        "{code} was merged into {target}; use that one";
+        "{code} 已并入 {target}；请改用后者";
+    TOO_MANY_SECONDARY = "COUNT", Field;
+        "must be at most {most} further reasons, are {count}";
+        "最多 {most} 个次要原因，现有 {count} 个";
+    VERIFICATION_REQUIRED = "VERIFICATION_REQUIRED", Field;
+        "{code} needs a verification of the customer's status: say how, with whom and when you found out";
+        "{code} 需要核实客户状态：请填写核实方式、联系人和时间";
+    CONTRADICTION = "CONTRADICTION", Field;
+        "{finding} can not be so if {code} is the reason; correct the finding, or choose another reason";
+        "若原因为 {code}，则核实结果不可能是 {finding}；请更正核实结果，或选择其他原因";
+
     // What a reason itself may be.
     INVALID_CODE = "INVALID_CODE", Field;
         "must be 1 to 63 capitals, digits and `_`, beginning with a capital, such as PRICE_TOO_HIGH";
@@ -365,9 +381,15 @@ wordings! {
     INVALID_REASON_NAME = "INVALID_NAME", Field;
         "must be `closeOutReasons/` and a code in capitals, such as closeOutReasons/PRICE_TOO_HIGH";
         "必须为 `closeOutReasons/` 加大写代码，例如 closeOutReasons/PRICE_TOO_HIGH";
-    UNKNOWN_LABEL = "UNKNOWN_FIELD", Field;
-        "there are labels in `zh` and `en` only, not in {language}";
-        "仅支持 `zh` 和 `en` 标签，不支持 {language}";
+    TOO_MANY_NAMES = "COUNT", Field;
+        "must be at most {most} names, are {count}";
+        "最多 {most} 个名称，现有 {count} 个";
+    INVALID_LANGUAGE = "INVALID_LANGUAGE", Field;
+        "{language} is no language tag; must be letters and digits with hyphens, at most 35 characters, such as fr or pt-BR";
+        "{language} 不是语言标签；必须为字母、数字和连字符，最多 35 个字符，例如 fr 或 pt-BR";
+    TOO_MANY_LABELS = "COUNT", Field;
+        "must be at most {most} labels beside `zh` and `en`, are {count}";
+        "除 `zh` 和 `en` 外最多 {most} 个标签，现有 {count} 个";
     IMMUTABLE_SCOPE = "IMMUTABLE", Field;
         "the scope is {scope} for good; make another reason and deactivate this one";
         "适用范围 {scope} 不可更改；请新建原因并停用本原因";
@@ -475,6 +497,15 @@ wordings! {
     REFUNDED = "REFUNDED", Precondition;
         "{subject} was refunded ({refund}); make a new order";
         "{subject} 已退款（{refund}）；请新建订单";
+    STALE_VERIFICATION = "STALE_VERIFICATION", Precondition;
+        "the customer's status was verified at {verified}, {code} allows {days} day(s); verify it again and close out {subject} with that";
+        "客户状态核实于 {verified}，{code} 仅允许 {days} 天内的核实；请重新核实后再对 {subject} 消单";
+    MERGED_FOR_GOOD = "MERGED", Precondition;
+        "{subject} was merged into {target}; use that one";
+        "{subject} 已并入 {target}；请使用后者";
+    TARGET_NOT_ACTIVE = "MERGED", Precondition;
+        "{subject} is {state}; merge into one that is in use";
+        "{subject} 处于 {state}；请并入启用的原因";
     LAST_REASON = "LAST_REASON", Precondition;
         "{subject} is the last active reason of scope {scope}; activate or make another one first";
         "{subject} 是 {scope} 范围最后一个启用的原因；请先启用或新建其他原因";

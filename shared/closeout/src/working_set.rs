@@ -8,6 +8,7 @@ use crate::{
     ids::TenantId,
     reason::{self, Edition},
     records::{AuditEntry, Lane, Received, TimelineEntry},
+    settings,
     task::Task,
     time::Time,
 };
@@ -236,7 +237,9 @@ pub struct Common {
     pub close_outs: Rows<CloseOut>,
     /// Reasons of the tenants' own, as far as they are needed.
     pub reasons: Rows<reason::Entry>,
-    /// New versions of them.
+    /// What the tenants have decided, as far as it is needed.
+    pub settings: Rows<settings::Entry>,
+    /// New versions of reasons.
     pub editions: Log<Edition>,
     /// Messages to send.
     pub outgoing: Log<(TenantId, Outgoing)>,
@@ -264,6 +267,7 @@ impl Common {
             open_tasks: BTreeMap::new(),
             close_outs: Rows::default(),
             reasons: Rows::default(),
+            settings: Rows::default(),
             editions: Log::default(),
             outgoing: Log::default(),
             timeline: Log::default(),
@@ -283,6 +287,7 @@ impl Common {
         self.tasks.begin();
         self.close_outs.begin();
         self.reasons.begin();
+        self.settings.begin();
         self.editions.begin();
         self.outgoing.begin();
         self.timeline.begin();
@@ -296,6 +301,7 @@ impl Common {
         self.tasks.rollback();
         self.close_outs.rollback();
         self.reasons.rollback();
+        self.settings.rollback();
         self.editions.rollback();
         self.outgoing.rollback();
         self.timeline.rollback();

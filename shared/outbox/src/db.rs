@@ -146,6 +146,7 @@ const SHARED: &[Migration] = &[
     migration!(6, "reason"),
     migration!(7, "search"),
     migration!(8, "fast_path"),
+    migration!(9, "remarks"),
 ];
 
 /// The shared migrations and a service's own, as sqlx runs them.

@@ -6,8 +6,8 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`writer`], [`seats`], [`relay`],
-//! [`settle`], [`select`], [`search`], [`operator`], [`job`], [`metrics`].
+//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`settings`], `remarks`, [`writer`], [`seats`], [`relay`],
+//! [`settle`], [`select`], [`search`], [`report`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
 mod bind;
@@ -24,10 +24,13 @@ pub mod metrics;
 pub mod operator;
 pub mod reasons;
 pub mod relay;
+mod remarks;
 mod replan;
+pub mod report;
 pub mod search;
 pub mod seats;
 pub mod select;
+pub mod settings;
 pub mod settle;
 pub mod sql;
 pub mod state;

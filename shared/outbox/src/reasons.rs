@@ -2,10 +2,10 @@
 //! used for what is decided in [`crm_closeout::reason`].
 
 use crate::{
-    cell::{Cells, Column, Kind, Part},
+    cell::{Cells, Column, JsonText, Kind, Part},
     cells,
     db::{Db, Error, Row, Tx},
-    part_code,
+    part_code, part_json,
     sql::{Args, Sql, columns},
     table,
     table::Table,
@@ -13,14 +13,31 @@ use crate::{
 use crm_closeout::{
     episode::OutcomeClass,
     ids::TenantId,
-    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope},
+    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope, VerificationRule},
     time::Time,
     working_set::Rows,
 };
-use std::{borrow::Cow, collections::BTreeSet, sync::LazyLock};
+use serde_json::Value;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 use uuid::Uuid;
 
-part_code!(ReasonScope);
+part_code!(ReasonScope, VerificationRule);
+part_json!(BTreeMap<String, String>);
+
+impl JsonText for BTreeMap<String, String> {
+    fn to_json(&self) -> Value {
+        Value::Object(self.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect())
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = |(key, text): (&String, &Value)| Some((key.clone(), text.as_str()?.to_owned()));
+        value.as_object()?.iter().map(text).collect()
+    }
+}
 
 /// Implements [`Part`] for a type that fills the columns of its fields, whatever it is called itself.
 macro_rules! part_of_fields {
@@ -52,9 +69,12 @@ part_of_fields!(Reason, code: Cow<'static, str>, {
     en: Cow<'static, str> = "en", category: Cow<'static, str> = "category",
     class: Option<OutcomeClass> = "class", min_detail: i64 = "min_detail", needs_competitor: bool = "needs_competitor",
     win_back_days: i32 = "win_back_days", historical_only: bool = "historical_only",
+    labels: BTreeMap<String, String> = "labels", verification: Option<VerificationRule> = "verification",
+    verification_days: i32 = "verification_days",
 });
 part_of_fields!(Listed, reason: Reason, {
     active: bool = "active", position: i64 = "position", revision: i64 = "revision", lane: Option<Uuid> = "lane",
+    merged_into: Option<String> = "merged_into",
 });
 
 table!(Entry = "reason", key |key| [tenant_id: TenantId = key.0, code: String = key.1], {
@@ -100,9 +120,13 @@ pub async fn load(
     told: BTreeSet<(TenantId, String)>,
     asked: &[Asked<'_>],
 ) -> Result<(), Error> {
-    let code = |asked: &Asked<'_>| crm_closeout::reason::code_of(asked.2.reason).map(|code| (asked.0, code.to_owned()));
+    let codes = |asked: &Asked<'_>| {
+        let (tenant, given) = (asked.0, asked.2);
+        let names = std::iter::once(given.reason).chain(given.secondary.iter().map(String::as_str));
+        names.filter_map(crm_closeout::reason::code_of).map(|code| (tenant, code.to_owned())).collect::<Vec<_>>()
+    };
     let mut keys = told;
-    keys.extend(asked.iter().filter_map(code));
+    keys.extend(asked.iter().flat_map(codes));
     let rows = table::load::<Entry>(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
     rows.iter().for_each(|entry| own.add_loaded(entry.clone()));
     let refused = |asked: &&Asked<'_>| Catalogue::of(asked.0, own).check(asked.1, &asked.2).is_err();

@@ -15,6 +15,7 @@ use crm_closeout::{
     money::{Currency, Money, Sums},
     pipeline::{self, StageName},
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
+    remarks::Remarks,
     task::{Task, TaskKind, TaskState},
     time::Time,
     working_set::Keyed,
@@ -125,7 +126,7 @@ table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out
     outcome: Outcome, reason_code: String, reason_version: i64, class: Option<OutcomeClass>, detail: String,
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,
     state: CloseOutState, cause: Option<CloseOutId>, hop: i32, request_id: Option<Uuid>, effects: Vec<Effect>,
-    delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>,
+    delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>, remarks: Remarks,
 });
 
 impl Part for Delivery {
@@ -164,11 +165,11 @@ table!(AuditEntry = "audit", key |key| [tenant_id: TenantId = key.0, audit_id: U
     state_after: String, close_out_id: Option<CloseOutId>, note: String,
 });
 
-fn text(value: &Value, key: &str) -> Option<String> {
+pub(crate) fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key)?.as_str().map(str::to_owned)
 }
 
-fn int(value: &Value, key: &str) -> Option<i64> {
+pub(crate) fn int(value: &Value, key: &str) -> Option<i64> {
     value.get(key)?.as_i64()
 }
 
@@ -252,6 +253,24 @@ impl<T: JsonText> JsonText for Vec<T> {
 
     fn from_json(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::from_json).collect()
+    }
+}
+
+/// NULL if nothing is said.
+impl Part for Remarks {
+    fn columns(name: &str) -> Vec<Column> {
+        String::columns(name)
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Cells) {
+        let said = value.filter(|remarks| !remarks.is_empty());
+        Part::write(said.map(|remarks| remarks.to_json().to_string()).as_ref(), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let Some(text) = String::read(row, at)? else { return Ok(Some(Self::default())) };
+        let remarks = serde_json::from_str(&text).ok().and_then(|value| Self::from_json(&value));
+        remarks.map(Some).ok_or_else(|| Error::Corrupt(format!("not remarks: {text}")))
     }
 }
 

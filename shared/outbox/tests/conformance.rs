@@ -16,6 +16,8 @@ use crm_closeout::{
     money::Money,
     pipeline::StageName,
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
+    remarks::{Cited, Finding, FollowUp, Reassessment, Remarks, Verification, VerificationMethod},
+    settings::{self, Settings, Told, VerificationPolicy},
     task::{Task, TaskKind, TaskState},
     time::Time,
     working_set::{Keyed, Rows},
@@ -130,6 +132,26 @@ fn close_out(n: u128) -> CloseOut {
         delivery: Delivery::PENDING,
         reversal: Some(Reversal { at: Time(9), actor: "eve".into(), note: "back".into(), effects: vec![effect()] }),
         reversal_delivery: Some(Delivery::PENDING),
+        remarks: Remarks {
+            secondary: vec![Cited { code: "LONG_CYCLE".into(), version: 2 }],
+            verification: Some(Verification {
+                method: VerificationMethod::Meeting,
+                contact: "王 \"W\"".into(),
+                verified_at: Time(6),
+                needs: None,
+                budget: Some(Finding::RuledOut),
+                competition: Some(Finding::Confirmed),
+                intent: None,
+                note: "two\nlines".into(),
+            }),
+            reassessment: Some(Reassessment { rating: 2, note: String::new() }),
+            follow_up: Some(FollowUp {
+                title: "Call again".into(),
+                assignee: "ann".into(),
+                due_at: Some(Time(11)),
+                task_id: Some(TaskId(id(12))),
+            }),
+        },
     }
 }
 
@@ -182,6 +204,10 @@ async fn reads_back<R: Table + PartialEq + std::fmt::Debug>(db: &Db, row: R) {
 async fn every_row_reads_back_as_it_was_written(db: &Db) {
     reads_back(db, task(1)).await;
     reads_back(db, close_out(1)).await;
+    reads_back(db, CloseOut { remarks: Remarks::default(), ..close_out(2) }).await;
+    let settings = Settings { verification: VerificationPolicy { required: true, fresh_days: 7 } };
+    let told = Told { settings, revision: 3 };
+    reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;
     reads_back(db, lane(1)).await;
     reads_back(db, message(1, 1)).await;
     let (tenant_id, record, close_out_id) = (TENANT, record(1), Some(CloseOutId(id(4))));

@@ -36,8 +36,8 @@ impl bulk::Bulk for Bulk {
         convert::close_out(fields, single)
     }
 
-    fn given<'a>(single: &'a Self::Single, _: &'a Closing) -> (ReasonScope, Given<'a>) {
-        (ReasonScope::Opportunity, convert::given(single))
+    fn given<'a>(single: &'a Self::Single, closing: &'a Closing) -> (ReasonScope, Given<'a>) {
+        (ReasonScope::Opportunity, convert::given(single, closing))
     }
 
     fn command(closing: Closing) -> Command {

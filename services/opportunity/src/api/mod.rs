@@ -7,6 +7,7 @@ mod customers;
 mod opportunities;
 mod pipelines;
 mod reasons;
+mod settings;
 
 use crate::{domain::Command, service::Opportunities as Service};
 use crm_api::front::Front;
@@ -17,16 +18,19 @@ use pb::{
     close_out_reason_service_server as reason, close_out_service_server as close_outs,
     competitor_service_server as competitors, customer_service_server as customer,
     operator_service_server as operators, opportunity_service_server as opportunity,
-    pipeline_service_server as pipeline, task_service_server as task,
+    pipeline_service_server as pipeline, settings_service_server as decided, task_service_server as task,
 };
 use tonic::service::Routes;
 
 /// Kinds of task that sales has.
 const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote, TaskKind::WinBack, TaskKind::Review];
 
+/// Records whose messages this service sends.
+const OWN: &[RecordKind] = &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason, RecordKind::Settings];
+
 crm_api::task_service!(pb, Service, KINDS);
-crm_api::close_out_service!(pb, Service);
-crm_api::operator_service!(pb, Service, &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason]);
+crm_api::close_out_service!(pb, Service, Lost);
+crm_api::operator_service!(pb, Service, OWN);
 
 /// Names of the public services, for health.
 pub(crate) const SERVICES: &[&str] = &[
@@ -37,6 +41,7 @@ pub(crate) const SERVICES: &[&str] = &[
     pipeline::SERVICE_NAME,
     reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
+    decided::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
 
@@ -56,5 +61,6 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(pipeline::PipelineServiceServer::new(pipelines::Pipelines(front()))))
         .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
+        .add_service(limited!(decided::SettingsServiceServer::new(settings::Settings(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -195,7 +195,7 @@ impl OpportunityService for Opportunities {
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
         let closing = convert::close_out(&mut fields, &request);
-        let given = convert::given(&request);
+        let given = convert::given(&request, &closing);
         reasons::complain(&self.0.db, caller.tenant, &mut fields, ReasonScope::Opportunity, &given).await?;
         fields.done()?;
         let command = Command::CloseOut(closing);

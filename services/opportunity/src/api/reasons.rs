@@ -124,6 +124,20 @@ impl CloseOutReasonService for Reasons {
         }))
     }
 
+    async fn merge_close_out_reasons(
+        &self,
+        request: Request<pb::MergeCloseOutReasonsRequest>,
+    ) -> Result<Response<pb::MergeCloseOutReasonsResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let (sources, target) = convert::merged_reasons(&mut fields, &request);
+        fields.done()?;
+        let command = Command::Reason(ReasonCommand::Merge { sources, target });
+        let outcome = self.0.call(caller, deadline, "MergeCloseOutReasons", meta, command).await?;
+        Ok(Response::new(outcome.resource))
+    }
+
     async fn reorder_close_out_reasons(
         &self,
         request: Request<pb::ReorderCloseOutReasonsRequest>,

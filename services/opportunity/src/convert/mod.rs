@@ -1,37 +1,32 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
 mod pipelines;
+mod reasons;
 
 use crate::domain::{
-    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, ReasonEdit,
-    Since,
+    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
 };
 use crm_api::{
     convert::{money, time},
     fields::{self, Fields},
+    remarks,
     search::Found,
 };
 use crm_closeout::{
     codes::Code,
     ids::{CompetitorId, CustomerId, OpportunityId},
     money::Money,
-    reason::{Given, Reason, ReasonScope},
+    reason::Given,
     records::TimelineEntry,
     refusal::etag,
     time::Time,
     wording,
 };
-use crm_proto::{
-    common::{CloseOutReason, Historical},
-    opportunity as pb,
-};
+use crm_proto::{common::Historical, opportunity as pb};
 use prost_types::FieldMask;
-use std::ops::RangeInclusive;
-
-const MIN_DETAIL: RangeInclusive<i32> = 0..=2_000;
-const WIN_BACK_DAYS: RangeInclusive<i32> = 0..=3_650;
 
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
+pub(crate) use reasons::{merged_reasons, new_reason, reason_edit, settings_edit};
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
@@ -189,17 +184,20 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOpportunityRe
         detail: fields.words("detail", &request.detail),
         competitor: fields.optional_name("competitor", &request.competitor, CompetitorId::parse),
         closed_at: close_time(fields, request.historical.as_ref()),
+        remarks: remarks::read(
+            fields,
+            &request.secondary_reasons,
+            request.verification.as_ref(),
+            request.reassessment.as_ref(),
+            request.follow_up.as_ref(),
+        ),
     }
 }
 
 /// What a close-out gives as its reason, however the rest of the request reads.
-pub(crate) fn given(request: &pb::CloseOutOpportunityRequest) -> Given<'_> {
-    Given {
-        reason: &request.reason,
-        detail: &request.detail,
-        competitor: !request.competitor.is_empty(),
-        historical: request.historical.is_some(),
-    }
+pub(crate) fn given<'a>(request: &pb::CloseOutOpportunityRequest, closing: &'a Closing) -> Given<'a> {
+    let (competitor, historical) = (!request.competitor.is_empty(), request.historical.is_some());
+    Given { competitor, historical, ..closing.given() }
 }
 
 /// An item of a bulk call as the request of a single one, with its index.
@@ -211,78 +209,13 @@ pub(crate) fn single(item: pb::bulk_close_out_opportunities_request::Item) -> (i
         competitor: item.competitor,
         etag: item.etag,
         historical: item.historical,
+        secondary_reasons: item.secondary_reasons,
+        verification: item.verification,
+        reassessment: item.reassessment,
+        follow_up: item.follow_up,
         ..Default::default()
     };
     (item.index, request)
-}
-
-/// A reason to be made.
-pub(crate) fn new_reason(fields: &mut Fields, code: &str, reason: &CloseOutReason) -> Reason {
-    unknown_labels(fields, reason);
-    let scope = fields.code::<ReasonScope>("reason.scope", reason.scope);
-    let new = Reason {
-        code: fields.capitals("code", code).into(),
-        version: 1,
-        scope: scope.unwrap_or(ReasonScope::Opportunity),
-        zh: label(fields, reason, "zh").into(),
-        en: label(fields, reason, "en").into(),
-        category: fields.capitals("reason.category", &reason.category).into(),
-        class: fields.optional_code("reason.outcome_class", reason.outcome_class),
-        min_detail: fields.number("reason.min_detail_length", reason.min_detail_length, MIN_DETAIL).into(),
-        needs_competitor: reason.needs_competitor,
-        win_back_days: fields.number("reason.win_back_days", reason.win_back_days, WIN_BACK_DAYS),
-        historical_only: false,
-    };
-    if scope.is_some() {
-        fields.extend(new.violations("reason"));
-    }
-    new
-}
-
-/// What to change of a reason.
-pub(crate) fn reason_edit(fields: &mut Fields, reason: &CloseOutReason, mask: Option<&FieldMask>) -> ReasonEdit {
-    let writable = [
-        ("labels.zh", reason.labels.contains_key("zh")),
-        ("labels.en", reason.labels.contains_key("en")),
-        ("category", !reason.category.is_empty()),
-        ("outcome_class", reason.outcome_class != 0),
-        ("min_detail_length", reason.min_detail_length != 0),
-        ("needs_competitor", reason.needs_competitor),
-        ("win_back_days", reason.win_back_days != 0),
-    ];
-    let output_only = ["name", "version", "scope", "label", "active", "historical_only", "etag", "position", "lane"];
-    let mask = mask.map(|mask| FieldMask { paths: mask.paths.iter().flat_map(|path| each_label(path)).collect() });
-    let chosen = fields.mask(mask.as_ref(), &writable, &output_only);
-    let has = |field: &str| chosen.contains(field);
-    unknown_labels(fields, reason);
-    ReasonEdit {
-        scope: fields.optional_code("reason.scope", reason.scope),
-        zh: has("labels.zh").then(|| label(fields, reason, "zh")),
-        en: has("labels.en").then(|| label(fields, reason, "en")),
-        category: has("category").then(|| fields.capitals("reason.category", &reason.category)),
-        class: has("outcome_class").then(|| fields.optional_code("reason.outcome_class", reason.outcome_class)),
-        min_detail: has("min_detail_length")
-            .then(|| fields.number("reason.min_detail_length", reason.min_detail_length, MIN_DETAIL).into()),
-        needs_competitor: has("needs_competitor").then_some(reason.needs_competitor),
-        win_back_days: has("win_back_days")
-            .then(|| fields.number("reason.win_back_days", reason.win_back_days, WIN_BACK_DAYS)),
-    }
-}
-
-/// `labels` in a mask means both.
-fn each_label(path: &str) -> Vec<String> {
-    if path == "labels" { vec!["labels.zh".into(), "labels.en".into()] } else { vec![path.to_owned()] }
-}
-
-fn label(fields: &mut Fields, reason: &CloseOutReason, language: &str) -> String {
-    let text = reason.labels.get(language).map_or("", String::as_str);
-    fields.line(&format!("reason.labels.{language}"), text, 1..=fields::TITLE)
-}
-
-fn unknown_labels(fields: &mut Fields, reason: &CloseOutReason) {
-    for language in reason.labels.keys().filter(|key| !["zh", "en"].contains(&key.as_str())) {
-        fields.refuse("reason.labels", &wording::UNKNOWN_LABEL, &[("language", &format!("{language:?}"))]);
-    }
 }
 
 /// An opportunity that was found as the API shows it.

@@ -173,6 +173,7 @@ impl Customer {
             at: now,
             close_out: None,
             reason: None,
+            settings: None,
         }
     }
 }

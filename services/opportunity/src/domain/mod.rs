@@ -6,6 +6,7 @@ mod opportunity;
 mod order_facts;
 pub mod pipeline;
 mod reasons;
+mod settings;
 
 use crm_closeout::{
     cascade::{NewTask, Resend, TaskCommand},
@@ -24,6 +25,7 @@ pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
 pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
 pub use pipeline::{Pipeline, PipelineCommand};
 pub use reasons::{ReasonCommand, ReasonEdit};
+pub use settings::SettingsEdit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a caller can ask for.
@@ -84,10 +86,17 @@ pub enum Command {
     },
     /// Something about tasks.
     Task(TaskCommand),
-    /// Sends the whole state of a customer, an opportunity or a reason again.
+    /// Sends the whole state of a customer, an opportunity, a reason or the settings again.
     Resend(Resend),
     /// Something about reasons for close-outs.
     Reason(ReasonCommand),
+    /// Changes what the tenant has decided about close-outs.
+    UpdateSettings {
+        /// Only this revision.
+        etag: String,
+        /// What to change.
+        edit: SettingsEdit,
+    },
     /// Something about pipelines.
     Pipeline(PipelineCommand),
     /// Makes a competitor.
@@ -184,7 +193,7 @@ impl World {
                 self.customers.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
                 None
             }
-            RecordKind::Reason => return Err(Refusal::not_found(new.root)),
+            RecordKind::Reason | RecordKind::Settings => return Err(Refusal::not_found(new.root)),
         };
         self.common.create_task(cause, new, closed_by)
     }

@@ -7,12 +7,15 @@ use crm_closeout::{
     codes::{Record, RecordKind},
     episode::OutcomeClass,
     fact::{Event, Fact, MirrorState},
-    reason::{Catalogue, Listed, MOST, Reason, ReasonScope, name},
+    reason::{Catalogue, Listed, MOST, Reason, ReasonScope, VerificationRule, name},
     refusal::{Refusal, Violation, check_etag},
     wording,
     working_set::Cause,
 };
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// What a caller can ask for about reasons.
 #[derive(Clone, Debug)]
@@ -37,6 +40,13 @@ pub enum ReasonCommand {
         /// Whether new close-outs may use it.
         active: bool,
     },
+    /// Put one in the place of others.
+    Merge {
+        /// Codes of the others.
+        sources: Vec<String>,
+        /// Code of the one.
+        target: String,
+    },
     /// Put the reasons of a scope into an order.
     Reorder {
         /// Which scope.
@@ -55,6 +65,10 @@ pub struct ReasonEdit {
     pub zh: Option<String>,
     /// English label.
     pub en: Option<String>,
+    /// Labels in other languages: those named here, an empty one taken away.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the labels in other languages that are not named are taken away.
+    pub replace_labels: bool,
     /// Group for reports.
     pub category: Option<String>,
     /// Class; none in it: no loss.
@@ -65,20 +79,30 @@ pub struct ReasonEdit {
     pub needs_competitor: Option<bool>,
     /// Days after which to try to win the customer back.
     pub win_back_days: Option<i32>,
+    /// Whether a verification is required; none in it: as the settings say.
+    pub verification: Option<Option<VerificationRule>>,
+    /// How many days old that may be.
+    pub verification_days: Option<i32>,
 }
 
 impl ReasonEdit {
     fn apply(&self, before: &Reason) -> Reason {
+        let mut labels = if self.replace_labels { BTreeMap::new() } else { before.labels.clone() };
+        labels.extend(self.labels.clone());
+        labels.retain(|_, label| !label.is_empty());
         let text =
             |edit: &Option<String>, before: &Cow<'static, str>| edit.clone().map_or_else(|| before.clone(), Into::into);
         Reason {
             zh: text(&self.zh, &before.zh),
             en: text(&self.en, &before.en),
+            labels,
             category: text(&self.category, &before.category),
             class: self.class.unwrap_or(before.class),
             min_detail: self.min_detail.unwrap_or(before.min_detail),
             needs_competitor: self.needs_competitor.unwrap_or(before.needs_competitor),
             win_back_days: self.win_back_days.unwrap_or(before.win_back_days),
+            verification: self.verification.unwrap_or(before.verification),
+            verification_days: self.verification_days.unwrap_or(before.verification_days),
             ..before.clone()
         }
     }
@@ -97,7 +121,7 @@ impl World {
             return Err(refusal.with("scope", new.scope.word()).with("limit", MOST));
         }
         let position = others.last().map_or(0, |last| last.position) + 1;
-        let listed = Listed { reason: new.clone(), active: true, position, revision: 0, lane: None };
+        let listed = Listed { reason: new.clone(), active: true, position, revision: 0, lane: None, merged_into: None };
         Ok(self.put(cause, listed))
     }
 
@@ -137,6 +161,9 @@ impl World {
         active: bool,
     ) -> Result<Listed, Refusal> {
         let mut listed = self.listed(cause, code, etag)?;
+        if let Some(target) = listed.merged_into.as_ref().filter(|_| active) {
+            return Err(Refusal::new(&wording::MERGED_FOR_GOOD, name(code)).with("target", name(target)));
+        }
         if listed.active == active {
             return Ok(listed);
         }
@@ -147,6 +174,40 @@ impl World {
         }
         listed.active = active;
         Ok(self.put(cause, listed))
+    }
+
+    /// Puts one reason in the place of others of its scope, and of those in whose place they had been put before. Answers all of
+    /// these.
+    pub fn merge_reasons(&mut self, cause: &Cause, sources: &[String], target: &str) -> Result<Vec<Listed>, Refusal> {
+        let into = self.listed(cause, target, "")?;
+        if !into.active {
+            let refusal = Refusal::new(&wording::TARGET_NOT_ACTIVE, name(target));
+            return Err(refusal.with("state", into.state()));
+        }
+        let mut violations = Vec::new();
+        for (index, code) in sources.iter().enumerate() {
+            let about = |wording| Violation::new(format!("sources[{index}]"), wording).with("value", name(code));
+            let scope = self.listed(cause, code, "")?.reason.scope;
+            if code == target || sources.iter().take(index).any(|before| before == code) {
+                violations.push(about(&wording::REPEATED));
+            } else if scope != into.reason.scope {
+                violations.push(about(&wording::REASON_OF_OTHER_SCOPE).with("scope", into.reason.scope.word()));
+            }
+        }
+        if !violations.is_empty() {
+            return Err(Refusal::invalid(violations));
+        }
+        let replaced = |listed: &&Listed| {
+            let merged = listed.merged_into.as_ref().is_some_and(|into| sources.contains(into) || into == target);
+            merged || sources.iter().any(|code| *code == listed.reason.code)
+        };
+        let replaced: Vec<_> = self.catalogue(cause).all().into_iter().filter(replaced).cloned().collect();
+        let merged = |listed: Listed| {
+            let is_so = listed.merged_into.as_deref() == Some(target);
+            let after = Listed { active: false, merged_into: Some(target.to_owned()), ..listed.clone() };
+            if is_so { listed } else { self.put(cause, after) }
+        };
+        Ok(replaced.into_iter().map(merged).collect())
     }
 
     /// Puts the reasons of a scope into an order. Every one of them has to be named.
@@ -238,6 +299,7 @@ impl World {
             at: self.common.now,
             close_out: None,
             reason: Some(Box::new(listed)),
+            settings: None,
         }
     }
 }
@@ -312,6 +374,55 @@ mod tests {
         let class = Some(Some(OutcomeClass::NoDecision));
         let edit = ReasonEdit { class, ..ReasonEdit::default() };
         assert_eq!(words(&world.update_reason(&cause(), "ORD_PROCESSED", "", &edit).unwrap_err()), ["REASON_SCOPE"]);
+    }
+
+    #[test]
+    fn a_merged_reason_points_to_where_it_went_and_those_merged_into_it_follow() {
+        let mut world = world();
+        let codes = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
+        let into = |world: &World, code: &str| world.catalogue(&cause()).get(code).unwrap().merged_into.clone();
+        let merged = world.merge_reasons(&cause(), &codes(&["LONG_CYCLE"]), "UNRESPONSIVE").unwrap();
+        assert_eq!((merged.len(), merged[0].active, merged[0].reason.version), (1, false, 1));
+        world.merge_reasons(&cause(), &codes(&["UNRESPONSIVE", "NO_DECISION_MAKER"]), "NO_INTENT_NOW").unwrap();
+        for code in ["LONG_CYCLE", "UNRESPONSIVE", "NO_DECISION_MAKER"] {
+            assert_eq!(into(&world, code).as_deref(), Some("NO_INTENT_NOW"), "{code}");
+        }
+        let messages = sent(&world).len();
+        world.merge_reasons(&cause(), &codes(&["LONG_CYCLE"]), "NO_INTENT_NOW").unwrap();
+        assert_eq!(sent(&world).len(), messages, "what is so already is not told again");
+        let refusal = world.set_reason_active(&cause(), "LONG_CYCLE", "", true).unwrap_err();
+        assert_eq!(refusal.reason(), "MERGED");
+        let refusal = world.merge_reasons(&cause(), &codes(&["POOR_FIT"]), "LONG_CYCLE").unwrap_err();
+        assert_eq!(refusal.reason(), "MERGED");
+    }
+
+    #[test]
+    fn only_other_reasons_of_the_same_scope_are_merged() {
+        let mut world = world();
+        let sources = ["POOR_FIT", "ORD_AGED", "OTHER", "POOR_FIT"].map(str::to_owned);
+        let refusal = world.merge_reasons(&cause(), &sources, "OTHER").unwrap_err();
+        assert_eq!(words(&refusal), ["UNKNOWN_REASON", "REPEATED", "REPEATED"]);
+        let refusal = world.merge_reasons(&cause(), &["NO_SUCH".to_owned()], "OTHER").unwrap_err();
+        assert_eq!(refusal.reason(), "NOT_FOUND");
+    }
+
+    #[test]
+    fn labels_in_other_languages_are_added_and_taken_away_one_by_one_or_all_at_once() {
+        let mut world = world();
+        let labels = |labels: &[(&str, &str)]| labels.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+        let mut edit = ReasonEdit { labels: labels(&[("fr", "Autre"), ("de", "Sonstiges")]), ..ReasonEdit::default() };
+        assert_eq!(world.update_reason(&cause(), "OTHER", "", &edit).unwrap().reason.labels.len(), 2);
+        edit.labels = labels(&[("fr", "")]);
+        let after = world.update_reason(&cause(), "OTHER", "", &edit).unwrap();
+        assert_eq!(
+            (after.reason.version, after.reason.label("de-AT"), after.reason.label("fr")),
+            (3, "Sonstiges", "Other")
+        );
+        edit = ReasonEdit { labels: labels(&[("ja", "その他")]), replace_labels: true, ..ReasonEdit::default() };
+        assert_eq!(
+            world.update_reason(&cause(), "OTHER", "", &edit).unwrap().reason.labels,
+            labels(&[("ja", "その他")])
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crm_outbox::{
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load, reasons,
+    load, reasons, settings,
     sql::{Args, Sql, columns},
     state,
     table::{self, Table},
@@ -46,6 +46,10 @@ struct Named {
     gain_task: BTreeSet<(TenantId, Record)>,
     /// Tenants whose reasons are changed.
     catalogues: BTreeSet<TenantId>,
+    /// Tenants that close something out, so that what they have decided counts.
+    decided: BTreeSet<TenantId>,
+    /// Tenants that change what they have decided.
+    decides: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
     names: BTreeSet<(TenantId, String)>,
     /// Tenants with an opportunity that enters a stage.
@@ -102,9 +106,11 @@ impl Named {
                 RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(resend.record.id)))),
                 RecordKind::Opportunity | RecordKind::Order => self.cascade(tenant, OpportunityId(resend.record.id)),
                 RecordKind::Reason => drop(self.catalogues.insert(tenant)),
+                RecordKind::Settings => drop(self.decides.insert(tenant)),
             },
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
+                self.decided.insert(tenant);
                 self.competitors.extend(closing.competitor.map(|id| (tenant, id)));
             }
             Command::Task(TaskCommand::Create(new)) => {
@@ -113,6 +119,7 @@ impl Named {
             }
             Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
             Command::Reason(_) => drop(self.catalogues.insert(tenant)),
+            Command::UpdateSettings { .. } => drop(self.decides.insert(tenant)),
             Command::CreateCompetitor { display_name } => drop(self.names.insert((tenant, display_name.clone()))),
         }
     }
@@ -133,7 +140,7 @@ impl Named {
             RecordKind::Order => drop(self.lanes.insert((tenant, root))),
             RecordKind::Opportunity => drop(self.opportunities.insert((tenant, OpportunityId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
-            RecordKind::Reason => {}
+            RecordKind::Reason | RecordKind::Settings => {}
         }
     }
 }
@@ -179,6 +186,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     let keys: Vec<_> = named.competitors.iter().copied().collect();
     let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
+    common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     reasons::load(tx, &mut common.reasons, BTreeSet::new(), &asked).await?;

@@ -5,6 +5,7 @@ mod bulk;
 mod customers;
 mod orders;
 mod reasons;
+mod settings;
 
 use crate::{domain::Command, service::Orders as Service};
 use crm_api::front::Front;
@@ -14,7 +15,7 @@ use crm_runtime::server::Limits;
 use pb::{
     close_out_reason_service_server as reason, close_out_service_server as close_outs,
     customer_service_server as customer, operator_service_server as operators, order_service_server as order,
-    task_service_server as task,
+    settings_service_server as decided, task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -23,7 +24,7 @@ const KINDS: &[TaskKind] =
     &[TaskKind::Deliver, TaskKind::Procure, TaskKind::Collect, TaskKind::Invoice, TaskKind::Review];
 
 crm_api::task_service!(pb, Service, KINDS);
-crm_api::close_out_service!(pb, Service);
+crm_api::close_out_service!(pb, Service, Cancelled);
 crm_api::operator_service!(pb, Service, &[RecordKind::Order]);
 
 /// Names of the public services, for health.
@@ -33,6 +34,7 @@ pub(crate) const SERVICES: &[&str] = &[
     task::SERVICE_NAME,
     reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
+    decided::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
 
@@ -50,5 +52,6 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
         .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
+        .add_service(limited!(decided::SettingsServiceServer::new(settings::Settings(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -131,7 +131,7 @@ impl World {
                 self.check_customer(tenant, CustomerId(new.root.id))?;
                 None
             }
-            RecordKind::Reason => return Err(Refusal::not_found(new.root)),
+            RecordKind::Reason | RecordKind::Settings => return Err(Refusal::not_found(new.root)),
         };
         self.common.create_task(cause, new, closed_by)
     }

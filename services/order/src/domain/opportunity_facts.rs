@@ -1,5 +1,5 @@
 //! What a fact about an opportunity, a customer or a reason means on the trade side: order tasks, draft orders, the trade record,
-//! the copy of the reasons.
+//! the copies of the reasons and of the settings.
 
 use super::{Order, State, World, order::Grounds, order_record};
 use crm_closeout::{
@@ -10,6 +10,7 @@ use crm_closeout::{
     ids::{CloseOutId, CustomerId, OpportunityId},
     records::Lane,
     refusal::Refusal,
+    remarks::Remarks,
     task::{TaskKind, TaskState},
     working_set::Cause,
 };
@@ -18,6 +19,7 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
     match before.record.kind {
         RecordKind::Customer => name_customer(world, cause, fact),
         RecordKind::Reason => copy_reason(world, cause, fact),
+        RecordKind::Settings => copy_settings(world, cause, fact),
         RecordKind::Opportunity | RecordKind::Order => return apply_to_orders(world, cause, before, fact),
     }
     Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
@@ -66,6 +68,12 @@ fn name_customer(world: &mut World, cause: &Cause, fact: &Fact) {
 fn copy_reason(world: &mut World, cause: &Cause, fact: &Fact) {
     if let Some(told) = fact.reason.clone() {
         world.common.put_reason(cause, *told, 0);
+    }
+}
+
+fn copy_settings(world: &mut World, cause: &Cause, fact: &Fact) {
+    if let Some(told) = fact.settings.clone() {
+        world.common.put_settings(cause, *told, 0);
     }
 }
 
@@ -119,6 +127,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         hop: closed.hop + 1,
         won_policy: WonPolicy::Keep,
         refund_reference: String::new(),
+        remarks: Remarks::default(),
     }
 }
 

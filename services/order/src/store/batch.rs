@@ -20,7 +20,7 @@ use crm_outbox::{
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load, reasons,
+    load, reasons, settings,
     sql::{Args, Sql, columns},
     state,
     table::{self, Table},
@@ -51,6 +51,10 @@ struct Named {
     gain_task: BTreeSet<(TenantId, Record)>,
     /// Reasons that facts tell of.
     reasons: BTreeSet<(TenantId, String)>,
+    /// Tenants that close something out, so that what they have decided counts.
+    decided: BTreeSet<TenantId>,
+    /// Tenants of whose settings facts tell.
+    decides: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
 }
 
@@ -63,6 +67,7 @@ impl Named {
                 let (tenant, Some(fact)) = (message.tenant_id, &message.fact) else { return };
                 self.told.extend(fact.customer_id.map(|id| (tenant, id)));
                 self.reasons.extend(fact.reason.as_ref().map(|told| (tenant, told.reason.code.to_string())));
+                self.decides.extend(fact.settings.as_ref().map(|_| tenant));
                 if message.record.kind != RecordKind::Opportunity {
                     return;
                 }
@@ -91,7 +96,10 @@ impl Named {
             Command::Confirm { id, .. } | Command::Fulfil { id, .. } | Command::Pay { id, .. } => {
                 self.orders.insert((tenant, *id));
             }
-            Command::CloseOut(closing) => self.cascade(tenant, closing.id),
+            Command::CloseOut(closing) => {
+                self.cascade(tenant, closing.id);
+                self.decided.insert(tenant);
+            }
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
             Command::Resend(resend) => self.cascade(tenant, OrderId(resend.record.id)),
             Command::Task(TaskCommand::Create(new)) => {
@@ -118,7 +126,7 @@ impl Named {
             RecordKind::Opportunity => drop(self.lanes.insert((tenant, root))),
             RecordKind::Order => drop(self.orders.insert((tenant, OrderId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
-            RecordKind::Reason => {}
+            RecordKind::Reason | RecordKind::Settings => {}
         }
     }
 }
@@ -167,6 +175,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
     common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
+    common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     reasons::load(tx, &mut common.reasons, named.reasons, &asked).await?;
     let drafts = drafts(tx, &named.gain_draft).await?;

@@ -6,9 +6,9 @@ use crate::{
     fields::Fields,
     front::{self, Front},
     meta::Meta,
-    reasons,
+    reasons::Rules,
 };
-use crm_closeout::{reason::Entry, wording, working_set::Rows};
+use crm_closeout::wording;
 use crm_outbox::{
     batch::{Call, Domain},
     wire,
@@ -88,7 +88,7 @@ impl Whole {
         caller: &Caller,
         items: Vec<(i64, B::Single)>,
     ) -> Result<(VecDeque<Ready<B>>, Vec<BulkResult>), Status> {
-        let (mut ready, mut refused, mut own) = (VecDeque::with_capacity(items.len()), Vec::new(), None);
+        let (mut ready, mut refused, mut rules) = (VecDeque::with_capacity(items.len()), Vec::new(), None);
         for (index, single) in items {
             let mut fields = Fields::new();
             if index < 0 {
@@ -96,9 +96,9 @@ impl Whole {
             }
             let closing = B::closing(&mut fields, &single);
             if fields.are_refused() {
-                let own = known(front, caller, &mut own).await?;
+                let rules = known(front, caller, &mut rules).await?;
                 let (scope, given) = B::given(&single, &closing);
-                fields.extend(reasons::violations(caller.tenant, own, scope, &given));
+                fields.extend(rules.violations(scope, &given));
             }
             match fields.done() {
                 Ok(()) => {
@@ -124,13 +124,13 @@ impl Whole {
 async fn known<'a, D: Domain>(
     front: &Front<D>,
     caller: &Caller,
-    own: &'a mut Option<Rows<Entry>>,
-) -> Result<&'a Rows<Entry>, Status> {
-    let rows = match own.take() {
-        Some(rows) => rows,
-        None => reasons::own(&front.db, caller.tenant).await?,
+    rules: &'a mut Option<Rules>,
+) -> Result<&'a Rules, Status> {
+    let known = match rules.take() {
+        Some(known) => known,
+        None => Rules::of(&front.db, caller.tenant).await?,
     };
-    Ok(own.insert(rows))
+    Ok(rules.insert(known))
 }
 
 fn count<S>(fields: &mut Fields, part: &Part<S>) {

@@ -26,12 +26,18 @@ pub struct Listed {
     pub revision: i64,
     /// Id of its lane of messages; none: a built-in reason of which nothing was sent.
     pub lane: Option<Uuid>,
+    /// Code of the reason that took its place.
+    pub merged_into: Option<String>,
 }
 
 impl Listed {
     /// ACTIVE or INACTIVE.
     pub fn state(&self) -> &'static str {
-        if self.active { "ACTIVE" } else { "INACTIVE" }
+        match (&self.merged_into, self.active) {
+            (Some(_), _) => "MERGED",
+            (None, true) => "ACTIVE",
+            (None, false) => "INACTIVE",
+        }
     }
 }
 
@@ -130,7 +136,8 @@ mod tests {
 
     fn entry(code: &str, tenant_id: TenantId, position: i64) -> Entry {
         let reason = Reason { code: code.to_owned().into(), en: "Changed".into(), ..BUILT_IN[0].reason.clone() };
-        let listed = Listed { reason, active: true, position, revision: 2, lane: Some(Uuid::from_u128(7)) };
+        let listed =
+            Listed { reason, active: true, position, revision: 2, lane: Some(Uuid::from_u128(7)), merged_into: None };
         Entry { tenant_id, listed, sent: 1, created_at: Time(0), updated_at: Time(0) }
     }
 

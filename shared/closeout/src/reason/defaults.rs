@@ -3,11 +3,12 @@
 use super::{
     Listed, PROCESSED, Reason,
     ReasonScope::{Opportunity, Order, OrderProcessed},
+    VerificationRule,
 };
 use crate::episode::OutcomeClass::{
     self, Administrative, CompetitiveLoss, CustomerCancelled, Disqualified, NoDecision,
 };
-use std::{borrow::Cow, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 fn reason(
     code: &'static str,
@@ -24,13 +25,21 @@ fn reason(
         scope: Opportunity,
         zh: Cow::Borrowed(zh),
         en: Cow::Borrowed(en),
+        labels: BTreeMap::new(),
         category: Cow::Borrowed(category),
         class: Some(class),
         min_detail,
         needs_competitor: false,
         win_back_days,
         historical_only: false,
+        verification: (class == Administrative).then_some(VerificationRule::NotRequired),
+        verification_days: 0,
     }
+}
+
+/// Nobody is asked.
+fn unverified(reason: Reason) -> Reason {
+    Reason { verification: Some(VerificationRule::NotRequired), ..reason }
 }
 
 fn with_competitor(reason: Reason) -> Reason {
@@ -46,7 +55,7 @@ pub static BUILT_IN: LazyLock<Vec<Listed>> = LazyLock::new(|| {
     let mut listed: Vec<Listed> = Vec::new();
     for reason in reasons() {
         let position = 1 + listed.iter().filter(|other| other.reason.scope == reason.scope).count() as i64;
-        listed.push(Listed { reason, active: true, position, revision: 1, lane: None });
+        listed.push(Listed { reason, active: true, position, revision: 1, lane: None, merged_into: None });
     }
     listed
 });
@@ -105,7 +114,7 @@ fn reasons() -> Vec<Reason> {
         reason("SERVICE_ISSUE", "服务或质量问题", "Service or quality issue", "PRODUCT", CustomerCancelled, 1, 30),
         reason("CUSTOMER_CLOSED", "客户停业或被并购", "Customer closed or acquired", "CUSTOMER", Disqualified, 0, 0),
         reason("DUPLICATE", "重复录入", "Duplicate", "ADMIN", Administrative, 1, 0),
-        reason("STALE_AUTO", "长期停滞自动消单", "Stale, closed automatically", "ADMIN", NoDecision, 0, 60),
+        unverified(reason("STALE_AUTO", "长期停滞自动消单", "Stale, closed automatically", "ADMIN", NoDecision, 0, 60)),
         reason("OTHER", "其他", "Other", "OTHER", NoDecision, 20, 90),
         Reason {
             historical_only: true, ..reason("NOT_RECORDED", "未记录", "Not recorded", "OTHER", NoDecision, 0, 0)

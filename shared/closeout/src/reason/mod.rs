@@ -14,7 +14,7 @@ use crate::{
 pub use catalogue::{Catalogue, Edition, Entry, Listed, MOST};
 pub use check::Given;
 pub use defaults::BUILT_IN;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 codes! {
     /// What a reason may be used for.
@@ -27,6 +27,19 @@ codes! {
         OrderProcessed = 3 "ORDER_PROCESSED",
     }
 }
+
+codes! {
+    /// Whether a reason needs a verification of the customer's status, where it does not leave that to the settings.
+    pub enum VerificationRule {
+        /// Always.
+        Required = 1 "REQUIRED",
+        /// Never: it is not about the customer.
+        NotRequired = 2 "NOT_REQUIRED",
+    }
+}
+
+/// Most labels of a reason beside the Chinese and the English one.
+pub const MOST_LABELS: usize = 20;
 
 /// Why something is closed out, in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +54,8 @@ pub struct Reason {
     pub zh: Cow<'static, str>,
     /// English label.
     pub en: Cow<'static, str>,
+    /// Labels in other languages, by their tags.
+    pub labels: BTreeMap<String, String>,
     /// Group for reports.
     pub category: Cow<'static, str>,
     /// Class of a close-out with this reason; none: not a loss.
@@ -53,6 +68,10 @@ pub struct Reason {
     pub win_back_days: i32,
     /// Only historical close-outs may use it.
     pub historical_only: bool,
+    /// Whether it needs a verification of the customer's status; none: as the settings say.
+    pub verification: Option<VerificationRule>,
+    /// How many days old that may be; 0: as the settings say.
+    pub verification_days: i32,
 }
 
 /// Collection part of the resource name of a reason.
@@ -84,8 +103,17 @@ impl Reason {
         name(&self.code)
     }
 
-    /// Its label in the language of a tag such as `zh-CN`; English for every other language.
+    /// Its label in the language of a tag such as `zh-CN`, else in that language without its region; English for every other
+    /// language.
     pub fn label(&self, locale: &str) -> &str {
+        let written = |tag: &str| {
+            let label = self.labels.iter().find(|(known, _)| known.eq_ignore_ascii_case(tag));
+            label.map(|(_, label)| label.as_str())
+        };
+        let tags = std::iter::successors(Some(locale.trim()), |tag| Some(tag.rsplit_once(['-', '_'])?.0));
+        if let Some(label) = tags.into_iter().find_map(|tag| written(&tag.replace('_', "-"))) {
+            return label;
+        }
         match Language::of(locale) {
             Language::Chinese => &self.zh,
             Language::English => &self.en,

@@ -20,7 +20,9 @@ use crm_closeout::{
 impl World {
     /// Closes an opportunity out as LOST.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Opportunity, CloseOutId), Refusal> {
-        let reason = self.common.check_reason(cause.tenant_id, ReasonScope::Opportunity, &closing.given())?;
+        let record = opportunity_record(closing.id);
+        let (tenant, given) = (cause.tenant_id, closing.given());
+        let (reason, cited) = self.common.check_reason(tenant, ReasonScope::Opportunity, &given, record)?;
         let before = self.opportunity(cause, closing.id, &closing.etag)?;
         self.check_closable(cause.tenant_id, &before)?;
         self.check_competitor(cause.tenant_id, closing.competitor)?;
@@ -28,7 +30,7 @@ impl World {
         let close_out = CloseOut {
             tenant_id: cause.tenant_id,
             close_out_id: CloseOutId(self.common.new_id()),
-            subject: opportunity_record(closing.id),
+            subject: record,
             customer_id: before.customer_id,
             episode: before.epoch + 1,
             outcome: Outcome::Lost,
@@ -37,6 +39,7 @@ impl World {
             class: reason.class,
             detail: closing.detail.clone(),
             competitor_id: closing.competitor,
+            remarks: closing.remarks.clone().citing(cited),
             snapshot: before.snapshot(closed_at),
             actor: cause.actor.clone(),
             closed_at,
@@ -69,6 +72,7 @@ impl World {
         })?;
         let after = self.report(cause, &after, Event::Closed, Some(&close_out))?;
         close_out.effects = self.common.cancel_tasks(cause, Side::Opportunity, record, id, &[]);
+        self.common.remark(cause, Side::Opportunity, &mut close_out);
         if let Some(customer) = after.customer_id {
             let changes = self.touch(cause, customer, Some(id), |customer| {
                 customer.open_count -= 1;
@@ -128,6 +132,7 @@ impl World {
         let after = self.report(cause, &after, Event::Reopened, Some(&close_out))?;
         let record = opportunity_record(before.opportunity_id);
         let mut effects = self.common.restore_tasks(cause, Side::Opportunity, record, id);
+        effects.extend(self.common.withdraw_follow_up(cause, Side::Opportunity, &close_out));
         if let Some(customer) = after.customer_id {
             effects.extend(self.touch(cause, customer, Some(id), |customer| {
                 customer.lost_count -= 1;

@@ -16,6 +16,7 @@ use crm_closeout::{
     pipeline::StageName,
     reason::Given,
     refusal::{Refusal, Violation, check_etag},
+    remarks::Remarks,
     seeded_bug,
     time::Time,
     wording,
@@ -167,13 +168,21 @@ pub struct Closing {
     pub competitor: Option<CompetitorId>,
     /// When, if in the past.
     pub closed_at: Option<Time>,
+    /// What it says beside its reason.
+    pub remarks: Remarks<String>,
 }
 
 impl Closing {
     /// What it gives as its reason.
     pub fn given(&self) -> Given<'_> {
-        let (reason, detail) = (self.reason.as_str(), self.detail.as_str());
-        Given { reason, detail, competitor: self.competitor.is_some(), historical: self.closed_at.is_some() }
+        Given {
+            reason: &self.reason,
+            detail: &self.detail,
+            competitor: self.competitor.is_some(),
+            historical: self.closed_at.is_some(),
+            secondary: &self.remarks.secondary,
+            verification: self.remarks.verification.as_ref(),
+        }
     }
 }
 
@@ -199,6 +208,7 @@ impl Opportunity {
             at: now,
             close_out: close_out.map(|close_out| close_out.fact(None)),
             reason: None,
+            settings: None,
         }
     }
 

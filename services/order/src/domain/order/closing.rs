@@ -9,6 +9,7 @@ use crm_closeout::{
     ids::{CloseOutId, OrderId},
     money::Money,
     refusal::{Refusal, Violation},
+    remarks::Remarks,
     task::TaskKind,
     time::Time,
     wording,
@@ -28,12 +29,14 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) hop: i32,
     pub(in crate::domain) won_policy: WonPolicy,
     pub(in crate::domain) refund_reference: String,
+    pub(in crate::domain) remarks: Remarks,
 }
 
 impl World {
     /// Closes an order out as CANCELLED or PROCESSED.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
-        let reason = self.common.check_reason(cause.tenant_id, closing.scope(), &closing.given())?;
+        let (tenant, record) = (cause.tenant_id, order_record(closing.id));
+        let (reason, cited) = self.common.check_reason(tenant, closing.scope(), &closing.given(), record)?;
         let before = self.order(cause, closing.id, &closing.etag)?;
         if let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) {
             return Err(Refusal::new(&wording::ALREADY_CLOSED, closing.id).with("close_out", close_out));
@@ -58,6 +61,7 @@ impl World {
             hop: 0,
             won_policy: closing.won_policy,
             refund_reference: closing.refund_reference.clone(),
+            remarks: closing.remarks.clone().citing(cited),
         };
         self.carry_out(cause, &before, grounds)
     }
@@ -83,6 +87,7 @@ impl World {
             class: grounds.class,
             detail: grounds.detail,
             competitor_id: None,
+            remarks: grounds.remarks,
             snapshot: before.snapshot(grounds.closed_at),
             actor: cause.actor.clone(),
             closed_at: grounds.closed_at,
@@ -109,6 +114,7 @@ impl World {
         })?;
         let after = self.report(cause, &after, Event::Closed, Some((&close_out, Some(grounds.won_policy))))?;
         close_out.effects = self.common.cancel_tasks(cause, Side::Order, record, id, kept_tasks(&after));
+        self.common.remark(cause, Side::Order, &mut close_out);
         close_out.effects.extend(self.recount(cause, before, &after, Some(&close_out)));
         let kind = if grounds.outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
         let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
@@ -158,6 +164,7 @@ impl World {
         let after = self.report(cause, &after, Event::Reopened, Some((&close_out, None)))?;
         let record = order_record(before.order_id);
         let mut effects = self.common.restore_tasks(cause, Side::Order, record, id);
+        effects.extend(self.common.withdraw_follow_up(cause, Side::Order, &close_out));
         effects.extend(self.recount(cause, before, &after, Some(&close_out)));
         self.common.tell(cause, after.customer_id, "order.reopened", record, Some(id), note.to_owned());
         self.common.reverse(cause, id, note, effects.clone());

@@ -17,6 +17,7 @@ use crm_closeout::{
     money::{Currency, Money},
     reason::{Given, ReasonScope},
     refusal::{Refusal, check_etag},
+    remarks::Remarks,
     seeded_bug,
     time::Time,
     wording::{self, Wording},
@@ -155,6 +156,8 @@ pub struct Closing {
     pub won_policy: WonPolicy,
     /// When, if in the past.
     pub closed_at: Option<Time>,
+    /// What it says beside its reason.
+    pub remarks: Remarks<String>,
 }
 
 impl Closing {
@@ -168,8 +171,14 @@ impl Closing {
 
     /// What it gives as its reason.
     pub fn given(&self) -> Given<'_> {
-        let (reason, detail) = (self.reason.as_str(), self.detail.as_str());
-        Given { reason, detail, competitor: false, historical: self.closed_at.is_some() }
+        Given {
+            reason: &self.reason,
+            detail: &self.detail,
+            competitor: false,
+            historical: self.closed_at.is_some(),
+            secondary: &self.remarks.secondary,
+            verification: self.remarks.verification.as_ref(),
+        }
     }
 }
 
@@ -201,6 +210,7 @@ impl Order {
             at: now,
             close_out: None,
             reason: None,
+            settings: None,
         }
     }
 

@@ -1,13 +1,16 @@
 //! The contract between the services in protobuf: facts to messages and back, effects, outcomes. Both services send and read
 //! them here and nowhere else. What comes from the peer is checked as if it came from a stranger.
 
+mod copied;
+
 use crate::tables::OutboxRow;
+pub use copied::settings;
+use copied::{reason_fact, settings_fact, told_reason, told_settings};
 use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
     fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, TenantId},
-    reason::{self, Listed, Reason},
     time::Time,
 };
 use crm_proto::{
@@ -108,28 +111,9 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
         time_us: fact.at.0,
         close_out,
         reason: fact.reason.as_deref().map(reason_fact),
+        settings: fact.settings.as_deref().map(settings_fact),
     };
     message.encode_to_vec()
-}
-
-fn reason_fact(listed: &Listed) -> peer::ReasonFact {
-    let reason = &listed.reason;
-    peer::ReasonFact {
-        code: reason.code.to_string(),
-        version: reason.version,
-        scope: reason.scope.code().into(),
-        label_zh: reason.zh.to_string(),
-        label_en: reason.en.to_string(),
-        category: reason.category.to_string(),
-        outcome_class: reason.class.map_or(0, |class| class.code().into()),
-        min_detail_length: reason.min_detail,
-        needs_competitor: reason.needs_competitor,
-        win_back_days: reason.win_back_days,
-        historical_only: reason.historical_only,
-        active: listed.active,
-        position: listed.position,
-        revision: listed.revision,
-    }
 }
 
 /// The payload of a message that an operator has withdrawn.
@@ -188,6 +172,10 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
     if record.kind == RecordKind::Reason && reason.is_none() {
         return Err(Reject::Malformed("reason is missing in the lane of one".into()));
     }
+    let settings = message.settings.map(|fact| Box::new(told_settings(fact)));
+    if record.kind == RecordKind::Settings && settings.is_none() {
+        return Err(Reject::Malformed("settings are missing in their lane".into()));
+    }
     Ok(Fact {
         event,
         customer_id: optional_uuid("customer_id", &subject.customer_id)?.map(CustomerId),
@@ -200,27 +188,8 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
         at: Time(message.time_us),
         close_out,
         reason,
+        settings,
     })
-}
-
-fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {
-    if !reason::is_code(&told.code) {
-        return Err(Reject::Malformed(format!("{:?} is no code of a reason", told.code)));
-    }
-    let reason = Reason {
-        code: told.code.into(),
-        version: told.version,
-        scope: known(told.scope)?,
-        zh: told.label_zh.into(),
-        en: told.label_en.into(),
-        category: told.category.into(),
-        class: optional::<OutcomeClass>(told.outcome_class)?,
-        min_detail: told.min_detail_length,
-        needs_competitor: told.needs_competitor,
-        win_back_days: told.win_back_days,
-        historical_only: told.historical_only,
-    };
-    Ok(Listed { reason, active: told.active, position: told.position, revision: told.revision, lane: Some(lane) })
 }
 
 fn closed_fact(fact: peer::CloseOutFact) -> Result<ClosedFact, Reject> {
@@ -366,7 +335,10 @@ const fn applied(kind: MessageOutcomeKind) -> Option<PeerOutcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crm_closeout::fact::MirrorState;
+    use crm_closeout::{
+        fact::MirrorState,
+        reason::{self, Listed},
+    };
 
     fn closed() -> Fact {
         Fact {
@@ -393,6 +365,7 @@ mod tests {
                 won_policy: Some(WonPolicy::Ask),
             }),
             reason: None,
+            settings: None,
         }
     }
 

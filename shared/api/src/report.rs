@@ -1,0 +1,84 @@
+//! Reports of close-outs, for both services.
+
+use crate::{convert::money, failure, fields::Fields, reasons};
+use crm_closeout::{
+    episode::Outcome,
+    ids::TenantId,
+    money::Money,
+    reason::{self, Catalogue},
+    report::{self, Dimension, Row},
+    time::Time,
+    wording,
+};
+use crm_outbox::{db::Db, report as count};
+use crm_proto::common;
+use prost_types::Timestamp;
+use std::ops::Range;
+use tonic::Status;
+
+/// Longest time of a report, in days.
+const MOST_DAYS: i64 = 366;
+
+/// What to report.
+#[derive(Debug)]
+pub struct Asked {
+    dimension: Dimension,
+    outcome: Outcome,
+    closed: Range<Time>,
+}
+
+/// Reads what to report; `outcome`: the one that is meant where none is given.
+pub fn read(
+    fields: &mut Fields,
+    dimension: i32,
+    from: Option<&Timestamp>,
+    until: Option<&Timestamp>,
+    given: i32,
+    outcome: Outcome,
+) -> Asked {
+    if from.is_none() {
+        fields.refuse("closed_from", &wording::REQUIRED, &[]);
+    }
+    let until = fields.time("closed_until", until).unwrap_or_else(crate::fields::now);
+    let from = fields.time("closed_from", from).unwrap_or(until);
+    if until > from.plus_days(MOST_DAYS) {
+        fields.refuse("closed_until", &wording::TOO_LONG_A_TIME, &[("most", &MOST_DAYS), ("field", &"closed_from")]);
+    }
+    let dimension = fields.code("dimension", dimension).unwrap_or(Dimension::Reason);
+    Asked { dimension, outcome: fields.optional_code("outcome", given).unwrap_or(outcome), closed: from..until }
+}
+
+/// Makes a report: its rows and their total.
+pub async fn make(
+    db: &Db,
+    tenant: TenantId,
+    asked: Asked,
+    locale: &str,
+) -> Result<(Vec<common::ReportRow>, common::ReportRow), Status> {
+    let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed).await;
+    let counted = counted.map_err(|e| failure::database(&e))?;
+    let own = reasons::own(db, tenant).await?;
+    let catalogue = Catalogue::of(tenant, &own);
+    let (rows, total) = report::rows(asked.dimension, &counted, &catalogue);
+    let label = |value: &str| {
+        let listed = catalogue.get(reason::code_of(value)?)?;
+        Some(listed.reason.label(locale).to_owned())
+    };
+    let rows = rows.into_iter().map(|(value, row)| {
+        let label = label(&value).filter(|_| asked.dimension == Dimension::Reason);
+        show(value, label.unwrap_or_default(), &row)
+    });
+    Ok((rows.collect(), show(String::new(), String::new(), &total)))
+}
+
+fn show(value: String, label: String, row: &Row) -> common::ReportRow {
+    let amounts = row.amounts.0.iter().map(|(currency, [minor])| money(Money { minor: *minor, currency: *currency }));
+    common::ReportRow {
+        value,
+        label,
+        count: row.count,
+        amounts: amounts.collect(),
+        verified_count: row.verified,
+        reversed_count: row.reversed,
+    }
+}

@@ -1,0 +1,77 @@
+//! What a tenant has decided about close-outs. One that has decided nothing has no row, and the defaults.
+
+use crate::{
+    ids::TenantId,
+    time::Time,
+    working_set::{Keyed, Rows},
+};
+use uuid::Uuid;
+
+/// Collection part of the names of the settings' lanes; the settings themselves are just called that.
+pub const COLLECTION: &str = "settings";
+
+/// When a close-out needs a verification of the customer's status, where its reason does not say so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationPolicy {
+    /// Always; but never with dates of the past.
+    pub required: bool,
+    /// How many days old it may be.
+    pub fresh_days: i32,
+}
+
+/// What a tenant has decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// About verifying the customer's status.
+    pub verification: VerificationPolicy,
+}
+
+impl Settings {
+    /// What holds where a tenant has decided nothing.
+    pub const DEFAULT: Self = Self { verification: VerificationPolicy { required: false, fresh_days: 30 } };
+
+    /// Those of a tenant among these rows.
+    pub fn of(tenant: TenantId, rows: &Rows<Entry>) -> &Self {
+        rows.get(&tenant).map_or(&Self::DEFAULT, |entry| &entry.told.settings)
+    }
+}
+
+/// The settings as both services know them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What was decided.
+    pub settings: Settings,
+    /// Raised by one at each change; the etag. 0: these are the defaults.
+    pub revision: i64,
+}
+
+impl Told {
+    /// What holds where a tenant has decided nothing.
+    pub const DEFAULT: Self = Self { settings: Settings::DEFAULT, revision: 0 };
+}
+
+/// A tenant's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What was decided.
+    pub told: Told,
+    /// How many messages about it were sent; 0: it is a copy.
+    pub sent: i64,
+    /// When it last changed.
+    pub updated_at: Time,
+}
+
+impl Keyed for Entry {
+    type Key = TenantId;
+
+    fn key(&self) -> Self::Key {
+        self.tenant_id
+    }
+}
+
+/// Id of the lane of a tenant's settings.
+pub const fn lane(tenant: TenantId) -> Uuid {
+    tenant.0
+}

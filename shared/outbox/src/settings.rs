@@ -1,0 +1,70 @@
+//! What the tenants have decided: the table, what a batch loads of it, and what the API reads.
+
+use crate::{
+    cell::{Cells, Column, JsonText, Part},
+    db::{Db, Error, Row, Tx},
+    part_json, table,
+    tables::int,
+};
+use crm_closeout::{
+    ids::TenantId,
+    settings::{Entry, Settings, Told, VerificationPolicy},
+    time::Time,
+    working_set::Rows,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+part_json!(Settings);
+
+impl JsonText for Settings {
+    fn to_json(&self) -> Value {
+        let VerificationPolicy { required, fresh_days } = self.verification;
+        json!({ "verification": { "required": required, "fresh_days": fresh_days } })
+    }
+
+    /// What is not there was decided by nobody when it was written.
+    fn from_json(value: &Value) -> Option<Self> {
+        let verification = match value.get("verification") {
+            Some(value) => VerificationPolicy {
+                required: value["required"].as_bool()?,
+                fresh_days: int(value, "fresh_days")?.try_into().ok()?,
+            },
+            None => Self::DEFAULT.verification,
+        };
+        Some(Self { verification })
+    }
+}
+
+impl Part for Told {
+    fn columns(_: &str) -> Vec<Column> {
+        [Settings::columns("decided"), i64::columns("revision")].concat()
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Cells) {
+        Part::write(value.map(|told| &told.settings), cells);
+        Part::write(value.map(|told| &told.revision), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let (settings, revision) = (Settings::read(row, at)?, i64::read(row, at)?);
+        Ok(settings.zip(revision).map(|(settings, revision)| Self { settings, revision }))
+    }
+}
+
+table!(Entry = "settings", key |key| [tenant_id: TenantId = *key], {
+    tenant_id: TenantId, told: Told, sent: i64, updated_at: Time,
+});
+
+/// Loads what these tenants have decided, and locks it where it is to be changed.
+pub async fn load(tx: &mut Tx, read: &BTreeSet<TenantId>, changed: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
+    let mut rows: Rows<Entry> = table::lock(tx, &changed.iter().copied().collect::<Vec<_>>()).await?;
+    let read: Vec<_> = read.difference(changed).copied().collect();
+    table::load::<Entry>(tx, &read).await?.iter().for_each(|entry| rows.add_loaded(entry.clone()));
+    Ok(rows)
+}
+
+/// Reads what a tenant has decided.
+pub async fn read(db: &Db, tenant: TenantId) -> Result<Option<Entry>, Error> {
+    db.get::<Entry>(&tenant).await
+}

@@ -1,0 +1,81 @@
+//! What the order service keeps a copy of, in protobuf and back: reasons and settings.
+
+use super::{Reject, known, optional};
+use crm_closeout::{
+    codes::Code,
+    episode::OutcomeClass,
+    reason::{self, Listed, Reason, VerificationRule},
+    settings::{Settings, Told, VerificationPolicy},
+};
+use crm_proto::{common, peer};
+use uuid::Uuid;
+
+pub(super) fn reason_fact(listed: &Listed) -> peer::ReasonFact {
+    let reason = &listed.reason;
+    peer::ReasonFact {
+        code: reason.code.to_string(),
+        version: reason.version,
+        scope: reason.scope.code().into(),
+        label_zh: reason.zh.to_string(),
+        label_en: reason.en.to_string(),
+        category: reason.category.to_string(),
+        outcome_class: reason.class.map_or(0, |class| class.code().into()),
+        min_detail_length: reason.min_detail,
+        needs_competitor: reason.needs_competitor,
+        win_back_days: reason.win_back_days,
+        historical_only: reason.historical_only,
+        active: listed.active,
+        position: listed.position,
+        revision: listed.revision,
+        verification: reason.verification.map_or(0, |rule| rule.code().into()),
+        verification_days: reason.verification_days,
+        labels: reason.labels.clone(),
+        merged_into: listed.merged_into.clone().unwrap_or_default(),
+    }
+}
+
+pub(super) fn settings_fact(told: &Told) -> peer::SettingsFact {
+    peer::SettingsFact { settings: Some(settings(&told.settings)), revision: told.revision }
+}
+
+/// What a tenant has decided, for the wire.
+pub fn settings(settings: &Settings) -> common::Settings {
+    let VerificationPolicy { required, fresh_days } = settings.verification;
+    let verification = Some(common::VerificationPolicy { required, fresh_days });
+    common::Settings { verification, ..common::Settings::default() }
+}
+
+/// What an earlier version does not tell is as it is by default.
+pub(super) fn told_settings(fact: peer::SettingsFact) -> Told {
+    let told = fact.settings.unwrap_or_default();
+    let verification = told.verification.map_or(Settings::DEFAULT.verification, |policy| VerificationPolicy {
+        required: policy.required,
+        fresh_days: policy.fresh_days,
+    });
+    Told { settings: Settings { verification }, revision: fact.revision }
+}
+
+pub(super) fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {
+    if !reason::is_code(&told.code) {
+        return Err(Reject::Malformed(format!("{:?} is no code of a reason", told.code)));
+    }
+    let reason = Reason {
+        code: told.code.into(),
+        version: told.version,
+        scope: known(told.scope)?,
+        zh: told.label_zh.into(),
+        en: told.label_en.into(),
+        category: told.category.into(),
+        class: optional::<OutcomeClass>(told.outcome_class)?,
+        min_detail: told.min_detail_length,
+        needs_competitor: told.needs_competitor,
+        win_back_days: told.win_back_days,
+        historical_only: told.historical_only,
+        labels: told.labels,
+        verification: optional::<VerificationRule>(told.verification)?,
+        verification_days: told.verification_days,
+    };
+    let merged_into = (!told.merged_into.is_empty()).then_some(told.merged_into);
+    let (active, position, revision) = (told.active, told.position, told.revision);
+    Ok(Listed { reason, active, position, revision, lane: Some(lane), merged_into })
+}
