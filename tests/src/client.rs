@@ -15,7 +15,7 @@ use sales::{
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
-    task_service_client::TaskServiceClient as SellingTasks,
+    settings_service_client::SettingsServiceClient, task_service_client::TaskServiceClient as SellingTasks,
 };
 use std::sync::Arc;
 use tonic::{Response, Status};
@@ -24,6 +24,7 @@ use trade::{
     close_out_service_client::CloseOutServiceClient as TradeCloseOuts,
     customer_service_client::CustomerServiceClient as TradeRecords,
     operator_service_client::OperatorServiceClient as TradeOperator, order_service_client::OrderServiceClient,
+    settings_service_client::SettingsServiceClient as CopiedSettings,
     task_service_client::TaskServiceClient as OrderTasks,
 };
 use uuid::Uuid;
@@ -39,6 +40,10 @@ pub struct Client {
     pub reasons: CloseOutReasonServiceClient<PublicChannel>,
     /// The order service's copy of them.
     pub copied_reasons: CopiedReasons<PublicChannel>,
+    /// What the tenant has decided.
+    pub settings: SettingsServiceClient<PublicChannel>,
+    /// The order service's copy of it.
+    pub copied_settings: CopiedSettings<PublicChannel>,
     /// Competitors.
     pub competitors: CompetitorServiceClient<PublicChannel>,
     /// Pipelines.
@@ -134,6 +139,9 @@ mutations! {
     /// ActivateCloseOutReason.
     activate_reason = Opportunity.reasons.activate_close_out_reason(sales::ActivateCloseOutReasonRequest) -> sales::ActivateCloseOutReasonResponse,
         "ActivateCloseOutReason", reason [propagation];
+    /// UpdateSettings.
+    update_settings = Opportunity.settings.update_settings(sales::UpdateSettingsRequest) -> sales::UpdateSettingsResponse,
+        "UpdateSettings", settings [propagation];
     /// CreateOpportunity.
     create_opportunity = Opportunity.opportunities.create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse,
         "CreateOpportunity", opportunity [propagation];
@@ -167,6 +175,9 @@ mutations! {
     /// CreateTask of the opportunity service.
     create_selling_task = Opportunity.selling_tasks.create_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse,
         "CreateTask", task;
+    /// StartTask of the opportunity service.
+    start_selling_task = Opportunity.selling_tasks.start_task(sales::StartTaskRequest) -> sales::StartTaskResponse,
+        "StartTask", task;
     /// CreateOrder.
     create_order = Order.orders.create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse,
         "CreateOrder", order [propagation];
@@ -222,6 +233,9 @@ interventions! {
     /// ReorderCloseOutReasons; the first one has to move.
     reorder_reasons = Opportunity.reasons.reorder_close_out_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse,
         "ReorderCloseOutReasons", |reply| reply.reasons[0].name.clone();
+    /// MergeCloseOutReasons; the first one has to change.
+    merge_reasons = Opportunity.reasons.merge_close_out_reasons(sales::MergeCloseOutReasonsRequest) -> sales::MergeCloseOutReasonsResponse,
+        "MergeCloseOutReasons", |reply| reply.reasons[0].name.clone();
     /// RetryParkedMessage of the opportunity service.
     retry_sales_message = Opportunity.sales_operator.retry_parked_message(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
@@ -256,6 +270,8 @@ impl Client {
             customers: CustomerServiceClient::new(sales.clone()),
             opportunities: OpportunityServiceClient::new(sales.clone()),
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
+            settings: SettingsServiceClient::new(sales.clone()),
+            copied_settings: CopiedSettings::new(trade.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             pipelines: PipelineServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),

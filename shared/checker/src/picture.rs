@@ -15,6 +15,7 @@ use crm_closeout::{
     money::Currency,
     reason::Entry,
     records::{Lane, Received, TimelineEntry},
+    settings,
     task::Task,
     time::Time,
     working_set::Keyed,
@@ -52,6 +53,8 @@ pub(crate) struct Side {
     pub(crate) customers: BTreeMap<(TenantId, CustomerId), Customer>,
     /// The tenants' own reasons, by code.
     pub(crate) reasons: BTreeMap<(TenantId, String), Entry>,
+    /// What the tenants have decided.
+    pub(crate) settings: BTreeMap<TenantId, settings::Entry>,
     /// How many messages each record has sent.
     pub(crate) sent: BTreeMap<Key, i64>,
     pub(crate) lanes: BTreeMap<Key, Lane>,
@@ -172,6 +175,7 @@ impl Picture {
         sales.misplaced = queries::misplaced::<sales::Opportunity>(&mut tx).await?;
         each(&mut tx, |row| sales.customer(row)).await?;
         each(&mut tx, |row| sales.reason(row)).await?;
+        each(&mut tx, |row| sales.settings(row)).await?;
         tx.rollback().await?;
 
         let mut tx = order.moment().await?;
@@ -181,6 +185,7 @@ impl Picture {
         trade.misplaced = queries::misplaced::<trade::Order>(&mut tx).await?;
         each(&mut tx, |row| trade.trade_record(row)).await?;
         each(&mut tx, |row| trade.reason(row)).await?;
+        each(&mut tx, |row| trade.settings(row)).await?;
         each(&mut tx, |row| trade.received(row)).await?;
         tx.rollback().await?;
 
@@ -367,6 +372,13 @@ impl Side {
         self.reasons.insert(row.key(), row);
     }
 
+    fn settings(&mut self, row: settings::Entry) {
+        if !self.has_stubs {
+            self.sent.insert((row.tenant_id, settings_lane(row.tenant_id)), row.sent);
+        }
+        self.settings.insert(row.tenant_id, row);
+    }
+
     fn trade_record(&mut self, row: trade::Customer) {
         let customer = Customer {
             display_name: row.display_name,
@@ -384,4 +396,9 @@ impl Side {
         self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
     }
+}
+
+/// The lane of a tenant's settings.
+pub(crate) const fn settings_lane(tenant: TenantId) -> Record {
+    Record::new(RecordKind::Settings, settings::lane(tenant))
 }

@@ -9,6 +9,7 @@ use crm_closeout::{
     money::{Currency, Money, Sums},
     reason,
     records::Lane,
+    remarks::Remarks,
     task::{TaskKind, TaskState},
 };
 use uuid::Uuid;
@@ -92,6 +93,7 @@ pub(crate) fn closing(id: OpportunityId) -> Closing {
         detail: String::new(),
         competitor: None,
         closed_at: None,
+        remarks: Remarks::default(),
     }
 }
 
@@ -203,6 +205,7 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
         actor: "bob".into(),
         at: Time(2_000_000),
         reason: None,
+        settings: None,
         close_out: Some(ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(60)),
             cause: None,

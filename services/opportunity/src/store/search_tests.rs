@@ -14,6 +14,7 @@ use crm_closeout::{
     ids::{CloseOutId, CustomerId, OpportunityId, TenantId},
     money::{Currency, Money},
     reason,
+    remarks::Remarks,
 };
 use crm_outbox::{
     db::{Db, Row},
@@ -232,6 +233,7 @@ fn closing(id: OpportunityId) -> Command {
         detail: String::new(),
         competitor: None,
         closed_at: None,
+        remarks: Remarks::default(),
     })
 }
 

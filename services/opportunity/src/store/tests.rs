@@ -17,6 +17,7 @@ use crm_closeout::{
     pipeline::StageName,
     reason::{self, BUILT_IN, Catalogue, Edition, Entry, Reason},
     records::Lane,
+    remarks::Remarks,
     task::{Task, TaskKind, TaskState},
     time::Time,
     working_set::Cause,
@@ -123,6 +124,7 @@ pub(super) fn close(id: OpportunityId, request: u128) -> Item<Command> {
         detail: String::new(),
         competitor: None,
         closed_at: None,
+        remarks: Remarks::default(),
     };
     call(TENANT, request, "CloseOutOpportunity", Command::CloseOut(closing))
 }
@@ -296,6 +298,7 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         actor: "bob".into(),
         at: Time(1),
         reason: None,
+        settings: None,
         close_out: (event == Event::Closed).then_some(closed),
     }
 }

@@ -7,6 +7,7 @@ use crm_closeout::{
     ids::CloseOutId,
     money::Currency,
     reason,
+    remarks::Remarks,
     task::{TaskKind, TaskState},
     time::Time,
     working_set::Keyed,
@@ -80,6 +81,7 @@ fn closing(id: OrderId, outcome: Outcome) -> Closing {
         refund_reference: String::new(),
         won_policy: WonPolicy::Ask,
         closed_at: None,
+        remarks: Remarks::default(),
     }
 }
 
@@ -108,6 +110,7 @@ fn lost(event: Event) -> Fact {
         actor: "ann".into(),
         at: Time(2_000_000),
         reason: None,
+        settings: None,
         close_out: Some(ClosedFact {
             close_out_id: CLOSE_OUT,
             cause: None,

@@ -15,6 +15,7 @@ use crm_closeout::{
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::Currency,
     reason::{self, BUILT_IN, Edition, Entry, Listed, Reason},
+    remarks::Remarks,
     task::{Task, TaskKind, TaskState},
     time::Time,
     working_set::Cause,
@@ -90,6 +91,7 @@ fn fact(event: Event, close_out: u128) -> Fact {
         actor: "ann".into(),
         at: Time(1),
         reason: None,
+        settings: None,
         close_out: closes.then(|| ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(close_out)),
             cause: None,
@@ -170,6 +172,7 @@ fn cancel(id: OrderId) -> Item<Command> {
         refund_reference: String::new(),
         won_policy: WonPolicy::Ask,
         closed_at: None,
+        remarks: Remarks::default(),
     };
     call("CloseOutOrder", Command::CloseOut(closing))
 }
@@ -382,7 +385,8 @@ async fn an_order_is_told_as_a_whole_in_place_of_what_has_not_arrived(db: &Db) {
 
 fn told(version: i64, active: bool, event: Event) -> Fact {
     let reason = Reason { code: "ORD_OWN".into(), version, ..BUILT_IN[24].reason.clone() };
-    let listed = Listed { reason, active, position: 7, revision: version, lane: Some(Uuid::from_u128(70)) };
+    let listed =
+        Listed { reason, active, position: 7, revision: version, lane: Some(Uuid::from_u128(70)), merged_into: None };
     Fact { event, customer_id: None, close_out: None, reason: Some(Box::new(listed)), ..fact(Event::Opened, 0) }
 }
 

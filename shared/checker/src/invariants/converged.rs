@@ -1,7 +1,7 @@
 //! Both sides say the same of every record, and nothing is on its way any more.
 
 use super::{Found, named};
-use crate::picture::{Episode, Key, Picture, Side, Subject};
+use crate::picture::{Episode, Key, Picture, Side, Subject, settings_lane};
 use crm_closeout::{
     codes::{Record, RecordKind},
     episode::{CloseOutState, Delivery, Propagation},
@@ -12,7 +12,7 @@ use crm_closeout::{
 };
 
 /// I21: not converged: a mirror that differs from the record it mirrors (state, epoch, owner, customer, opportunity, close-out id
-/// and its time, outcome and class; a customer's name; a reason as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
+/// and its time, outcome and class; a customer's name; reasons and settings as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
 /// not settled. A lane in which a message is parked waits for an operator; what it tells is not compared.
 pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     for (side, other) in picture.sides() {
@@ -29,6 +29,7 @@ pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
         }
     }
     reasons(picture, found);
+    settings(picture, found);
     for ((tenant, id), customer) in &picture.opportunity.customers {
         if picture.opportunity.is_stuck(&(*tenant, Record::new(RecordKind::Customer, id.0))) {
             continue;
@@ -62,6 +63,23 @@ fn reasons(picture: &Picture, found: &mut Found) {
     for key in copies.keys() {
         let known = owner.reasons.contains_key(key);
         found.expect(known, || format!("the order side has reason {}, the opportunity side has not", key.1));
+    }
+}
+
+fn settings(picture: &Picture, found: &mut Found) {
+    let (owner, copies) = (&picture.opportunity, &picture.order.settings);
+    for (tenant, own) in &owner.settings {
+        if owner.is_stuck(&(*tenant, settings_lane(*tenant))) {
+            continue;
+        }
+        let copy = copies.get(tenant).map(|copy| &copy.told);
+        found.expect(copy == Some(&own.told), || {
+            format!("settings of {tenant} are {:?}, on the order side {copy:?}", own.told)
+        });
+    }
+    for tenant in copies.keys() {
+        let known = owner.settings.contains_key(tenant);
+        found.expect(known, || format!("the order side has settings of {tenant}, the opportunity side has not"));
     }
 }
 

@@ -110,7 +110,7 @@ fn states(thing: Thing, steps: &[Step]) -> Option<String> {
             RecordKind::Opportunity => OPPORTUNITY,
             RecordKind::Order => ORDER,
             // Decided from the counters, which are counted again; in use or not, whichever it was before.
-            RecordKind::Customer | RecordKind::Reason => return None,
+            RecordKind::Customer | RecordKind::Reason | RecordKind::Settings => return None,
         },
     };
     let (mut last, mut closed_from) = ("", "");

@@ -6,7 +6,7 @@ use crm_checker::{History, quiet};
 use crm_closeout::ids::TenantId;
 use crm_outbox::db::Db;
 use crm_proto::{
-    common::{CloseOutReason, TaskKind, Wait},
+    common::{CloseOutReason, Settings, TaskKind, VerificationPolicy, Wait},
     opportunity as sales, order as trade,
 };
 use crm_tests::client::{Client, cancelling, closing, reopening};
@@ -94,6 +94,7 @@ async fn story(sales: &str, trade: &str) -> History {
     };
     client.update_customer(edit).await.unwrap();
     client.update_reason(relabelled()).await.unwrap();
+    client.update_settings(decided()).await.unwrap();
     let closed = opportunity(&client, &customer).await;
     order(&client, &customer, &closed).await;
     client.close_out_opportunity(closing(&closed)).await.unwrap();
@@ -117,6 +118,13 @@ fn relabelled() -> sales::UpdateCloseOutReasonRequest {
     let reason = CloseOutReason { name: "closeOutReasons/OTHER".into(), category: "MORE".into(), ..Default::default() };
     let wait = Wait::Peer.into();
     sales::UpdateCloseOutReasonRequest { reason: Some(reason), wait, ..Default::default() }
+}
+
+/// A change of what the tenant has decided.
+fn decided() -> sales::UpdateSettingsRequest {
+    let verification = Some(VerificationPolicy { required: false, fresh_days: 7 });
+    let settings = Some(Settings { verification, ..Default::default() });
+    sales::UpdateSettingsRequest { settings, wait: Wait::Peer.into(), ..Default::default() }
 }
 
 /// An opportunity with a task on either side, known to both services.

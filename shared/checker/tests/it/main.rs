@@ -145,6 +145,7 @@ fires! {
     a_mirror_that_differs: [21], Order,
         "UPDATE lane SET owner = 'bob' WHERE record_kind = 2 AND record_id = (SELECT max(record_id) FROM lane)";
     a_name_that_differs: [21], Order, "UPDATE customer SET display_name = 'x'";
+    settings_that_differ: [21], Order, "UPDATE settings SET decided = replace(decided, '7', '8')";
     a_delivery_that_is_not_settled: [21], Opportunity,
         "UPDATE close_out SET delivery_propagation = 1 WHERE state = 1";
     a_reversal_that_is_not_settled: [21], Opportunity,
