@@ -89,7 +89,7 @@ async fn settings_ask_for_a_verification_on_both_services_and_on_every_road(kind
     let copy = client.copied_settings.clone().get_settings(request).await.unwrap().into_inner().settings.unwrap();
     let own = decided.settings.unwrap();
     assert_eq!((copy.verification, copy.etag), (own.verification, own.etag.clone()));
-    let again = client.update_settings(requiring(true, 7)).await.unwrap();
+    let again = client.settings.clone().update_settings(requiring(true, 7)).await.unwrap().into_inner();
     assert_eq!(again.propagation(), Propagation::NotNeeded);
     assert_eq!(again.settings.unwrap().etag, own.etag);
 
@@ -149,7 +149,6 @@ async fn a_verification_is_fresh_and_does_not_contradict_the_reason(kind: Kind) 
     let found = verified(1).map(|told| CustomerVerification { budget: Finding::Confirmed.into(), ..told });
     let refused = client.close_out_opportunity(closing(found)).await.unwrap_err();
     assert_eq!(violations(&refused), one("verification.budget", "CONTRADICTION"));
-    assert!(refused.message().contains("invalid fields"));
     let told = refused.get_details_bad_request().unwrap().field_violations.remove(0).description;
     assert!(told.contains("CONFIRMED") && told.contains("BUDGET_FROZEN"), "both are named: {told}");
     let stale = client.close_out_opportunity(closing(verified(15))).await.unwrap_err();
