@@ -236,6 +236,12 @@ interventions! {
     /// MergeCloseOutReasons; the first one has to change.
     merge_reasons = Opportunity.reasons.merge_close_out_reasons(sales::MergeCloseOutReasonsRequest) -> sales::MergeCloseOutReasonsResponse,
         "MergeCloseOutReasons", |reply| reply.reasons[0].name.clone();
+    /// AmendCloseOut of the opportunity service; about the opportunity.
+    amend_sales_close_out = Opportunity.sales_close_outs.amend_close_out(sales::AmendCloseOutRequest) -> sales::AmendCloseOutResponse,
+        "AmendCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// AmendCloseOut of the order service; about the order.
+    amend_trade_close_out = Order.trade_close_outs.amend_close_out(trade::AmendCloseOutRequest) -> trade::AmendCloseOutResponse,
+        "AmendCloseOut", |reply| reply.close_out.clone().unwrap().subject;
     /// RetryParkedMessage of the opportunity service.
     retry_sales_message = Opportunity.sales_operator.retry_parked_message(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());

@@ -74,6 +74,7 @@ impl Domain for Opportunities {
                 let (opportunity, close_out) = world.close_out(cause, closing)?;
                 reply(&convert::opportunity(&opportunity), Some(close_out))
             }
+            Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (opportunity, close_out) = world.reopen(cause, *id, etag, note)?;
                 reply(&convert::opportunity(&opportunity), close_out)

@@ -60,6 +60,7 @@ impl Domain for Orders {
                 let (closed, close_out) = world.close_out(cause, closing)?;
                 order(&closed, Some(close_out))
             }
+            Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (reopened, close_out) = world.reopen(cause, *id, etag, note)?;
                 order(&reopened, Some(close_out))

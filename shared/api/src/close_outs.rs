@@ -97,10 +97,11 @@ pub async fn timeline(
     rows.map_err(|e| failure::database(&e))
 }
 
-/// Implements a service's CloseOutService: `pb` is its package, `outcome` how its subjects end when they do not go on.
+/// Implements a service's CloseOutService: `pb` is its package, `outcome` how its subjects end when they do not go on,
+/// `competitor` which one a correction names, if its close-outs name any.
 #[macro_export]
 macro_rules! close_out_service {
-    ($pb:ident, $domain:ty, $outcome:ident) => {
+    ($pb:ident, $domain:ty, $outcome:ident, $competitor:expr) => {
         /// The methods about records of close-outs.
         #[derive(Debug)]
         pub(crate) struct CloseOuts(pub(crate) $crate::front::Front<$domain>);
@@ -174,6 +175,33 @@ macro_rules! close_out_service {
                 let (results, next_page_token) =
                     $crate::close_outs::search(&self.0.db, caller.tenant, &criteria, &endings, &page, convert).await?;
                 Ok(tonic::Response::new($pb::SearchCloseOutsResponse { results, next_page_token }))
+            }
+
+            async fn amend_close_out(
+                &self,
+                request: tonic::Request<$pb::AmendCloseOutRequest>,
+            ) -> Result<tonic::Response<$pb::AmendCloseOutResponse>, tonic::Status> {
+                let $crate::meta::Opened { caller, deadline, mut request } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let meta = $crate::meta!(&mut fields, request, Peer);
+                let competitor: for<'a> fn(&'a $pb::AmendCloseOutRequest) -> Option<&'a str> = $competitor;
+                let asked = $crate::amend::Asked {
+                    name: &request.name,
+                    etag: &request.etag,
+                    reason: &request.reason,
+                    detail: &request.detail,
+                    competitor: competitor(&request),
+                    secondary: &request.secondary_reasons,
+                    note: &request.note,
+                    mask: request.update_mask.as_ref(),
+                };
+                let amending = $crate::amend::read(&mut fields, &asked);
+                fields.done()?;
+                let outcome = self.0.call(caller, deadline, "AmendCloseOut", meta, amending.into()).await?;
+                Ok(tonic::Response::new($pb::AmendCloseOutResponse {
+                    close_out: Some(outcome.resource),
+                    propagation: outcome.propagation.into(),
+                }))
             }
 
             async fn report_close_outs(

@@ -109,6 +109,7 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
         ..common::CloseOut::default()
     };
     remarks::show(&close_out.remarks, &mut shown);
+    shown.amendments = close_out.amendments.iter().map(remarks::amendment).collect();
     shown
 }
 

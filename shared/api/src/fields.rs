@@ -110,6 +110,11 @@ impl Fields {
         self.text(field, text, 0..=DETAIL, |c| matches!(c, '\n' | '\r' | '\t'))
     }
 
+    /// A person's words, which must be given.
+    pub fn explanation(&mut self, field: &str, text: &str) -> String {
+        self.text(field, text, 1..=DETAIL, |c| matches!(c, '\n' | '\r' | '\t'))
+    }
+
     fn text(&mut self, field: &str, text: &str, length: RangeInclusive<usize>, allowed: fn(char) -> bool) -> String {
         let count = text.chars().count();
         let least = *length.start();

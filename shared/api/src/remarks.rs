@@ -1,10 +1,11 @@
-//! What a close-out says beside its reason, between protobuf and the kernel.
+//! What a close-out says beside its reason, and what was corrected, between protobuf and the kernel.
 
 use crate::{
     convert::time,
     fields::{self, Fields},
 };
 use crm_closeout::{
+    amend::Amendment,
     codes::Code,
     reason,
     remarks::{self, FollowUp, Reassessment, Remarks, Verification, VerificationMethod},
@@ -58,10 +59,28 @@ fn read_verification(fields: &mut Fields, given: &common::CustomerVerification) 
     Verification { method, contact, verified_at, needs, budget, competition, intent, note }
 }
 
+/// A correction.
+pub(crate) fn amendment(amendment: &Amendment) -> common::Amendment {
+    let before = &amendment.before;
+    common::Amendment {
+        amend_time: Some(time(amendment.at)),
+        actor: amendment.actor.clone(),
+        note: amendment.note.clone(),
+        reason: reason::name(&before.reason_code),
+        reason_version: before.reason_version,
+        outcome_class: before.class.map_or(0, |class| class.code().into()),
+        detail: before.detail.clone(),
+        competitor: before.competitor_id.map_or_else(String::new, |id| id.to_string()),
+        secondary_reasons: before.secondary.iter().map(cited).collect(),
+    }
+}
+
+fn cited(cited: &remarks::Cited) -> common::ReasonVersion {
+    common::ReasonVersion { reason: reason::name(&cited.code), version: cited.version }
+}
+
 /// Fills in what a close-out says beside its reason.
 pub(crate) fn show(remarks: &Remarks, close_out: &mut common::CloseOut) {
-    let cited =
-        |cited: &remarks::Cited| common::ReasonVersion { reason: reason::name(&cited.code), version: cited.version };
     close_out.secondary_reasons = remarks.secondary.iter().map(cited).collect();
     close_out.verification = remarks.verification.as_ref().map(verification);
     close_out.reassessment = remarks

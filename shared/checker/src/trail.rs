@@ -71,6 +71,12 @@ pub(crate) struct Effect {
     pub(crate) version: i64,
 }
 
+/// A person has changed a record, or corrected its close-out; a correction is passed on to what the close-out had caused.
+fn is_edit(row: &AuditEntry) -> bool {
+    let stays = row.state_before == row.state_after && row.close_out_id.is_some();
+    row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
+}
+
 /// The trails of one side.
 #[derive(Default)]
 pub(crate) struct Trails {
@@ -121,7 +127,7 @@ impl Trails {
                 after: row.version_after,
                 from: self.word(&row.state_before),
                 to: self.word(&row.state_after),
-                edit: row.method.starts_with("Update"),
+                edit: is_edit(&row),
                 message: row.message_id,
                 close_out: row.close_out_id,
             };

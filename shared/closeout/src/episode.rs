@@ -2,6 +2,7 @@
 //! adds the reversal.
 
 use crate::{
+    amend::Amendment,
     codes,
     codes::{Record, Side},
     fact::{ClosedFact, PeerOutcome, WonPolicy},
@@ -248,6 +249,8 @@ pub struct CloseOut {
     pub reversal: Option<Reversal>,
     /// The reversal on the other side.
     pub reversal_delivery: Option<Delivery>,
+    /// What was corrected since, the oldest first.
+    pub amendments: Vec<Amendment>,
 }
 
 impl Keyed for CloseOut {

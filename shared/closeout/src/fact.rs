@@ -28,6 +28,8 @@ codes! {
         Changed = 6 "CHANGED",
         /// The whole state, whatever was sent before.
         Snapshot = 7 "SNAPSHOT",
+        /// What a close-out in force says of its reason was corrected.
+        Amended = 9 "AMENDED",
     }
 }
 
@@ -119,7 +121,7 @@ pub struct Fact {
     pub actor: String,
     /// When.
     pub at: Time,
-    /// The close-out, for CLOSED and for REOPENED after one.
+    /// The close-out, for CLOSED, for REOPENED after one and for AMENDED.
     pub close_out: Option<ClosedFact>,
     /// In the lane of a reason: the reason.
     pub reason: Option<Box<Listed>>,

@@ -4,10 +4,11 @@
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
 //! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`settings`], [`remarks`],
-//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`];
+//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`], [`amend`];
 //! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
+pub mod amend;
 pub mod cascade;
 pub mod codes;
 pub mod episode;

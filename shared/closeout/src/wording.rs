@@ -443,6 +443,12 @@ wordings! {
     ALREADY_CLOSED = "ALREADY_CLOSED", Precondition;
         "{subject} is closed out already, by {close_out}";
         "{subject} 已由 {close_out} 消单，无需再次消单";
+    NOT_IN_FORCE = "NOT_IN_FORCE", Precondition;
+        "{subject} is {state}; only a close-out in force can be amended";
+        "{subject} 处于 {state}；只有生效中的消单才能更正";
+    CAUSED = "CAUSED", Precondition;
+        "{subject} was caused by {cause} and follows it; amend that one";
+        "{subject} 由 {cause} 引起并随之更正；请更正后者";
     NOT_CLOSED = "NOT_CLOSED", Precondition;
         "{subject} is {state}; only a closed-out one can be reopened";
         "{subject} 处于 {state}；只有已消单的才能重新打开";

@@ -10,6 +10,7 @@ use crate::{
 };
 use crm_closeout::{
     codes::Record,
+    episode::CloseOut,
     ids::{CloseOutId, TenantId},
     records::Lane,
     task::Task,
@@ -27,6 +28,12 @@ pub fn message_lanes<C>(items: &[Item<C>]) -> BTreeSet<(TenantId, Record)> {
         Item::Message(message) => Some((message.tenant_id, message.record)),
     };
     items.iter().filter_map(lane).collect()
+}
+
+/// The close-outs that are to be corrected, as they are before anything is locked: what they were made of, and the reasons that
+/// they name, which changes only by a correction.
+pub async fn amended(tx: &mut Tx, ids: &BTreeSet<(TenantId, CloseOutId)>) -> Result<Rows<CloseOut>, Error> {
+    table::load(tx, &ids.iter().copied().collect::<Vec<_>>()).await
 }
 
 /// Close-outs of the other side that are in force as far as this side knows, of records whose whole state is told: they may have

@@ -1,24 +1,82 @@
-//! What a close-out says beside its reason, as it is stored: JSON, which reports read, too ([`crate::report`]).
+//! What a close-out says beside its reason, and what was corrected, as it is stored: JSON, which reports read, too
+//! ([`crate::report`]); NULL where there is nothing.
 
 use crate::{
-    cell::JsonText,
+    cell::{Cells, Column, JsonText, Part},
+    db::{Error, Row},
     tables::{int, text},
 };
 use crm_closeout::{
+    amend::{Amendment, Stated},
     codes::Code,
-    ids::TaskId,
+    ids::{CompetitorId, TaskId},
     remarks::{Cited, Finding, FollowUp, Reassessment, Remarks, Verification},
     time::Time,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Implements [`Part`] for a type that is kept as JSON text, or NULL where it is empty.
+macro_rules! part_json_or_null {
+    ($($type:ty),+) => {
+        $(impl Part for $type {
+            fn columns(name: &str) -> Vec<Column> {
+                String::columns(name)
+            }
+
+            fn write(value: Option<&Self>, cells: &mut Cells) {
+                let said = value.filter(|value| !value.is_empty());
+                Part::write(said.map(|value| value.to_json().to_string()).as_ref(), cells);
+            }
+
+            fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+                let Some(text) = String::read(row, at)? else { return Ok(Some(Self::default())) };
+                let read = serde_json::from_str(&text).ok().and_then(|value| Self::from_json(&value));
+                read.map(Some).ok_or_else(|| Error::Corrupt(format!("not a {}: {text}", stringify!($type))))
+            }
+        })+
+    };
+}
+
+part_json_or_null!(Remarks, Vec<Amendment>);
+
+fn cited(all: &[Cited]) -> Value {
+    all.iter().map(|cited| json!({ "code": cited.code, "version": cited.version })).collect()
+}
+
+fn read_cited(value: &Value) -> Option<Vec<Cited>> {
+    let cited = |value: &Value| Some(Cited { code: text(value, "code")?, version: int(value, "version")? });
+    value.as_array()?.iter().map(cited).collect()
+}
+
+impl JsonText for Amendment {
+    fn to_json(&self) -> Value {
+        let Stated { reason_code, reason_version, class, detail, competitor_id, secondary } = &self.before;
+        json!({
+            "at": self.at.0, "actor": self.actor, "note": self.note, "reason": reason_code, "version": reason_version,
+            "class": class.map(Code::code), "detail": detail, "competitor": competitor_id.map(|id| id.0.to_string()),
+            "secondary": cited(secondary),
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let before = Stated {
+            reason_code: text(value, "reason")?,
+            reason_version: int(value, "version")?,
+            class: code(value, "class")?,
+            detail: text(value, "detail")?,
+            competitor_id: optional(value, "competitor", |id| Uuid::try_parse(id.as_str()?).ok())?.map(CompetitorId),
+            secondary: read_cited(value.get("secondary")?)?,
+        };
+        Some(Self { at: Time(int(value, "at")?), actor: text(value, "actor")?, note: text(value, "note")?, before })
+    }
+}
+
 impl JsonText for Remarks {
     fn to_json(&self) -> Value {
         let mut said = serde_json::Map::new();
         if !self.secondary.is_empty() {
-            let cited = self.secondary.iter().map(|cited| json!({ "code": cited.code, "version": cited.version }));
-            said.insert("secondary".into(), cited.collect());
+            said.insert("secondary".into(), cited(&self.secondary));
         }
         said.extend(self.verification.as_ref().map(|it| ("verification".into(), it.to_json())));
         let rated = self.reassessment.as_ref().map(|it| json!({ "rating": it.rating, "note": it.note }));
@@ -28,13 +86,12 @@ impl JsonText for Remarks {
     }
 
     fn from_json(value: &Value) -> Option<Self> {
-        let cited = |value: &Value| Some(Cited { code: text(value, "code")?, version: int(value, "version")? });
         let rated = |value: &Value| {
             Some(Reassessment { rating: int(value, "rating")?.try_into().ok()?, note: text(value, "note")? })
         };
         Some(Self {
             secondary: match value.get("secondary") {
-                Some(all) => all.as_array()?.iter().map(cited).collect::<Option<_>>()?,
+                Some(all) => read_cited(all)?,
                 None => Vec::new(),
             },
             verification: optional(value, "verification", Verification::from_json)?,

@@ -6,6 +6,7 @@ use crate::{
     part_code, part_json, table,
 };
 use crm_closeout::{
+    amend::Amendment,
     codes::{Code, Record, RecordKind, Side},
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
@@ -127,6 +128,7 @@ table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,
     state: CloseOutState, cause: Option<CloseOutId>, hop: i32, request_id: Option<Uuid>, effects: Vec<Effect>,
     delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>, remarks: Remarks,
+    amendments: Vec<Amendment>,
 });
 
 impl Part for Delivery {
@@ -253,24 +255,6 @@ impl<T: JsonText> JsonText for Vec<T> {
 
     fn from_json(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::from_json).collect()
-    }
-}
-
-/// NULL if nothing is said.
-impl Part for Remarks {
-    fn columns(name: &str) -> Vec<Column> {
-        String::columns(name)
-    }
-
-    fn write(value: Option<&Self>, cells: &mut Cells) {
-        let said = value.filter(|remarks| !remarks.is_empty());
-        Part::write(said.map(|remarks| remarks.to_json().to_string()).as_ref(), cells);
-    }
-
-    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
-        let Some(text) = String::read(row, at)? else { return Ok(Some(Self::default())) };
-        let remarks = serde_json::from_str(&text).ok().and_then(|value| Self::from_json(&value));
-        remarks.map(Some).ok_or_else(|| Error::Corrupt(format!("not remarks: {text}")))
     }
 }
 

@@ -9,6 +9,7 @@ mod reasons;
 mod settings;
 
 use crm_closeout::{
+    amend::Amending,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
@@ -75,6 +76,8 @@ pub enum Command {
     },
     /// Closes an opportunity out.
     CloseOut(Closing),
+    /// Corrects what a close-out says of its reason.
+    Amend(Amending),
     /// Takes a close-out or a win back.
     Reopen {
         /// Which.
@@ -124,6 +127,12 @@ pub struct Competitor {
 impl From<TaskCommand> for Command {
     fn from(command: TaskCommand) -> Self {
         Self::Task(command)
+    }
+}
+
+impl From<Amending> for Command {
+    fn from(amending: Amending) -> Self {
+        Self::Amend(amending)
     }
 }
 

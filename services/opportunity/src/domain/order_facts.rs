@@ -18,9 +18,17 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
         (Event::Closed, Some(closed)) => close(world, cause, order, fact, closed),
         (Event::Reopened, Some(closed)) => reopen(world, cause, order, fact.customer_id, closed.close_out_id),
         (Event::Snapshot, _) => catch_up(world, cause, before, fact),
-        (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {
-            Vec::new()
-        }
+        (Event::Amended, Some(closed)) => amend(world, cause, order, fact.customer_id, closed),
+        (
+            Event::Opened
+            | Event::Confirmed
+            | Event::Won
+            | Event::Changed
+            | Event::Closed
+            | Event::Reopened
+            | Event::Amended,
+            _,
+        ) => Vec::new(),
     };
     effects.extend(relationship(world, cause, before, fact));
     Applied { outcome: PeerOutcome::Applied, effects }
@@ -55,6 +63,21 @@ fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Vec
         effects.extend(close(world, cause, before.record, fact, closed));
     }
     effects
+}
+
+/// What is mirrored of it follows by itself.
+fn amend(
+    world: &mut World,
+    cause: &Cause,
+    order: Record,
+    customer: Option<CustomerId>,
+    closed: &ClosedFact,
+) -> Vec<Effect> {
+    if let Some(customer) = customer {
+        let text = format!("{}@{}", closed.reason_code, closed.reason_version);
+        world.common.tell(cause, customer, "order.amended", order, Some(closed.close_out_id), text);
+    }
+    Vec::new()
 }
 
 fn reopen(
@@ -100,7 +123,7 @@ fn relationship(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) ->
     let Some(id) = fact.customer_id else { return Vec::new() };
     let live = |state: Option<MirrorState>| i64::from(state == Some(MirrorState::Live));
     let change = live(Some(fact.state)) - live(before.state);
-    let closes = matches!(fact.event, Event::Closed | Event::Reopened | Event::Snapshot);
+    let closes = matches!(fact.event, Event::Closed | Event::Reopened | Event::Amended | Event::Snapshot);
     let engaged = world.customers.get(&(cause.tenant_id, id)).is_none_or(|customer| customer.engaged);
     if change == 0 && !closes && engaged {
         return Vec::new();

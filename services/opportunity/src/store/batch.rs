@@ -8,7 +8,7 @@ use crm_closeout::{
     codes::{Record, RecordKind},
     episode::CloseOut,
     fact::Event,
-    ids::{CompetitorId, CustomerId, OpportunityId, TaskId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TaskId, TenantId},
     reason::ReasonScope,
     records::Lane,
     task::Task,
@@ -44,6 +44,8 @@ struct Named {
     roots: BTreeSet<(TenantId, Record)>,
     /// Records that get a task.
     gain_task: BTreeSet<(TenantId, Record)>,
+    /// Close-outs that are corrected.
+    amended: BTreeSet<(TenantId, CloseOutId)>,
     /// Tenants whose reasons are changed.
     catalogues: BTreeSet<TenantId>,
     /// Tenants that close something out, so that what they have decided counts.
@@ -113,6 +115,11 @@ impl Named {
                 self.decided.insert(tenant);
                 self.competitors.extend(closing.competitor.map(|id| (tenant, id)));
             }
+            Command::Amend(amending) => {
+                self.amended.insert((tenant, amending.id));
+                self.decided.insert(tenant);
+                self.competitors.extend(amending.competitor.flatten().map(|id| (tenant, id)));
+            }
             Command::Task(TaskCommand::Create(new)) => {
                 self.root(tenant, new.root);
                 self.gain_task.insert((tenant, new.root));
@@ -155,6 +162,18 @@ fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     }
 }
 
+/// Codes of the reasons that corrections and the close-outs they correct name.
+fn reasons_of(items: &[Item<Command>], amended: &Rows<CloseOut>) -> BTreeSet<(TenantId, String)> {
+    let codes = |item: &Item<Command>| match item {
+        Item::Call(Call { cause, command: Command::Amend(amending), .. }) => {
+            let row = amended.get(&(cause.tenant_id, amending.id))?;
+            Some(amending.codes(row).into_iter().map(|code| (cause.tenant_id, code)).collect::<Vec<_>>())
+        }
+        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
+    };
+    items.iter().filter_map(codes).flatten().collect()
+}
+
 /// Locks and loads what the items name.
 pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>]) -> Result<World, Error> {
     let mut named = Named::default();
@@ -163,6 +182,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         named.root(task.tenant_id, task.root);
     }
+    let amended = load::amended(tx, &named.amended).await?;
+    named.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
     common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
     let keys: Vec<_> = named.opportunities.iter().copied().collect();
     let opportunities: Rows<Opportunity> = table::lock(tx, &keys).await?;
@@ -182,14 +203,15 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.open_tasks = load::open_tasks(tx, &named.gain_task).await?;
     let closed =
         opportunities.iter().filter(|o| named.cascades.contains(&(o.tenant_id, opportunity_record(o.opportunity_id))));
-    let closed: Vec<_> = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).collect();
+    let closed = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).chain(amended.iter().map(Keyed::key));
+    let closed: Vec<_> = closed.collect::<BTreeSet<_>>().into_iter().collect();
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     let keys: Vec<_> = named.competitors.iter().copied().collect();
     let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
     common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
-    reasons::load(tx, &mut common.reasons, BTreeSet::new(), &asked).await?;
+    reasons::load(tx, &mut common.reasons, reasons_of(items, &amended), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = load::taken(tx, &NAMES, &named.names).await?;
     let weighed = weighed(items, &opportunities, &customers);

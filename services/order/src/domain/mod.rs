@@ -7,6 +7,7 @@ mod opportunity_facts;
 mod order;
 
 use crm_closeout::{
+    amend::Amending,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
@@ -63,6 +64,8 @@ pub enum Command {
     },
     /// Closes an order out.
     CloseOut(Closing),
+    /// Corrects what a close-out says of its reason.
+    Amend(Amending),
     /// Takes a close-out back.
     Reopen {
         /// Which.
@@ -81,6 +84,12 @@ pub enum Command {
 impl From<TaskCommand> for Command {
     fn from(command: TaskCommand) -> Self {
         Self::Task(command)
+    }
+}
+
+impl From<Amending> for Command {
+    fn from(amending: Amending) -> Self {
+        Self::Amend(amending)
     }
 }
 

@@ -35,9 +35,17 @@ fn apply_to_orders(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact)
         }
         (Event::Reopened, Some(closed)) => reopen(world, cause, opportunity, fact.customer_id, closed.close_out_id),
         (Event::Snapshot, _) => catch_up(world, cause, opportunity, before, fact),
-        (Event::Opened | Event::Confirmed | Event::Won | Event::Changed | Event::Closed | Event::Reopened, _) => {
-            Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
-        }
+        (Event::Amended, Some(closed)) => amend(world, cause, opportunity, fact.customer_id, closed),
+        (
+            Event::Opened
+            | Event::Confirmed
+            | Event::Won
+            | Event::Changed
+            | Event::Closed
+            | Event::Reopened
+            | Event::Amended,
+            _,
+        ) => Applied { outcome: PeerOutcome::Applied, effects: Vec::new() },
     }
 }
 
@@ -47,6 +55,9 @@ fn catch_up(world: &mut World, cause: &Cause, id: OpportunityId, before: &Lane, 
     let known = before.close_out_id.filter(|_| before.is_closed());
     let told = fact.close_out.as_ref().filter(|closed| known != Some(closed.close_out_id));
     let over = known.filter(|known| fact.close_out.as_ref().is_none_or(|closed| closed.close_out_id != *known));
+    if let Some(closed) = fact.close_out.as_ref().filter(|closed| known == Some(closed.close_out_id)) {
+        world.amend_caused(cause, closed); // it may have been corrected since
+    }
     let mut applied = Applied { outcome: PeerOutcome::Applied, effects: Vec::new() };
     let reversed = over.map(|over| reopen(world, cause, id, before.customer_id, over));
     for done in reversed.into_iter().chain(told.map(|closed| close(world, cause, id, fact, closed))) {
@@ -103,6 +114,23 @@ fn close(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, close
         world.common.tell(cause, customer, "opportunity.closed_out", root, Some(closed.close_out_id), text);
     }
     Applied { outcome, effects }
+}
+
+/// What is mirrored of it follows by itself; the close-outs that it caused here are corrected with it.
+fn amend(
+    world: &mut World,
+    cause: &Cause,
+    id: OpportunityId,
+    customer: Option<CustomerId>,
+    closed: &ClosedFact,
+) -> Applied {
+    world.amend_caused(cause, closed);
+    if let Some(customer) = customer {
+        let root = crm_closeout::codes::Record::new(RecordKind::Opportunity, id.0);
+        let text = format!("{}@{}", closed.reason_code, closed.reason_version);
+        world.common.tell(cause, customer, "opportunity.amended", root, Some(closed.close_out_id), text);
+    }
+    Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
 }
 
 /// What a draft's cancellation did, as effects of the close-out that caused it.

@@ -41,9 +41,11 @@ struct Named {
     tasks: BTreeSet<(TenantId, TaskId)>,
     /// Orders that are closed out or reopened.
     cascades: BTreeSet<(TenantId, OrderId)>,
+    /// Close-outs that are corrected.
+    amended: BTreeSet<(TenantId, CloseOutId)>,
     /// Opportunities that a fact closes or reopens: their draft and live orders are needed.
     moved: BTreeSet<(TenantId, OpportunityId)>,
-    /// Close-outs of opportunities that a fact reverses: what they caused here is needed.
+    /// Close-outs of opportunities that a fact reverses or corrects: what they caused here is needed.
     reversed: BTreeSet<(TenantId, CloseOutId)>,
     /// Opportunities that get a draft order.
     gain_draft: BTreeSet<(TenantId, OpportunityId)>,
@@ -74,7 +76,7 @@ impl Named {
                 if matches!(fact.event, Event::Closed | Event::Reopened | Event::Snapshot) {
                     self.moved.insert((tenant, OpportunityId(message.record.id)));
                 }
-                if fact.event == Event::Reopened {
+                if matches!(fact.event, Event::Reopened | Event::Amended) {
                     self.reversed.extend(fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id)));
                 }
             }
@@ -98,6 +100,10 @@ impl Named {
             }
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
+                self.decided.insert(tenant);
+            }
+            Command::Amend(amending) => {
+                self.amended.insert((tenant, amending.id));
                 self.decided.insert(tenant);
             }
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
@@ -145,6 +151,18 @@ const fn lane_of(id: OpportunityId) -> Record {
     Record::new(RecordKind::Opportunity, id.0)
 }
 
+/// Codes of the reasons that corrections and the close-outs they correct name.
+fn reasons_of(items: &[Item<Command>], amended: &Rows<CloseOut>) -> BTreeSet<(TenantId, String)> {
+    let codes = |item: &Item<Command>| match item {
+        Item::Call(Call { cause, command: Command::Amend(amending), .. }) => {
+            let row = amended.get(&(cause.tenant_id, amending.id))?;
+            Some(amending.codes(row).into_iter().map(|code| (cause.tenant_id, code)).collect::<Vec<_>>())
+        }
+        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
+    };
+    items.iter().filter_map(codes).flatten().collect()
+}
+
 /// Locks and loads what the items name.
 pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>]) -> Result<World, Error> {
     let mut named = Named::default();
@@ -153,6 +171,9 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         named.root(task.tenant_id, task.root);
     }
+    let amended = load::amended(tx, &named.amended).await?;
+    named.orders.extend(amended.iter().map(|row| (row.tenant_id, OrderId(row.subject.id))));
+    named.reasons.extend(reasons_of(items, &amended));
     named.lanes.extend(parents(tx, &named.orders).await?);
     common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
     named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
@@ -171,7 +192,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         common.tasks.add_loaded(task.clone());
     }
     common.open_tasks = load::open_tasks(tx, &named.gain_task).await?;
-    let mut close_outs: BTreeSet<_> = caused.iter().map(Keyed::key).collect();
+    let mut close_outs: BTreeSet<_> = caused.iter().chain(amended.iter()).map(Keyed::key).collect();
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
     common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;

@@ -27,9 +27,10 @@ const OPPORTUNITY: &[(&str, &str)] = &[
     ("CLOSE_PENDING", "OPEN"),
     ("CLOSE_PENDING", "ON_HOLD"),
     ("CLOSE_PENDING", "WON"),
+    ("CLOSED_OUT", "CLOSED_OUT"),
 ];
 
-/// Steps of an order. A processed one may still be paid for.
+/// Steps of an order. A processed one may still be paid for; the close-out of one may be corrected.
 const ORDER: &[(&str, &str)] = &[
     ("", "DRAFT"),
     ("DRAFT", "DRAFT"),
@@ -49,6 +50,7 @@ const ORDER: &[(&str, &str)] = &[
     ("CLOSE_PENDING", "CONFIRMED"),
     ("CLOSE_PENDING", "IN_FULFILMENT"),
     ("PROCESSED", "PROCESSED"),
+    ("CANCELLED", "CANCELLED"),
 ];
 
 /// Steps of a task. Only the reversal of a close-out brings a cancelled one back.

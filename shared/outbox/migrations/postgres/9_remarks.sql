@@ -1,5 +1,6 @@
--- What a close-out says beside its reason, what else a reason asks for, and what a tenant has decided.
+-- What a close-out says beside its reason and what was corrected, what else a reason asks for, and what a tenant has decided.
 ALTER TABLE close_out ADD COLUMN remarks TEXT; -- JSON: {secondary, verification, reassessment, follow_up}; NULL: nothing
+ALTER TABLE close_out ADD COLUMN amendments TEXT; -- JSON: what was corrected and what it had said before; NULL: nothing
 
 ALTER TABLE reason
     ADD COLUMN labels            TEXT   NOT NULL DEFAULT '{}', -- JSON: {language: label}, beside zh and en

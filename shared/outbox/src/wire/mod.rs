@@ -165,8 +165,8 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
     let event = Event::from_code(message.event).map_err(|e| Reject::UnknownKind(e.to_string()))?;
     let subject = message.subject.ok_or_else(|| Reject::Malformed("subject is missing".into()))?;
     let close_out = message.close_out.map(closed_fact).transpose()?;
-    if event == Event::Closed && close_out.is_none() {
-        return Err(Reject::Malformed("close_out is missing in CLOSED".into()));
+    if matches!(event, Event::Closed | Event::Amended) && close_out.is_none() {
+        return Err(Reject::Malformed(format!("close_out is missing in {}", event.word())));
     }
     let reason = message.reason.map(|told| told_reason(record.id, told).map(Box::new)).transpose()?;
     if record.kind == RecordKind::Reason && reason.is_none() {

@@ -52,6 +52,7 @@ impl World {
             delivery: Delivery::PENDING,
             reversal: None,
             reversal_delivery: None,
+            amendments: Vec::new(),
         };
         self.carry_out(cause, &before, close_out)
     }
@@ -195,7 +196,7 @@ impl World {
         Err(refusal.with("orders", names.join(",")))
     }
 
-    fn check_competitor(&self, tenant: TenantId, competitor: Option<CompetitorId>) -> Result<(), Refusal> {
+    pub(super) fn check_competitor(&self, tenant: TenantId, competitor: Option<CompetitorId>) -> Result<(), Refusal> {
         let Some(id) = competitor else { return Ok(()) };
         let row = self.competitors.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
         if row.active {

@@ -1,6 +1,7 @@
 //! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `closing` the
-//! close-out and its reversal with every guard of them.
+//! close-out and its reversal with every guard of them, `amending` its correction.
 
+mod amending;
 mod closing;
 mod working;
 
@@ -291,7 +292,9 @@ impl World {
         let row = self.opportunities.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.opportunity_id))?;
         row.sent += i64::from(!seeded_bug!("number-outside-lock", 5));
         let after = row.clone();
-        let delivery = close_out.map(|close_out| (close_out.close_out_id, event == Event::Reopened));
+        // Receipts of a correction are nobody's: those of the close stay.
+        let delivery = close_out.filter(|_| event != Event::Amended);
+        let delivery = delivery.map(|close_out| (close_out.close_out_id, event == Event::Reopened));
         let fact = after.fact(cause, event, now, close_out);
         self.common.send(cause, opportunity_record(after.opportunity_id), after.sent, fact, delivery);
         Ok(after)

@@ -100,6 +100,7 @@ impl World {
             delivery: Delivery::PENDING,
             reversal: None,
             reversal_delivery: None,
+            amendments: Vec::new(),
         };
         let state = before.ends_as(grounds.outcome);
         let after = self.change_order(cause, before, Some(id), |order| {

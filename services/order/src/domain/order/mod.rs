@@ -1,6 +1,7 @@
 //! Orders: what they are, and how a change of one is recorded and reported. `working` is the way to fulfilled, `closing` the
-//! close-out and its reversal with every guard of them.
+//! close-out and its reversal with every guard of them, `amending` its correction.
 
+mod amending;
 mod closing;
 mod working;
 
@@ -316,7 +317,9 @@ impl World {
         let row = self.orders.edit(&after.key()).ok_or_else(|| Refusal::not_found(after.order_id))?;
         row.sent += i64::from(!seeded_bug!("number-outside-lock", 5));
         let after = row.clone();
-        let delivery = close_out.map(|(close_out, _)| (close_out.close_out_id, event == Event::Reopened));
+        // Receipts of a correction are nobody's: those of the close stay.
+        let delivery = close_out.filter(|_| event != Event::Amended);
+        let delivery = delivery.map(|(close_out, _)| (close_out.close_out_id, event == Event::Reopened));
         let mut fact = after.fact(cause, event, now);
         fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(won_policy));
         self.common.send(cause, order_record(after.order_id), after.sent, fact, delivery);

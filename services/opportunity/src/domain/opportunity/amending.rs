@@ -1,0 +1,44 @@
+//! The correction of what a close-out of an opportunity says of its reason.
+
+use crate::domain::World;
+use crm_closeout::{
+    amend::{self, Amending},
+    episode::{CloseOut, loss_at},
+    fact::Event,
+    ids::OpportunityId,
+    reason::ReasonScope,
+    refusal::Refusal,
+    wording,
+    working_set::Cause,
+};
+
+impl World {
+    /// Corrects a close-out in force. Its time stays; whether the customer was lost with it is decided again.
+    pub fn amend(&mut self, cause: &Cause, amending: &Amending) -> Result<CloseOut, Refusal> {
+        let (tenant, id) = (cause.tenant_id, amending.id);
+        let close_out = self.common.amendable(tenant, id)?;
+        let before = self.opportunity(cause, OpportunityId(close_out.subject.id), &amending.etag)?;
+        if before.close_out_id != Some(id) {
+            return Err(Refusal::new(&wording::NOT_IN_FORCE, id).with("state", close_out.state.word()));
+        }
+        let (stated, said) =
+            (self.common.restated(ReasonScope::Opportunity, &close_out, amending)?, close_out.stated());
+        if stated.competitor_id != said.competitor_id {
+            self.check_competitor(tenant, stated.competitor_id)?;
+        }
+        if stated == said {
+            return Ok(close_out);
+        }
+        let text = amend::told(&said, &stated);
+        let amended = self.common.amend(cause, id, stated, &amending.note).ok_or_else(|| Refusal::not_found(id))?;
+        let after = self.change_opportunity(cause, &before, Some(id), |opportunity| {
+            opportunity.loss_at = loss_at(amended.outcome, amended.class, amended.closed_at);
+        })?;
+        let after = self.report(cause, &after, Event::Amended, Some(&amended))?;
+        if let Some(customer) = after.customer_id {
+            self.touch(cause, customer, Some(id), |_| {});
+            self.common.tell(cause, customer, "opportunity.amended", amended.subject, Some(id), text);
+        }
+        Ok(amended)
+    }
+}
