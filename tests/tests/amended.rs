@@ -4,7 +4,7 @@
 
 use crm_proto::{
     common::{CloseOut, OutcomeClass, Propagation, ReportDimension, ReportRow},
-    opportunity::{self as sales, Lifecycle},
+    opportunity::{self as sales, customer::Lifecycle},
     order as trade,
 };
 use crm_tests::{
@@ -145,7 +145,10 @@ async fn what_can_not_be_corrected_is_told_with_the_way_out(kind: Kind) {
     assert_eq!(details.iter().map(|wrong| &*wrong.field).collect::<Vec<_>>(), ["competitor", "note"]);
     let refused = client.amend_sales_close_out(amending(&closed.name, "COMPETITOR_PRICE")).await.unwrap_err();
     let details = refused.get_details_bad_request().unwrap().field_violations;
-    assert_eq!(details.iter().map(|wrong| &*wrong.reason).collect::<Vec<_>>(), ["DETAIL_TOO_SHORT", "COMPETITOR_REQUIRED"]);
+    assert_eq!(
+        details.iter().map(|wrong| &*wrong.reason).collect::<Vec<_>>(),
+        ["DETAIL_TOO_SHORT", "COMPETITOR_REQUIRED"]
+    );
     let stale = sales::AmendCloseOutRequest { etag: "\"1\"".into(), ..amending(&closed.name, "LONG_CYCLE") };
     let refused = client.amend_sales_close_out(stale).await.unwrap_err();
     assert_eq!(reason_of(&refused), (Code::Aborted, "VERSION_MISMATCH".into()));

@@ -7,12 +7,13 @@
 mod fresh;
 
 use crm_closeout::{
+    amend::{Amendment, Stated},
     codes::{Record, RecordKind, Side},
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
     fact::{Applied, MirrorState, PeerOutcome},
-    ids::{CloseOutId, CustomerId, TaskId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
     money::Money,
     pipeline::StageName,
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
@@ -152,6 +153,19 @@ fn close_out(n: u128) -> CloseOut {
                 task_id: Some(TaskId(id(12))),
             }),
         },
+        amendments: vec![Amendment {
+            at: Time(13),
+            actor: "ann".into(),
+            note: "it was \"wrong\"".into(),
+            before: Stated {
+                reason_code: "DUPLICATE".into(),
+                reason_version: 1,
+                class: Some(OutcomeClass::Administrative),
+                detail: "x".into(),
+                competitor_id: Some(CompetitorId(id(14))),
+                secondary: vec![Cited { code: "LONG_CYCLE".into(), version: 1 }],
+            },
+        }],
     }
 }
 
@@ -204,7 +218,7 @@ async fn reads_back<R: Table + PartialEq + std::fmt::Debug>(db: &Db, row: R) {
 async fn every_row_reads_back_as_it_was_written(db: &Db) {
     reads_back(db, task(1)).await;
     reads_back(db, close_out(1)).await;
-    reads_back(db, CloseOut { remarks: Remarks::default(), ..close_out(2) }).await;
+    reads_back(db, CloseOut { remarks: Remarks::default(), amendments: Vec::new(), ..close_out(2) }).await;
     let settings = Settings { verification: VerificationPolicy { required: true, fresh_days: 7 } };
     let told = Told { settings, revision: 3 };
     reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;
