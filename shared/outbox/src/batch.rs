@@ -271,6 +271,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
     table::save(tx, &common.tasks).await?;
     table::save(tx, &common.close_outs).await?;
     table::save(tx, &common.reasons).await?;
+    table::save(tx, &common.settings).await?;
     table::insert_missing(tx, common.editions.entries()).await?;
     table::insert(tx, common.received.inserted()).await?;
     table::insert(tx, common.timeline.entries()).await?;
