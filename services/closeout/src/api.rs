@@ -233,6 +233,9 @@ calls! {
     /// Puts reasons into an order.
     reorder_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse
         = reasons.reorder_close_out_reasons;
+    /// Puts a reason in the place of others.
+    merge_reasons(sales::MergeCloseOutReasonsRequest) -> sales::MergeCloseOutReasonsResponse
+        = reasons.merge_close_out_reasons;
     /// Reads what a tenant has decided.
     get_sales_settings(sales::GetSettingsRequest) -> sales::GetSettingsResponse = sales_settings.get_settings;
     /// Reads what the order service knows of that.
