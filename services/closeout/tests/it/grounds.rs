@@ -163,4 +163,6 @@ fn a_report_tells_by_owner_how_much_was_verified_and_adds_up() {
     up.run(&["report", "--by", "owner", "--side", "orders", "--outcome", "lost"]).ended_with(2);
     let long = up.run(&["report", "--by", "owner", "--since", "2020-01-01"]).ended_with(4).stderr;
     assert!(long.contains("closed_until: must be at most 366 days"), "{long}");
+    let none = ["report", "--by", "owner", "--since", "2026-02-01", "--until", "2026-01-31"];
+    assert!(up.run(&none).ended_with(4).stderr.contains("must be later than closed_from"));
 }
