@@ -135,6 +135,7 @@ fn fact() -> Fact {
         actor: "ann".into(),
         at: Time(1),
         reason: None,
+        settings: None,
         close_out: None,
     }
 }
