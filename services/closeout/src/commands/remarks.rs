@@ -30,16 +30,16 @@ pub(crate) struct RemarksArgs {
     #[arg(long, value_name = "WHEN", requires = "verified", value_parser = parse_moment)]
     verified_at: Option<Timestamp>,
     /// Whether the need is still there.
-    #[arg(long, requires = "verified")]
+    #[arg(long, value_name = "ANSWER", requires = "verified")]
     needs: Option<Finding>,
     /// Whether there is a budget.
-    #[arg(long, requires = "verified")]
+    #[arg(long, value_name = "ANSWER", requires = "verified")]
     budget: Option<Finding>,
     /// Whether a competitor is involved.
-    #[arg(long, requires = "verified")]
+    #[arg(long, value_name = "ANSWER", requires = "verified")]
     competition: Option<Finding>,
     /// Whether the customer means to buy.
-    #[arg(long, requires = "verified")]
+    #[arg(long, value_name = "ANSWER", requires = "verified")]
     intent: Option<Finding>,
     /// What else you found, in your words.
     #[arg(long, value_name = "TEXT", requires = "verified")]
@@ -77,9 +77,7 @@ enum Method {
 /// What was found about one matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Finding {
-    /// It is so.
     Yes,
-    /// It is not so.
     No,
 }
 

@@ -21,8 +21,9 @@ merged into another counts there. A report is about 366 days at most.
 
 Examples:
   closeout report --by reason --locale zh-CN
-  closeout report --by owner                          the share of unverified close-outs by owner, among other things
-  closeout report --by owner --json | jq '.rows[] | {owner: .value, unverified: (1 - .verified_count / ([.count, 1] | max))}'
+  closeout report --by owner                       among other things the share of verified close-outs by owner
+  closeout report --by owner --json | \\
+    jq '.rows[] | select(.count > 0) | {owner: .value, unverified: (1 - .verified_count / .count)}'
   closeout report --by category --since 2026-01-01 --until 2026-03-31
   closeout report --by team --side orders --outcome processed";
 
