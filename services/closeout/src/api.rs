@@ -12,12 +12,14 @@ use crm_proto::opportunity::{
     customer_service_client::CustomerServiceClient as RelationshipClient,
     operator_service_client::OperatorServiceClient as SalesOperatorClient,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
+    settings_service_client::SettingsServiceClient as SalesSettingsClient,
     task_service_client::TaskServiceClient as SellingTaskClient,
 };
 use crm_proto::order::{
     self as trade, close_out_service_client::CloseOutServiceClient as TradeCloseOutClient,
     customer_service_client::CustomerServiceClient as TradeRecordClient,
     operator_service_client::OperatorServiceClient as TradeOperatorClient, order_service_client::OrderServiceClient,
+    settings_service_client::SettingsServiceClient as TradeSettingsClient,
     task_service_client::TaskServiceClient as OrderTaskClient,
 };
 use futures::Stream;
@@ -44,10 +46,12 @@ pub(crate) struct Api {
     reasons: CloseOutReasonServiceClient<Link>,
     competitors: CompetitorServiceClient<Link>,
     pipelines: PipelineServiceClient<Link>,
+    sales_settings: SalesSettingsClient<Link>,
     orders: OrderServiceClient<Link>,
     trade_records: TradeRecordClient<Link>,
     order_tasks: OrderTaskClient<Link>,
     trade_close_outs: TradeCloseOutClient<Link>,
+    trade_settings: TradeSettingsClient<Link>,
     sales_operator: SalesOperatorClient<Link>,
     trade_operator: TradeOperatorClient<Link>,
 }
@@ -68,11 +72,13 @@ impl Api {
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             pipelines: PipelineServiceClient::new(sales.clone()),
+            sales_settings: SalesSettingsClient::new(sales.clone()),
             sales_operator: SalesOperatorClient::new(sales),
             orders: OrderServiceClient::new(trade.clone()),
             trade_records: TradeRecordClient::new(trade.clone()),
             order_tasks: OrderTaskClient::new(trade.clone()),
             trade_close_outs: TradeCloseOutClient::new(trade.clone()),
+            trade_settings: TradeSettingsClient::new(trade.clone()),
             trade_operator: TradeOperatorClient::new(trade),
         })
     }
@@ -227,6 +233,15 @@ calls! {
     /// Puts reasons into an order.
     reorder_reasons(sales::ReorderCloseOutReasonsRequest) -> sales::ReorderCloseOutReasonsResponse
         = reasons.reorder_close_out_reasons;
+    /// Puts a reason in the place of others.
+    merge_reasons(sales::MergeCloseOutReasonsRequest) -> sales::MergeCloseOutReasonsResponse
+        = reasons.merge_close_out_reasons;
+    /// Reads what a tenant has decided.
+    get_sales_settings(sales::GetSettingsRequest) -> sales::GetSettingsResponse = sales_settings.get_settings;
+    /// Reads what the order service knows of that.
+    get_trade_settings(trade::GetSettingsRequest) -> trade::GetSettingsResponse = trade_settings.get_settings;
+    /// Changes what a tenant has decided.
+    update_settings(sales::UpdateSettingsRequest) -> sales::UpdateSettingsResponse = sales_settings.update_settings;
     /// Lists pipelines.
     list_pipelines(sales::ListPipelinesRequest) -> sales::ListPipelinesResponse = pipelines.list_pipelines;
     /// Reads a pipeline.
@@ -265,6 +280,12 @@ calls! {
     /// Lists close-outs of the order service.
     list_trade_close_outs(trade::ListCloseOutsRequest) -> trade::ListCloseOutsResponse
         = trade_close_outs.list_close_outs;
+    /// Counts close-outs of the opportunity service.
+    report_sales_close_outs(sales::ReportCloseOutsRequest) -> sales::ReportCloseOutsResponse
+        = sales_close_outs.report_close_outs;
+    /// Counts close-outs of the order service.
+    report_trade_close_outs(trade::ReportCloseOutsRequest) -> trade::ReportCloseOutsResponse
+        = trade_close_outs.report_close_outs;
     /// Lists parked messages of the opportunity service.
     list_sales_parked(sales::ListParkedMessagesRequest) -> sales::ListParkedMessagesResponse
         = sales_operator.list_parked_messages;
@@ -283,7 +304,7 @@ calls! {
     /// Gives up a parked message of the order service.
     skip_trade_parked(trade::SkipParkedMessageRequest) -> trade::SkipParkedMessageResponse
         = trade_operator.skip_parked_message;
-    /// Sends the whole state of a customer, an opportunity or a reason.
+    /// Sends the whole state of a customer, an opportunity, a reason or the settings.
     resend_sales_lane(sales::ResendLaneRequest) -> sales::ResendLaneResponse = sales_operator.resend_lane;
     /// Sends the whole state of an order.
     resend_trade_lane(trade::ResendLaneRequest) -> trade::ResendLaneResponse = trade_operator.resend_lane;

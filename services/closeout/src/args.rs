@@ -5,7 +5,10 @@ use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
 use crate::commands::pipelines::{self, PipelinesArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
+use crate::commands::remarks::RemarksArgs;
+use crate::commands::report::{self, ReportArgs};
 use crate::commands::search::{self, SearchArgs};
+use crate::commands::settings::{self, SettingsArgs};
 use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
 use crate::commands::timeline::{self, TimelineArgs};
@@ -126,6 +129,9 @@ Examples:
 Examples:
   closeout close-out opportunities/ID --reason BUDGET_FROZEN
   closeout close-out opportunities/ID --reason COMPETITOR_PRICE --competitor Acme --detail \"10 % cheaper\" --yes
+  closeout close-out opportunities/ID --reason NO_INTENT_NOW --also UNRESPONSIVE \\
+           --verified call --contact \"Ms Li, purchasing\" --needs yes --intent no \\
+           --rating 4 --follow-up \"Ask again\" --follow-up-due 2027-03-01
   closeout close-out orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\"
   closeout close-out orders/ID --outcome processed")]
     CloseOut(CloseOutArgs),
@@ -179,12 +185,18 @@ Examples:
   closeout resend opportunities/ID --because \"the order service was restored from yesterday's backup\"
   closeout resend orders/ID --because \"we were restored from a backup\" --peer-number 9")]
     Resend(ResendArgs),
+    /// Counts what was closed out, by reason, category, class, owner or team, and how much of it was verified.
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArgs),
     /// The reasons for close-outs and what each requires: lists them, makes and changes them, takes them out of use.
     #[command(after_help = reasons::EXAMPLES)]
     Reasons(ReasonsArgs),
     /// The stages that opportunities go through: lists pipelines, makes and changes them, takes them into and out of use.
     #[command(after_help = pipelines::EXAMPLES)]
     Pipelines(PipelinesArgs),
+    /// What is decided for all close-outs: whether they need a verification of the customer's status, and how fresh a one.
+    #[command(after_help = settings::EXAMPLES)]
+    Settings(SettingsArgs),
     /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
     #[command(after_help = "\
 Nothing has to run for it. What stands in braces is filled in by the service.
@@ -290,6 +302,9 @@ pub(crate) struct CloseOutArgs {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// What it rests on, and what follows.
+    #[command(flatten)]
+    pub(crate) remarks: RemarksArgs,
 }
 
 /// How an order ends.

@@ -230,6 +230,10 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "IDEMPOTENCY_KEY_REUSED" => "this row was imported before with other content; change the record instead",
         "CODE_TAKEN" => "change that one instead: closeout reasons update CODE",
         "LAST_REASON" => "activate or make another one first: closeout reasons list --all",
+        "MERGED" => "closeout reasons list --all shows what was merged into what",
+        "STALE_VERIFICATION" => {
+            "verify it again and say so: --verified call --contact TEXT; closeout settings has the rule"
+        }
         "TOO_MANY_OPEN" => "close or cancel some of what is open under it first",
         _ => "",
     };
@@ -248,6 +252,12 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
     let of_reason = |(field, _): &(String, String)| matches!(field.as_str(), "reason" | "detail" | "competitor");
     if code == Code::InvalidArgument && violations(status).iter().any(of_reason) {
         return Some("closeout reasons shows what each reason requires; give --detail, --competitor");
+    }
+    let of_verification = |(field, _): &(String, String)| field == "verification";
+    if code == Code::InvalidArgument && violations(status).iter().any(of_verification) {
+        return Some(
+            "say how you know: --verified call|meeting|message|document --contact TEXT; closeout settings has the rule",
+        );
     }
     if code == Code::InvalidArgument && violations(status).iter().any(|(field, _)| field == "stage") {
         return Some("closeout pipelines --all shows every stage");

@@ -2,7 +2,7 @@
 
 use crm_proto::Money;
 use prost_types::Timestamp;
-use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
+use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 /// An amount of the API from minor units.
 pub(crate) fn to_money(minor: i64, currency: &str) -> Money {
@@ -73,6 +73,22 @@ pub(crate) fn parse_day(text: &str) -> Result<Date, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| "a day such as 2026-12-01".to_owned())
 }
 
+/// A point in time as people write it: `2026-12-01`, which begins at midnight (UTC), or RFC 3339.
+pub(crate) fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(day) = parse_day(text) {
+        return Ok(to_timestamp(day));
+    }
+    let moment = OffsetDateTime::parse(text, &Rfc3339);
+    moment
+        .map(of_moment)
+        .map_err(|_| "a day such as 2026-12-01, or a time such as 2026-12-01T09:30:00+08:00".to_owned())
+}
+
+fn of_moment(moment: OffsetDateTime) -> Timestamp {
+    let nanos = i32::try_from(moment.nanosecond()).unwrap_or_default();
+    Timestamp { seconds: moment.unix_timestamp(), nanos }
+}
+
 /// `2017-12-31`, or `2026-01-01 08:15:02` (UTC) where there is a time of day.
 pub(crate) fn time(timestamp: Option<&Timestamp>) -> String {
     let Some(timestamp) = timestamp else { return "-".to_owned() };
@@ -89,9 +105,7 @@ pub(crate) fn time(timestamp: Option<&Timestamp>) -> String {
 /// A value of a receipt: a time (RFC 3339) and an amount (`126000.00 CNY`) as they read everywhere else.
 pub(crate) fn receipt_value(text: &str) -> String {
     if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
-        let moment = moment.to_offset(UtcOffset::UTC);
-        let nanos = i32::try_from(moment.nanosecond()).unwrap_or_default();
-        return time(Some(&Timestamp { seconds: moment.unix_timestamp(), nanos }));
+        return time(Some(&of_moment(moment)));
     }
     let amount = text.split_once(' ').and_then(|(number, currency)| {
         let (units, cents) = number.split_once('.')?;
@@ -181,6 +195,14 @@ mod tests {
         assert_eq!(time(Some(&day)), "2017-12-31");
         assert_eq!(time(Some(&Timestamp { seconds: day.seconds + 3_661, nanos: 0 })), "2017-12-31 01:01:01");
         assert_eq!(time(None), "-");
+    }
+
+    #[test]
+    fn a_moment_is_written_as_a_day_or_with_its_time_and_zone() {
+        let read = |text| time(Some(&parse_moment(text).unwrap()));
+        assert_eq!(read("2026-12-01"), "2026-12-01");
+        assert_eq!(read("2026-12-01T09:30:00+08:00"), "2026-12-01 01:30:00");
+        assert!(["2026-12", "2026-12-01 09:30", "yesterday"].into_iter().all(|text| parse_moment(text).is_err()));
     }
 
     #[test]

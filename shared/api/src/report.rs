@@ -40,7 +40,11 @@ pub fn read(
         fields.refuse("closed_from", &wording::REQUIRED, &[]);
     }
     let until = fields.time("closed_until", until).unwrap_or_else(crate::fields::now);
-    let from = fields.time("closed_from", from).unwrap_or(until);
+    let from = fields.time("closed_from", from);
+    if from.is_some_and(|from| until <= from) {
+        fields.refuse("closed_until", &wording::NOT_LATER, &[("field", &"closed_from")]);
+    }
+    let from = from.unwrap_or(until);
     if until > from.plus_days(MOST_DAYS) {
         fields.refuse("closed_until", &wording::TOO_LONG_A_TIME, &[("most", &MOST_DAYS), ("field", &"closed_from")]);
     }

@@ -242,7 +242,8 @@ test('reflection names the public services and no others of ours', async () => {
     return names.filter((name) => name.startsWith('crm.')).sort();
   }
 
-  const both = ['CloseOutReasonService', 'CloseOutService', 'CustomerService', 'OperatorService', 'TaskService'];
+  const shared = ['CloseOutReasonService', 'CloseOutService', 'CustomerService'];
+  const both = [...shared, 'OperatorService', 'SettingsService', 'TaskService'];
   const more = ['CompetitorService', 'OpportunityService', 'PipelineService'];
   assert.deepEqual(await ours(OPPORTUNITY), [...both, ...more].map((name) => `crm.opportunity.v1.${name}`).sort());
   assert.deepEqual(await ours(ORDER), [...both, 'OrderService'].map((name) => `crm.order.v1.${name}`).sort());

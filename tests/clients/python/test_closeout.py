@@ -245,7 +245,8 @@ class CloseOutTest(unittest.TestCase):
             names = ProtoReflectionDescriptorDatabase(channel).get_services()
             return {name for name in names if name.startswith("crm.")}
 
-        both = ("CloseOutReasonService", "CloseOutService", "CustomerService", "OperatorService", "TaskService")
+        records = ("CloseOutReasonService", "CloseOutService", "CustomerService")
+        both = (*records, "OperatorService", "SettingsService", "TaskService")
         sales = ("CompetitorService", "OpportunityService", "PipelineService")
         self.assertEqual(ours(self.sales), {f"crm.opportunity.v1.{name}" for name in (*both, *sales)})
         self.assertEqual(ours(self.trade), {f"crm.order.v1.{name}" for name in (*both, "OrderService")})

@@ -1,5 +1,6 @@
 //! `closeout close-out`: shows what will be closed, asks, closes it out and shows what that did on both sides.
 
+use super::remarks::Remarks;
 use super::{Kind, kind_of};
 use crate::api::Api;
 use crate::args::{CloseOutArgs, OrderOutcome, WonPolicy};
@@ -49,6 +50,7 @@ pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyh
 
 async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow::Result<Option<CloseOut>> {
     let reason = args.reason.as_deref().ok_or_else(|| Usage("--reason CODE is needed".to_owned()))?;
+    let Remarks { secondary_reasons, verification, reassessment, follow_up } = args.remarks.read()?;
     let request = GetOpportunityRequest { name: args.name.clone() };
     let opportunity = api.get_opportunity(request).await?.opportunity.context("a reply without its opportunity")?;
     let competitor = match &args.competitor {
@@ -64,6 +66,10 @@ async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> a
         request_id: request_id::new(),
         validate_only: true,
         wait: Wait::Peer.into(),
+        secondary_reasons,
+        verification,
+        reassessment,
+        follow_up,
         ..CloseOutOpportunityRequest::default()
     };
     // What the service would refuse is told before the person is asked; a competitor that it does not know yet is not
@@ -83,6 +89,7 @@ async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> a
 }
 
 async fn close_order(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow::Result<Option<CloseOut>> {
+    let Remarks { secondary_reasons, verification, reassessment, follow_up } = args.remarks.read()?;
     let request = GetOrderRequest { name: args.name.clone() };
     let order = api.get_order(request).await?.order.context("a reply without its order")?;
     let outcome = match args.outcome {
@@ -107,6 +114,10 @@ async fn close_order(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow:
         request_id: request_id::new(),
         validate_only: true,
         wait: Wait::Peer.into(),
+        secondary_reasons,
+        verification,
+        reassessment,
+        follow_up,
         ..CloseOutOrderRequest::default()
     };
     api.close_out_order(request.clone()).await?;

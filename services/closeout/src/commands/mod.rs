@@ -7,8 +7,11 @@ pub(crate) mod list;
 pub(crate) mod parked;
 pub(crate) mod pipelines;
 pub(crate) mod reasons;
+pub(crate) mod remarks;
 mod reopen;
+pub(crate) mod report;
 pub(crate) mod search;
+pub(crate) mod settings;
 mod show;
 pub(crate) mod sweep;
 pub(crate) mod tasks;
@@ -46,6 +49,8 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }

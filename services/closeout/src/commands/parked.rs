@@ -47,7 +47,8 @@ enum ParkedAction {
 /// Flags of `resend`.
 #[derive(Debug, Args)]
 pub(crate) struct ResendArgs {
-    /// `customers/ID`, `opportunities/ID`, `orders/ID`, or the `lane` of a reason, `closeOutReasons/ID`.
+    /// `customers/ID`, `opportunities/ID`, `orders/ID`, or the `lane` of a reason, `closeOutReasons/ID`, or of the settings,
+    /// `settings/ID`.
     record: String,
     /// Why, 10 to 2,000 characters; kept in the audit trail.
     #[arg(long, value_name = "TEXT")]
@@ -191,14 +192,15 @@ fn told(message: &ParkedMessage, done: &str, screen: &Screen) -> anyhow::Result<
 
 /// Whether a record, or the record of a message, is one that the order service sends.
 fn of_orders(name: &str) -> Result<bool, Usage> {
-    if name.starts_with("closeOutReasons/") {
+    if ["closeOutReasons/", "settings/"].iter().any(|collection| name.starts_with(collection)) {
         return Ok(false);
     }
     match kind_of(name)? {
         Kind::Order => Ok(true),
         Kind::Opportunity | Kind::Customer => Ok(false),
         Kind::Task | Kind::CloseOut => Err(Usage(format!(
-            "`{name}`: only customers/ID, opportunities/ID, orders/ID and closeOutReasons/ID have messages to the other service"
+            "`{name}`: only customers/ID, opportunities/ID, orders/ID, closeOutReasons/ID and settings/ID have messages to the \
+             other service"
         ))),
     }
 }
@@ -212,6 +214,7 @@ mod tests {
         assert!(of_orders("orders/1/messages/3").unwrap());
         assert!(!of_orders("customers/1/messages/1").unwrap());
         assert!(!of_orders("closeOutReasons/1/messages/1").unwrap());
+        assert!(!of_orders("settings/1").unwrap());
         assert!(of_orders("tasks/1").is_err());
     }
 }

@@ -4,6 +4,7 @@ mod customer;
 mod events;
 mod receipts;
 mod record;
+mod remarks;
 mod stages;
 mod tasks;
 
@@ -14,9 +15,10 @@ pub(crate) use record::{opportunity_line, opportunity_state, order_line, order_s
 pub(crate) use stages::Stages;
 pub(crate) use tasks::{Tasks, show_task_changes, show_tasks};
 
+use crate::format::label;
 use crate::screen::{Paint, Screen};
 use comfy_table::Cell;
-use crm_proto::common::Side;
+use crm_proto::common::{Propagation, Side};
 
 /// What people call a side.
 pub(crate) fn side_name(side: Side) -> &'static str {
@@ -25,6 +27,17 @@ pub(crate) fn side_name(side: Side) -> &'static str {
         Side::Order => "orders",
         Side::Unspecified => "-",
     }
+}
+
+/// How far the news of a change has come: `SETTLED, the order service has it`.
+pub(crate) fn how_far(propagation: Propagation) -> String {
+    let meaning = match propagation {
+        Propagation::Settled => "the order service has it",
+        Propagation::Pending => "it arrives at the order service without your doing",
+        Propagation::Parked => "it can not be delivered: closeout parked list",
+        Propagation::NotNeeded | Propagation::Unspecified => "it was so already",
+    };
+    format!("{}, {meaning}", label(propagation.as_str_name(), "PROPAGATION_"))
 }
 
 /// The two cells of a value that may have changed; a change is marked, so that it shows without colour, too.

@@ -1,9 +1,7 @@
 //! A close-out and its receipts: one line for everything it did, on either side.
 
-use super::{Tasks, side_name};
-use crate::format::{
-    counted, label, last_part, money_or_none, receipt_value, short_name, stage_id, time, with_short_names,
-};
+use super::{Tasks, remarks, side_name};
+use crate::format::{counted, label, money_or_none, receipt_value, short_name, stage_id, time, with_short_names};
 use crate::screen::{Paint, Screen};
 use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
 
@@ -43,7 +41,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         ("of", close_out.subject.clone()),
         ("customer", close_out.customer.clone()),
         ("outcome", outcome(close_out)),
-        ("reason", format!("{} (version {})", last_part(&close_out.reason), close_out.reason_version)),
+        ("reason", remarks::reason(&close_out.reason, close_out.reason_version)),
         ("detail", close_out.detail.clone()),
         ("competitor", close_out.competitor.clone()),
         ("actor", close_out.actor.clone()),
@@ -53,6 +51,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         ("other service", label(close_out.peer_outcome().as_str_name(), "PEER_OUTCOME_")),
         ("caused by", close_out.cause.clone()),
     ];
+    rows.extend(remarks::rows(close_out));
     if let Some(snapshot) = &close_out.snapshot {
         let amount = money_or_none(snapshot.amount.as_ref());
         let days = format!("{} open", counted(snapshot.days_open.unsigned_abs(), "day", "days"));

@@ -1,12 +1,14 @@
 //! The program as a person or a script runs it: the built binary, its output and its exit codes.
 //!
-//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `search` and `work` the commands of a person.
+//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `grounds`, `search` and `work` the commands
+//! of a person.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod by_hand;
 mod demo;
 mod errors;
+mod grounds;
 mod import;
 mod pipelines;
 mod postgres;

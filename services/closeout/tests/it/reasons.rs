@@ -46,6 +46,89 @@ fn a_reason_is_made_changed_and_taken_out_of_use() {
 }
 
 #[test]
+fn a_reason_has_a_rule_about_verifications_and_labels_in_any_language() {
+    let up = Up::start();
+    let update = ["reasons", "update", "OTHER", "--label", "fr=Autre", "--label", "de=Sonstiges"];
+    let rule = ["--verification", "required", "--verification-days", "7", "--json"];
+    let changed = up.run(&[&update[..], &rule].concat()).ended_with(0).json()["reason"].clone();
+    let said = (&changed["verification"], &changed["verification_days"], &changed["labels"]["fr"]);
+    assert_eq!(said, (&json!("VERIFICATION_RULE_REQUIRED"), &json!(7), &json!("Autre")));
+    let listed = |locale| up.run(&["reasons", "list", "--locale", locale]).ended_with(0).stdout;
+    assert!(listed("fr").contains("Autre") && listed("fr-CA").contains("Autre") && !listed("en").contains("Autre"));
+    assert!(listed("en").contains("verification at most 7"), "{}", listed("en"));
+    let shown = up.run(&["reasons", "show", "OTHER"]).ended_with(0).stdout;
+    assert!(shown.contains("fr: Autre") && shown.contains("de: Sonstiges"), "{shown}");
+
+    let update = ["reasons", "update", "OTHER", "--label", "fr=", "--verification", "settings", "--json"];
+    let changed = up.run(&update).ended_with(0).json()["reason"].clone();
+    assert_eq!(changed["labels"], json!({ "zh": "其他", "en": "Other", "de": "Sonstiges" }));
+    assert_eq!(
+        (&changed["verification"], &changed["verification_days"]),
+        (&json!("VERIFICATION_RULE_UNSPECIFIED"), &json!(7))
+    );
+    let create = ["reasons", "create", "NEW", "--scope", "order", "--zh", "新", "--en", "New", "--category", "X"];
+    let create = [&create[..], &["--class", "no-decision", "--json", "--label", "fr=Neuf"]].concat();
+    let rule = ["--verification", "not-required"];
+    let made = up.run(&[&create[..], &rule].concat()).ended_with(0).json()["reason"].clone();
+    assert_eq!(
+        (&made["labels"]["fr"], &made["verification"]),
+        (&json!("Neuf"), &json!("VERIFICATION_RULE_NOT_REQUIRED"))
+    );
+    up.run(&["reasons", "update", "OTHER", "--label", "fr"]).ended_with(2);
+    let refused = up.run(&["reasons", "update", "OTHER", "--label", "pt_BR=Outro"]).ended_with(4).stderr;
+    assert!(refused.contains("no language tag"), "{refused}");
+}
+
+#[test]
+fn merged_reasons_say_into_which_and_are_used_no_more() {
+    let up = Up::start();
+    let merge = ["reasons", "merge", "LONG_CYCLE", "NO_DECISION_MAKER", "--into", "UNRESPONSIVE"];
+    let merged = up.run(&merge).ended_with(0).stdout;
+    assert!(merged.contains("2 reasons are merged into UNRESPONSIVE"), "{merged}");
+    let again = up.run(&[&merge[..], &["--json"]].concat()).ended_with(0).json();
+    assert_eq!(
+        (&again["target"], again["reasons"].as_array().unwrap().len()),
+        (&json!("closeOutReasons/UNRESPONSIVE"), 2)
+    );
+    assert!(!codes(&up, &[]).contains(&"LONG_CYCLE".to_owned()));
+    assert!(up.run(&["reasons", "--all"]).ended_with(0).stdout.contains("merged into"));
+    let shown = up.run(&["reasons", "show", "LONG_CYCLE"]).ended_with(0).stdout;
+    assert!(shown.contains("LONG_CYCLE, for opportunity, merged into UNRESPONSIVE"), "{shown}");
+    let refused = up.run(&["reasons", "activate", "LONG_CYCLE"]).ended_with(4).stderr;
+    assert!(refused.contains("use that one"), "{refused}");
+    up.run(&["reasons", "merge", "POOR_FIT", "--into", "ORD_AGED"]).ended_with(4);
+    up.run(&["reasons", "merge", "--into", "OTHER"]).ended_with(2);
+    let exported = up.run(&["reasons", "export"]).ended_with(0).stdout;
+    assert!(exported.lines().any(|row| row.starts_with("LONG_CYCLE,") && row.contains(",false,15,")), "{exported}");
+}
+
+#[test]
+fn a_file_keeps_rules_and_labels_unless_it_says_otherwise() {
+    let (up, folder) = (Up::start(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("reasons.csv");
+    let update = ["reasons", "update", "OTHER", "--label", "fr=Autre, \"hors liste\"", "--verification", "required"];
+    up.run(&[&update[..], &["--verification-days", "7"]].concat()).ended_with(0);
+    let exported = up.run(&["reasons", "export"]).ended_with(0).stdout;
+    let import = |text: &str| {
+        fs::write(&file, text).unwrap();
+        up.run(&["reasons", "import", file.to_str().unwrap(), "--json"]).ended_with(0).json()["import"].clone()
+    };
+    let other = || up.run(&["reasons", "show", "OTHER", "--json"]).ended_with(0).json()["reason"].clone();
+    assert_eq!(import(&exported)["unchanged"], 30);
+    let row = "OTHER,opportunity,其他,Other,NO_DECISION,OTHER,20,no,90";
+    assert_eq!(import(&format!("{HEADER}\n{row}\n"))["unchanged"], 1);
+    let optional = "verification,verification_days,labels";
+    assert_eq!(import(&format!("{HEADER},{optional}\n{row},,,\n"))["unchanged"], 1);
+    import(&format!("{HEADER},{optional}\n{row},settings,0,{{}}\n"));
+    assert_eq!(
+        (&other()["verification_days"], &other()["labels"]),
+        (&json!(0), &json!({ "zh": "其他", "en": "Other" }))
+    );
+    assert_eq!(import(&exported)["updated"], json!(["OTHER"]));
+    assert_eq!(up.run(&["reasons", "export"]).ended_with(0).stdout, exported);
+}
+
+#[test]
 fn a_file_brings_the_reasons_to_what_it_says_and_twice_changes_nothing() {
     let (up, folder) = (Up::start(), tempfile::tempdir().unwrap());
     let file = folder.path().join("reasons.csv");

@@ -1,27 +1,29 @@
-//! `closeout reasons create`, `update`, `activate`, `deactivate` and `reorder`.
+//! `closeout reasons create`, `update`, `activate`, `deactivate`, `merge` and `reorder`.
 
-use super::{CreateArgs, REASON, ReorderArgs, UpdateArgs, list, resource_name};
+use super::{CreateArgs, MergeArgs, REASON, ReorderArgs, UpdateArgs, list, resource_name};
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
-use crate::format::{label, last_part};
+use crate::format::{counted, last_part};
 use crate::screen::Screen;
-use crate::{json, request_id};
-use crm_proto::common::{CloseOutReason, OutcomeClass, Propagation, ReasonScope, Wait};
+use crate::{json, request_id, view};
+use crm_proto::common::{CloseOutReason, OutcomeClass, Propagation, ReasonScope, VerificationRule, Wait};
 use crm_proto::opportunity as sales;
 use prost_types::FieldMask;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// Makes a reason.
 pub(super) async fn create(args: &CreateArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    let own = [("zh".to_owned(), args.zh.clone()), ("en".to_owned(), args.en.clone())];
     let reason = CloseOutReason {
         scope: ReasonScope::from(args.scope).into(),
         category: args.category.clone(),
-        labels: BTreeMap::from([("zh".to_owned(), args.zh.clone()), ("en".to_owned(), args.en.clone())]),
+        labels: args.labels.iter().cloned().chain(own).collect(),
         outcome_class: args.class.map_or(0, |class| OutcomeClass::from(class).into()),
         min_detail_length: args.min_detail,
         needs_competitor: args.needs_competitor,
         win_back_days: args.win_back_days,
+        verification: VerificationRule::from(args.verification).into(),
+        verification_days: args.verification_days,
         ..CloseOutReason::default()
     };
     let request = sales::CreateCloseOutReasonRequest {
@@ -38,29 +40,12 @@ pub(super) async fn create(args: &CreateArgs, api: &Api, screen: &Screen) -> any
 
 /// Changes what the flags name.
 pub(super) async fn update(args: &UpdateArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
-    let mut reason = CloseOutReason { name: resource_name(&args.code), ..CloseOutReason::default() };
-    let mut paths = Vec::new();
-    for (language, text) in [("zh", &args.zh), ("en", &args.en)] {
-        if let Some(text) = text {
-            reason.labels.insert(language.to_owned(), text.clone());
-            paths.push(format!("labels.{language}"));
-        }
-    }
-    let mut set = |path: &str, given: bool| paths.extend(given.then(|| path.to_owned()));
-    set("outcome_class", args.class.is_some());
-    set("category", args.category.is_some());
-    set("min_detail_length", args.min_detail.is_some());
-    set("needs_competitor", args.needs_competitor.is_some());
-    set("win_back_days", args.win_back_days.is_some());
+    let (reason, paths) = edit(args);
     if paths.is_empty() {
-        let flags = "--zh, --en, --class, --category, --min-detail, --needs-competitor or --win-back-days";
+        let flags = "--zh, --en, --label, --class, --category, --min-detail, --needs-competitor, --win-back-days, --verification \
+                     or --verification-days";
         return Err(Usage(format!("nothing to change: give {flags}")).into());
     }
-    reason.outcome_class = args.class.map_or(0, |class| OutcomeClass::from(class).into());
-    reason.category = args.category.clone().unwrap_or_default();
-    reason.min_detail_length = args.min_detail.unwrap_or_default();
-    reason.needs_competitor = args.needs_competitor.unwrap_or_default();
-    reason.win_back_days = args.win_back_days.unwrap_or_default();
     let request = sales::UpdateCloseOutReasonRequest {
         reason: Some(reason),
         update_mask: Some(FieldMask { paths }),
@@ -73,6 +58,31 @@ pub(super) async fn update(args: &UpdateArgs, api: &Api, screen: &Screen) -> any
     let reason = reply.reason.unwrap_or_default();
     let version = format!("has version {}", reason.version);
     told(reason, propagation, &version, screen)
+}
+
+/// What to change, and the paths of that.
+fn edit(args: &UpdateArgs) -> (CloseOutReason, Vec<String>) {
+    let mut reason = CloseOutReason { name: resource_name(&args.code), ..CloseOutReason::default() };
+    let own = [("zh", &args.zh), ("en", &args.en)];
+    reason.labels = own.into_iter().filter_map(|(language, text)| Some((language.to_owned(), text.clone()?))).collect();
+    reason.labels.extend(args.labels.iter().cloned());
+    let mut paths: Vec<_> = reason.labels.keys().map(|language| format!("labels.{language}")).collect();
+    let mut set = |path: &str, given: bool| paths.extend(given.then(|| path.to_owned()));
+    set("outcome_class", args.class.is_some());
+    set("category", args.category.is_some());
+    set("min_detail_length", args.min_detail.is_some());
+    set("needs_competitor", args.needs_competitor.is_some());
+    set("win_back_days", args.win_back_days.is_some());
+    set("verification", args.verification.is_some());
+    set("verification_days", args.verification_days.is_some());
+    reason.outcome_class = args.class.map_or(0, |class| OutcomeClass::from(class).into());
+    reason.category = args.category.clone().unwrap_or_default();
+    reason.min_detail_length = args.min_detail.unwrap_or_default();
+    reason.needs_competitor = args.needs_competitor.unwrap_or_default();
+    reason.win_back_days = args.win_back_days.unwrap_or_default();
+    reason.verification = args.verification.map_or(0, |rule| VerificationRule::from(rule).into());
+    reason.verification_days = args.verification_days.unwrap_or_default();
+    (reason, paths)
 }
 
 /// Takes a reason out of use, or back into it.
@@ -89,6 +99,25 @@ pub(super) async fn set_active(code: &str, active: bool, api: &Api, screen: &Scr
     };
     let done = if active { "is in use" } else { "is not in use any more" };
     told(reason.unwrap_or_default(), propagation, done, screen)
+}
+
+/// Puts one reason in the place of others.
+pub(super) async fn merge(args: &MergeArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    let request = sales::MergeCloseOutReasonsRequest {
+        sources: args.codes.iter().map(|code| resource_name(code)).collect(),
+        target: resource_name(&args.into),
+        request_id: request_id::new(),
+        validate_only: false,
+    };
+    let target = request.target.clone();
+    let reasons = api.merge_reasons(request).await?.reasons;
+    if screen.json() {
+        screen.emit(&json!({ "reasons": json::list(REASON, &reasons)?, "target": target }))?;
+    }
+    let merged = counted(reasons.len() as u64, "reason is", "reasons are");
+    screen.line(&format!("{merged} merged into {}; reports count their close-outs there.", last_part(&target)))?;
+    list::table(&reasons, screen)?;
+    Ok(Ending::Done)
 }
 
 /// Puts the reasons of a scope into an order.
@@ -108,17 +137,11 @@ pub(super) async fn reorder(args: &ReorderArgs, api: &Api, screen: &Screen) -> a
 }
 
 fn told(reason: CloseOutReason, propagation: Propagation, done: &str, screen: &Screen) -> anyhow::Result<Ending> {
-    let word = propagation.as_str_name();
     if screen.json() {
-        screen.emit(&json!({ "reason": json::message(REASON, &reason)?, "propagation": word }))?;
+        let propagation = propagation.as_str_name();
+        screen.emit(&json!({ "reason": json::message(REASON, &reason)?, "propagation": propagation }))?;
     }
-    let meaning = match propagation {
-        Propagation::Settled => "the order service has it",
-        Propagation::Pending => "it arrives at the order service without your doing",
-        Propagation::Parked => "it can not be delivered: closeout parked list",
-        Propagation::NotNeeded | Propagation::Unspecified => "it was so already",
-    };
-    screen.line(&format!("{} {done}: {}, {meaning}.", last_part(&reason.name), label(word, "PROPAGATION_")))?;
+    screen.line(&format!("{} {done}: {}.", last_part(&reason.name), view::how_far(propagation)))?;
     list::table(&[reason], screen)?;
     Ok(Ending::Done)
 }

@@ -3,7 +3,7 @@
 use crate::data::Refusal;
 use crate::data::sheet::{Row, Sheet};
 use crate::format::label;
-use crm_proto::common::{CloseOutReason, OutcomeClass, ReasonScope};
+use crm_proto::common::{CloseOutReason, OutcomeClass, ReasonScope, VerificationRule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const FILE: &str = "the file";
 const COLUMNS: [&str; 9] =
     ["code", "scope", "zh", "en", "class", "category", "min_detail", "needs_competitor", "win_back_days"];
 /// Columns that may be there.
-const OPTIONAL: [&str; 2] = ["active", "position"];
+const OPTIONAL: [&str; 5] = ["active", "position", "verification", "verification_days", "labels"];
 
 /// A row of the file.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) active: Option<bool>,
     /// Its place in its scope, from 1; none: wherever it is.
     pub(super) position: Option<usize>,
+    /// Fields that stay as they are, as their cells are empty.
+    pub(super) kept: Vec<&'static str>,
 }
 
 /// What a file holds.
@@ -81,6 +83,9 @@ pub(super) fn write(reasons: &[CloseOutReason], to: impl std::io::Write) -> anyh
             reason.win_back_days.to_string(),
             reason.active.to_string(),
             reason.position.to_string(),
+            rule_word(reason.verification()),
+            reason.verification_days.to_string(),
+            serde_json::to_string(&other_labels(reason))?,
         ])?;
     }
     Ok(writer.flush()?)
@@ -94,15 +99,19 @@ fn wanted(row: &Row) -> Cell<Wanted> {
     if code.is_empty() {
         return Err(("code", "is empty".to_owned()));
     }
+    let mut labels = labels(cell(13))?;
+    labels.extend([("zh", 2), ("en", 3)].map(|(language, column)| (language.to_owned(), cell(column).to_owned())));
     let reason = CloseOutReason {
         name: super::resource_name(&code),
         scope: scope(cell(1))?.into(),
-        labels: BTreeMap::from([("zh".to_owned(), cell(2).to_owned()), ("en".to_owned(), cell(3).to_owned())]),
+        labels,
         outcome_class: class(cell(4))?.into(),
         category: cell(5).to_owned(),
         min_detail_length: number("min_detail", cell(6))?,
         needs_competitor: flag("needs_competitor", cell(7))?.unwrap_or_default(),
         win_back_days: number("win_back_days", cell(8))?,
+        verification: rule(cell(11))?.into(),
+        verification_days: number("verification_days", cell(12))?,
         ..CloseOutReason::default()
     };
     let position = match cell(10) {
@@ -111,7 +120,15 @@ fn wanted(row: &Row) -> Cell<Wanted> {
             Some(text.parse().ok().filter(|place| *place > 0).ok_or_else(|| not("position", text, "a place, from 1"))?)
         }
     };
-    Ok(Wanted { line: row.line, code, reason, active: flag("active", cell(9))?, position })
+    let kept = [("verification", 11), ("verification_days", 12), ("labels", 13)];
+    let kept = kept.into_iter().filter(|(_, column)| cell(*column).is_empty()).map(|(field, _)| field).collect();
+    Ok(Wanted { line: row.line, code, reason, active: flag("active", cell(9))?, position, kept })
+}
+
+/// The labels of a reason that have no column of their own.
+pub(super) fn other_labels(reason: &CloseOutReason) -> BTreeMap<&str, &str> {
+    let others = reason.labels.iter().map(|(language, label)| (language.as_str(), label.as_str()));
+    others.filter(|(language, _)| !super::OWN.contains(language)).collect()
 }
 
 fn not(column: &'static str, text: &str, what: &str) -> (&'static str, String) {
@@ -133,6 +150,33 @@ fn class(text: &str) -> Cell<OutcomeClass> {
     OutcomeClass::from_str_name(&format!("OUTCOME_CLASS_{word}")).ok_or_else(|| {
         not("class", text, "COMPETITIVE_LOSS, NO_DECISION, CUSTOMER_CANCELLED, DISQUALIFIED, ADMINISTRATIVE or empty")
     })
+}
+
+const BY_SETTINGS: &str = "SETTINGS";
+
+fn rule_word(rule: VerificationRule) -> String {
+    match rule {
+        VerificationRule::Unspecified => BY_SETTINGS.to_owned(),
+        VerificationRule::Required | VerificationRule::NotRequired => label(rule.as_str_name(), "VERIFICATION_RULE_"),
+    }
+}
+
+fn rule(text: &str) -> Cell<VerificationRule> {
+    let word = text.to_uppercase().replace('-', "_");
+    let all = [VerificationRule::Unspecified, VerificationRule::Required, VerificationRule::NotRequired];
+    let known = all.into_iter().find(|rule| rule_word(*rule) == word);
+    let known = known.or_else(|| word.is_empty().then_some(VerificationRule::Unspecified));
+    known.ok_or_else(|| not("verification", text, "REQUIRED, NOT_REQUIRED, SETTINGS or empty"))
+}
+
+/// Labels in other languages.
+fn labels(text: &str) -> Cell<BTreeMap<String, String>> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let read: Result<BTreeMap<String, String>, _> = serde_json::from_str(text);
+    let others = read.ok().filter(|labels| !super::OWN.iter().any(|language| labels.contains_key(*language)));
+    others.ok_or_else(|| not("labels", text, r#"a JSON object of labels in other languages, such as {"fr": "Autre"}"#))
 }
 
 fn number(column: &'static str, text: &str) -> Cell<i32> {
@@ -166,15 +210,38 @@ mod tests {
             category: "PRICE".into(),
             labels: BTreeMap::from([("zh".into(), "价格，太高".into()), ("en".into(), "Too \"high\"".into())]),
             min_detail_length: 3,
+            verification_days: 14,
             ..CloseOutReason::default()
         };
+        reason.labels.extend([("fr".into(), "Prix \"élevé\", hélas".into()), ("pt-BR".into(), "Preço".into())]);
         reason.set_scope(ReasonScope::OrderProcessed);
+        reason.set_verification(VerificationRule::NotRequired);
         let mut bytes = Vec::new();
         write(&[CloseOutReason { active: true, position: 4, ..reason.clone() }], &mut bytes).unwrap();
         let content = read_text(std::str::from_utf8(&bytes).unwrap()).unwrap();
         let row = &content.rows[0];
         assert_eq!((&*row.code, row.active, row.position, row.line), ("OWN", Some(true), Some(4), 2));
         assert_eq!(row.reason, reason);
+        assert!(row.kept.is_empty());
+    }
+
+    #[test]
+    fn an_empty_cell_keeps_what_is_there_and_a_wrong_one_is_refused() {
+        let header = "code,scope,zh,en,class,category,min_detail,needs_competitor,win_back_days,labels,verification,verification_days";
+        let row = |code: &str, rest: &str| format!("{code},ORDER,一,One,NO_DECISION,X,0,no,0,{rest}");
+        let rows = [
+            row("A", ",,"),
+            row("B", "{},settings,0"),
+            row("C", "fr=Un,,"),
+            row("D", r#""{""en"": ""One""}",,"#),
+            row("E", ",sometimes,"),
+            row("F", ",not-required,soon"),
+        ];
+        let content = read_text(&format!("{header}\n{}\n", rows.join("\n"))).unwrap();
+        let kept: Vec<_> = content.rows.iter().map(|row| row.kept.clone()).collect();
+        assert_eq!(kept, [vec!["verification", "verification_days", "labels"], vec![]]);
+        let told: Vec<_> = content.refused.iter().map(|refused| (refused.line, refused.column.unwrap())).collect();
+        assert_eq!(told, [(4, "labels"), (5, "labels"), (6, "verification"), (7, "verification_days")]);
     }
 
     #[test]

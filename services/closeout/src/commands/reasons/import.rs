@@ -1,7 +1,7 @@
 //! `closeout reasons import`: brings the reasons to what a CSV file says. What is so already is left alone, so twice the same
 //! import changes nothing.
 
-use super::file::{self, Content, Wanted, refusal};
+use super::file::{self, Content, Wanted, other_labels, refusal};
 use crate::api::Api;
 use crate::data::Refusal;
 use crate::failure::{self, Ending};
@@ -65,7 +65,7 @@ impl Imported {
     async fn bring(&mut self, api: &Api, before: Option<&CloseOutReason>, row: &Wanted) -> Result<(), Status> {
         let code = &row.code;
         let active = if let Some(before) = before {
-            let paths = different(before, &row.reason);
+            let paths = different(before, row);
             if !paths.is_empty() {
                 let request = sales::UpdateCloseOutReasonRequest {
                     reason: Some(CloseOutReason { etag: before.etag.clone(), ..row.reason.clone() }),
@@ -182,10 +182,15 @@ impl Imported {
     }
 }
 
-/// Paths of what differs. The scope never changes: the service says so where a file wants another.
-fn different(before: &CloseOutReason, wanted: &CloseOutReason) -> Vec<String> {
-    let label = |language: &str| before.labels.get(language) != wanted.labels.get(language);
+/// Paths of what differs, but for what the file leaves as it is. The scope never changes: the service says so where a file wants
+/// another.
+fn different(before: &CloseOutReason, row: &Wanted) -> Vec<String> {
+    let wanted = &row.reason;
+    // All labels in one, as one that the file does not have is taken away.
+    let all_labels = !row.kept.contains(&"labels") && other_labels(before) != other_labels(wanted);
+    let label = |language: &str| !all_labels && before.labels.get(language) != wanted.labels.get(language);
     let all = [
+        ("labels", all_labels),
         ("labels.zh", label("zh")),
         ("labels.en", label("en")),
         ("outcome_class", before.outcome_class != wanted.outcome_class),
@@ -193,9 +198,14 @@ fn different(before: &CloseOutReason, wanted: &CloseOutReason) -> Vec<String> {
         ("min_detail_length", before.min_detail_length != wanted.min_detail_length),
         ("needs_competitor", before.needs_competitor != wanted.needs_competitor),
         ("win_back_days", before.win_back_days != wanted.win_back_days),
+        ("verification", before.verification != wanted.verification),
+        ("verification_days", before.verification_days != wanted.verification_days),
         ("scope", before.scope != wanted.scope),
     ];
-    all.into_iter().filter(|(_, differs)| *differs).map(|(path, _)| path.to_owned()).collect()
+    all.into_iter()
+        .filter(|(path, differs)| *differs && !row.kept.contains(path))
+        .map(|(path, _)| path.to_owned())
+        .collect()
 }
 
 /// The names in their new order: each of `placed` at its place, as far as it is there, and the others in the order they have.
@@ -217,7 +227,7 @@ mod tests {
 
     fn row(code: &str, position: usize) -> Wanted {
         let reason = CloseOutReason { name: super::super::resource_name(code), ..CloseOutReason::default() };
-        Wanted { line: 2, code: code.into(), reason, active: None, position: Some(position) }
+        Wanted { line: 2, code: code.into(), reason, active: None, position: Some(position), kept: Vec::new() }
     }
 
     #[test]
@@ -228,5 +238,15 @@ mod tests {
         let once = arranged(&names(&["A", "B", "C", "D", "E"]), &placed);
         assert_eq!(once, names(&["C", "B", "D", "E", "A"]));
         assert_eq!(arranged(&once, &placed), once);
+    }
+    #[test]
+    fn what_a_file_leaves_open_is_not_changed_and_labels_that_it_does_not_have_are_taken_away() {
+        let mut before = CloseOutReason { verification_days: 7, ..row("A", 1).reason };
+        before.labels = [("zh", "一"), ("en", "One"), ("fr", "Un")].map(|(a, b)| (a.into(), b.into())).into();
+        let mut wanted = row("A", 1);
+        wanted.reason.labels = [("zh", "壹"), ("en", "One")].map(|(a, b)| (a.into(), b.into())).into();
+        assert_eq!(different(&before, &wanted), ["labels", "verification_days"]);
+        wanted.kept = vec!["labels", "verification_days"];
+        assert_eq!(different(&before, &wanted), ["labels.zh"]);
     }
 }

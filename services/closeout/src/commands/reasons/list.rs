@@ -1,12 +1,12 @@
 //! `closeout reasons list` and `show`: the reasons for close-outs, what each requires, and what it was before.
 
-use super::{ListArgs, REASON, ShowArgs, class_name, resource_name};
+use super::{ListArgs, OWN, REASON, ShowArgs, class_name, resource_name};
 use crate::api::Api;
 use crate::failure::Ending;
-use crate::format::last_part;
+use crate::format::{counted, last_part, or_dash};
 use crate::json;
 use crate::screen::{Paint, Screen};
-use crm_proto::common::{CloseOutReason, ReasonScope};
+use crm_proto::common::{CloseOutReason, ReasonScope, VerificationRule};
 use crm_proto::opportunity::{GetCloseOutReasonRequest, ListCloseOutReasonsRequest};
 use serde_json::json;
 
@@ -46,25 +46,35 @@ pub(super) async fn show(args: &ShowArgs, api: &Api, screen: &Screen) -> anyhow:
     if args.version.is_some() {
         versions.push(reason.clone());
     }
-    let state = if reason.active { "in use" } else { "not in use" };
     let code = screen.paint(Paint::Strong, last_part(&reason.name));
+    let state = unused(&reason).unwrap_or_else(|| "in use".to_owned());
     screen.line(&format!("{code}, for {}, {state}", scope_name(reason.scope())))?;
-    let headings = ["version", "zh", "en", "class", "category", "requires", "win back"];
+    editions(&versions, screen)?;
+    Ok(Ending::Done)
+}
+
+/// Versions of a reason as a table; with labels in other languages only where there are any.
+fn editions(versions: &[CloseOutReason], screen: &Screen) -> anyhow::Result<()> {
+    let others: Vec<_> = versions.iter().map(other_labels).collect();
+    let has_others = others.iter().any(|labels| !labels.is_empty());
+    let mut headings = vec!["version", "zh", "en", "class", "category", "requires", "win back"];
+    headings.extend(has_others.then_some("other labels"));
     let mut table = screen.new_table_keeping(&headings, &[0, 3, 4, 6]);
-    for version in &versions {
+    for (version, others) in versions.iter().zip(others) {
         let label = |language: &str| version.labels.get(language).map_or("", String::as_str).to_owned();
-        table.add_row([
+        let mut row = vec![
             screen.cell(Paint::Strong, version.version),
             label("zh").into(),
             label("en").into(),
             class_name(version.outcome_class()).into(),
             version.category.as_str().into(),
-            requires(&CloseOutReason { active: true, ..version.clone() }).into(),
+            or_dash(&asks_for(version).join(", ")).into(),
             win_back(version).into(),
-        ]);
+        ];
+        row.extend(has_others.then(|| others.into()));
+        table.add_row(row);
     }
-    screen.table(&table)?;
-    Ok(Ending::Done)
+    screen.table(&table)
 }
 
 /// The reasons as a table.
@@ -97,7 +107,14 @@ fn scope_name(scope: ReasonScope) -> &'static str {
     }
 }
 
+/// What a close-out with it must have, and what keeps it from being used.
 fn requires(reason: &CloseOutReason) -> String {
+    let mut all = asks_for(reason);
+    all.extend(unused(reason));
+    or_dash(&all.join(", ")).to_owned()
+}
+
+fn asks_for(reason: &CloseOutReason) -> Vec<String> {
     let mut all = Vec::new();
     match reason.min_detail_length {
         0 => {}
@@ -107,13 +124,44 @@ fn requires(reason: &CloseOutReason) -> String {
     if reason.needs_competitor {
         all.push("a competitor".to_owned());
     }
+    all.extend(verification(reason));
     if reason.historical_only {
         all.push("dates of the past".to_owned());
     }
-    if !reason.active {
-        all.push("not in use".to_owned());
+    all
+}
+
+/// What it says about a verification itself.
+fn verification(reason: &CloseOutReason) -> Option<String> {
+    let days = reason.verification_days;
+    let age = if days > 0 {
+        format!(" at most {} old", counted(days.unsigned_abs().into(), "day", "days"))
+    } else {
+        String::new()
+    };
+    match reason.verification() {
+        VerificationRule::Required => Some(format!("a verification{age}")),
+        VerificationRule::NotRequired => Some("no verification".to_owned()),
+        VerificationRule::Unspecified if age.is_empty() => None,
+        VerificationRule::Unspecified => Some(format!("if the settings say so, a verification{age}")),
     }
-    if all.is_empty() { "-".to_owned() } else { all.join(", ") }
+}
+
+/// Why no new close-out may name it.
+fn unused(reason: &CloseOutReason) -> Option<String> {
+    if reason.active {
+        None
+    } else if reason.merged_into.is_empty() {
+        Some("not in use".to_owned())
+    } else {
+        Some(format!("merged into {}", last_part(&reason.merged_into)))
+    }
+}
+
+/// `fr: Pas de fonds`, a line for each language.
+fn other_labels(reason: &CloseOutReason) -> String {
+    let others = reason.labels.iter().filter(|(language, _)| !OWN.contains(&language.as_str()));
+    others.map(|(language, label)| format!("{language}: {label}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -127,5 +175,26 @@ mod tests {
         (reason.min_detail_length, reason.needs_competitor) = (20, true);
         assert_eq!(requires(&reason), "a detail of 20 characters, a competitor");
         assert_eq!(requires(&CloseOutReason { active: true, ..CloseOutReason::default() }), "-");
+    }
+
+    #[test]
+    fn what_a_reason_says_about_a_verification_reads_as_words() {
+        let told = |rule: VerificationRule, verification_days| {
+            let verification = rule.into();
+            requires(&CloseOutReason { active: true, verification, verification_days, ..CloseOutReason::default() })
+        };
+        assert_eq!(told(VerificationRule::Required, 0), "a verification");
+        assert_eq!(told(VerificationRule::Required, 7), "a verification at most 7 days old");
+        assert_eq!(told(VerificationRule::NotRequired, 7), "no verification");
+        assert_eq!(told(VerificationRule::Unspecified, 0), "-");
+        assert_eq!(told(VerificationRule::Unspecified, 1), "if the settings say so, a verification at most 1 day old");
+    }
+
+    #[test]
+    fn a_merged_reason_says_into_which() {
+        let mut reason = CloseOutReason::default();
+        assert_eq!(requires(&reason), "not in use");
+        reason.merged_into = "closeOutReasons/OTHER".into();
+        assert_eq!(requires(&reason), "merged into OTHER");
     }
 }

@@ -1,5 +1,5 @@
-//! `closeout reasons`: the reasons for close-outs, listed, made, changed, taken out of use, put into an order, and written to and
-//! read from a CSV file (`file`).
+//! `closeout reasons`: the reasons for close-outs, listed, made, changed, taken out of use, merged, put into an order, and written
+//! to and read from a CSV file (`file`).
 
 mod change;
 mod export;
@@ -12,7 +12,7 @@ use crate::failure::Ending;
 use crate::format::label;
 use crate::screen::Screen;
 use clap::{Args, Subcommand, ValueEnum};
-use crm_proto::common::{OutcomeClass, ReasonScope};
+use crm_proto::common::{OutcomeClass, ReasonScope, VerificationRule};
 use std::path::PathBuf;
 
 /// Full name of a reason in the protos.
@@ -28,8 +28,10 @@ Examples:
   closeout reasons --scope order --locale zh-CN
   closeout reasons create NO_FUNDING --scope opportunity --zh 资金未到位 --en \"No funding\" --class no-decision \\
                           --category BUDGET --min-detail 10
-  closeout reasons update NO_FUNDING --win-back-days 120
+  closeout reasons update NO_FUNDING --win-back-days 120 --verification required --verification-days 14
+  closeout reasons update NO_FUNDING --label \"fr=Pas de fonds\" --label de=
   closeout reasons deactivate LONG_CYCLE
+  closeout reasons merge LONG_CYCLE NO_DECISION_MAKER --into UNRESPONSIVE
   closeout reasons show NO_FUNDING
   closeout reasons export reasons.csv && closeout reasons import reasons.csv";
 
@@ -67,6 +69,9 @@ enum Action {
         /// Its code.
         code: String,
     },
+    /// Puts one in the place of others of its scope: those are used no more, reports count their close-outs with it. It can not
+    /// be undone.
+    Merge(MergeArgs),
     /// Puts the reasons of a scope into an order.
     Reorder(ReorderArgs),
     /// Writes all of them as CSV.
@@ -76,9 +81,11 @@ enum Action {
     },
     /// Makes and changes what a CSV file says; the rest stays. Twice the same import changes nothing.
     #[command(after_help = "\
-The columns code, scope, zh, en, class, category, min_detail, needs_competitor and win_back_days must be there; active
-and position may. A column that is missing or a file that is not UTF-8 stops the import before anything is written (exit
-code 1); a broken row is refused with its line and reason and the rest is taken (exit code 3).
+The columns code, scope, zh, en, class, category, min_detail, needs_competitor and win_back_days must be there; active,
+position, verification (REQUIRED, NOT_REQUIRED or SETTINGS), verification_days and labels (those in other languages, as in
+{\"fr\": \"Pas de fonds\"}; the others are taken away) may, and an empty cell of them leaves what is there. A column that is
+missing or a file that is not UTF-8 stops the import before anything is written (exit code 1); a broken row is refused
+with its line and reason and the rest is taken (exit code 3). What was merged is exported as not active.
 
 Examples:
   closeout reasons export | sed s/DELIVERY/LOGISTICS/ > mine.csv; closeout reasons import mine.csv
@@ -95,7 +102,7 @@ struct ListArgs {
     /// What the reason is for.
     #[arg(long)]
     scope: Option<Scope>,
-    /// Language of the labels, such as `en` or `zh-CN`.
+    /// Language of the labels, such as `en`, `zh-CN` or `fr`; in English where a reason has none in it.
     #[arg(long, default_value = "en")]
     locale: String,
     /// Those that are not in use, too.
@@ -142,6 +149,15 @@ struct CreateArgs {
     /// Days after which to try to win the customer back; 0: never.
     #[arg(long, value_name = "N", default_value_t = 0)]
     win_back_days: i32,
+    /// Whether a close-out with it needs a verification of the customer's status.
+    #[arg(long, value_name = "RULE", default_value = "settings")]
+    verification: Rule,
+    /// How many days old that may be; 0: as the settings say.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    verification_days: i32,
+    /// Label in another language, such as `fr=Pas de fonds`; once for each.
+    #[arg(long = "label", value_name = "LANG=TEXT", value_parser = label_in)]
+    labels: Vec<(String, String)>,
 }
 
 /// Flags of `reasons update`.
@@ -170,6 +186,26 @@ struct UpdateArgs {
     /// Days after which to try to win the customer back; 0: never.
     #[arg(long, value_name = "N")]
     win_back_days: Option<i32>,
+    /// Whether a close-out with it needs a verification of the customer's status.
+    #[arg(long, value_name = "RULE")]
+    verification: Option<Rule>,
+    /// How many days old that may be; 0: as the settings say.
+    #[arg(long, value_name = "N")]
+    verification_days: Option<i32>,
+    /// Label in another language, such as `fr=Pas de fonds`; once for each. Without a text, `fr=`, it is taken away.
+    #[arg(long = "label", value_name = "LANG=TEXT", value_parser = label_in)]
+    labels: Vec<(String, String)>,
+}
+
+/// Flags of `reasons merge`.
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// The codes of those whose place is taken.
+    #[arg(required = true, value_name = "CODE")]
+    codes: Vec<String>,
+    /// The code of the one that takes it; of the same scope, in use.
+    #[arg(long, value_name = "CODE")]
+    into: String,
 }
 
 /// Flags of `reasons reorder`.
@@ -209,6 +245,27 @@ enum Class {
     Administrative,
 }
 
+/// Whether a close-out needs a verification of the customer's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rule {
+    /// Always.
+    Required,
+    /// Never: it is not about the customer.
+    NotRequired,
+    /// As `closeout settings` says.
+    Settings,
+}
+
+impl From<Rule> for VerificationRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Required => Self::Required,
+            Rule::NotRequired => Self::NotRequired,
+            Rule::Settings => Self::Unspecified,
+        }
+    }
+}
+
 impl From<Scope> for ReasonScope {
     fn from(scope: Scope) -> Self {
         match scope {
@@ -241,6 +298,7 @@ pub(super) async fn run(args: &ReasonsArgs, api: &Api, screen: &Screen) -> anyho
         Some(Action::Update(args)) => change::update(args, api, screen).await,
         Some(Action::Deactivate { code }) => change::set_active(code, false, api, screen).await,
         Some(Action::Activate { code }) => change::set_active(code, true, api, screen).await,
+        Some(Action::Merge(args)) => change::merge(args, api, screen).await,
         Some(Action::Reorder(args)) => change::reorder(args, api, screen).await,
         Some(Action::Export { file }) => export::run(file.as_deref(), api, screen).await,
         Some(Action::Import { file }) => import::run(file, api, screen).await,
@@ -253,4 +311,29 @@ fn class_name(class: OutcomeClass) -> String {
 
 fn resource_name(code: &str) -> String {
     format!("closeOutReasons/{}", code.strip_prefix("closeOutReasons/").unwrap_or(code))
+}
+
+/// Languages whose labels have flags and columns of their own.
+const OWN: [&str; 2] = ["zh", "en"];
+
+/// A language and the label in it.
+fn label_in(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((language, _)) if OWN.contains(&language) => Err(format!("--{language} TEXT is for that language")),
+        Some((language, label)) if !language.is_empty() => Ok((language.to_owned(), label.to_owned())),
+        Some(_) | None => Err("a language and the label in it, such as fr=\"Pas de fonds\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_given_with_its_language() {
+        let read = |text| label_in(text).ok();
+        assert_eq!(read("fr=a = b"), Some(("fr".into(), "a = b".into())));
+        assert_eq!(read("pt-BR="), Some(("pt-BR".into(), String::new())));
+        assert_eq!([read("fr"), read("=x"), read("zh=x")], [None, None, None]);
+    }
 }
