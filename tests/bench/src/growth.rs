@@ -44,6 +44,7 @@ pub(crate) async fn run(
         let deals = Deals { opportunities, tenants, history: opportunities <= WITH_HISTORY };
         seed::postgres(server, &deals, screen).await?;
         let bench = Bench { deals: &deals, ..*bench };
+        screen.say("Growth: they are there, measuring");
         let one = bench.measure(Database::Postgres(server), 2, false, async |channels, turns| {
             load::closed(channels, turns, IN_FLIGHT, time).await
         });
@@ -52,7 +53,9 @@ pub(crate) async fn run(
             .cpu
             .postgres
             .context("growth is told by PostgreSQL's processor time, so it must run on this machine")?;
-        measured.push(Size { opportunities, tenants, us_per_close_out: postgres + one.cpu.services, per_s: one.per_s });
+        let us_per_close_out = postgres + one.cpu.services;
+        screen.say(&format!("Growth: {us_per_close_out:.0} µs for a close-out, {:.0} a second", one.per_s));
+        measured.push(Size { opportunities, tenants, us_per_close_out, per_s: one.per_s });
     }
     Ok(measured)
 }
