@@ -257,6 +257,12 @@ calls! {
     activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse = pipelines.activate_pipeline;
     /// Puts the pipelines in another order.
     reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse = pipelines.reorder_pipelines;
+    /// Corrects a close-out of the opportunity service.
+    amend_sales_close_out(sales::AmendCloseOutRequest) -> sales::AmendCloseOutResponse
+        = sales_close_outs.amend_close_out;
+    /// Corrects a close-out of the order service.
+    amend_trade_close_out(trade::AmendCloseOutRequest) -> trade::AmendCloseOutResponse
+        = trade_close_outs.amend_close_out;
     /// Makes a competitor.
     create_competitor(sales::CreateCompetitorRequest) -> sales::CreateCompetitorResponse
         = competitors.create_competitor;

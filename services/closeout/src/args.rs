@@ -1,5 +1,6 @@
 //! What a person can ask for: every command with its examples, and the flags of some; those of the others stand with what they do.
 
+use crate::commands::amend::{self, AmendArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
@@ -135,6 +136,9 @@ Examples:
   closeout close-out orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\"
   closeout close-out orders/ID --outcome processed")]
     CloseOut(CloseOutArgs),
+    /// Corrects what a close-out says of its reason; its time stays.
+    #[command(after_help = amend::EXAMPLES)]
+    Amend(AmendArgs),
     /// Takes a close-out back: state and tasks as before it.
     #[command(after_help = "\
 Examples:

@@ -1,5 +1,6 @@
 //! One module for each thing a person does by hand; `run` finds the one that the command line names.
 
+pub(crate) mod amend;
 mod close_out;
 pub(crate) mod completion;
 mod errors;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),

@@ -91,12 +91,7 @@ async fn task(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
 }
 
 async fn close_out(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
-    let request = sales::GetCloseOutRequest { name: name.to_owned() };
-    let sales = found(api.get_sales_close_out(request).await.map(|reply| reply.close_out))?;
-    let (side, close_out) = match sales {
-        Some(close_out) => (Side::Opportunity, close_out),
-        None => (Side::Order, settle::read(api, Side::Order, name).await?),
-    };
+    let (side, close_out) = read_close_out(api, name).await?;
     show_all(std::slice::from_ref(&close_out), side, api, screen).await?;
     let caused = settle::caused_by(api, name).await?;
     for other in &caused {
@@ -108,6 +103,16 @@ async fn close_out(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Val
         "close_out": json::message("crm.common.v1.CloseOut", &close_out)?,
         "caused": json::list("crm.common.v1.CloseOut", &caused)?,
     }))
+}
+
+/// Reads a close-out of whichever service it is.
+pub(super) async fn read_close_out(api: &Api, name: &str) -> anyhow::Result<(Side, CloseOut)> {
+    let request = sales::GetCloseOutRequest { name: name.to_owned() };
+    let sales = found(api.get_sales_close_out(request).await.map(|reply| reply.close_out))?;
+    Ok(match sales {
+        Some(close_out) => (Side::Opportunity, close_out),
+        None => (Side::Order, settle::read(api, Side::Order, name).await?),
+    })
 }
 
 async fn show_all(close_outs: &[CloseOut], side: Side, api: &Api, screen: &Screen) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! What a close-out says beside its reason: further reasons, how it was verified, how the relationship is rated, what follows.
 
 use crate::format::{label, last_part, time};
-use crm_proto::common::{CloseOut, CustomerVerification, Finding, FollowUp, Reassessment};
+use crm_proto::common::{Amendment, CloseOut, CustomerVerification, Finding, FollowUp, Reassessment};
 
 /// A row for each thing that is said.
 pub(super) fn rows(close_out: &CloseOut) -> Vec<(&'static str, String)> {
@@ -12,7 +12,14 @@ pub(super) fn rows(close_out: &CloseOut) -> Vec<(&'static str, String)> {
         ("verification", close_out.verification.as_ref().map_or_else(String::new, verification)),
         ("rating", close_out.reassessment.as_ref().map_or_else(String::new, rating)),
         ("follow-up", close_out.follow_up.as_ref().map_or_else(String::new, follow_up)),
+        ("amended", close_out.amendments.iter().map(amendment).collect::<Vec<_>>().join("\n")),
     ]
+}
+
+/// `2026-11-27 by ann, it was POOR_FIT (version 1): entered by mistake`.
+fn amendment(amendment: &Amendment) -> String {
+    let (when, was) = (time(amendment.amend_time.as_ref()), reason(&amendment.reason, amendment.reason_version));
+    with_note(format!("{when} by {}, it was {was}", amendment.actor), ": ", &amendment.note)
 }
 
 /// `POOR_FIT (version 1)`.

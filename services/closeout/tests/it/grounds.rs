@@ -166,3 +166,24 @@ fn a_report_tells_by_owner_how_much_was_verified_and_adds_up() {
     let none = ["report", "--by", "owner", "--since", "2026-02-01", "--until", "2026-01-31"];
     assert!(up.run(&none).ended_with(4).stderr.contains("must be later than closed_from"));
 }
+
+#[test]
+fn a_wrong_reason_is_corrected_and_what_it_was_is_shown() {
+    let (up, [first, _]) = imported();
+    let closed = run(&up, &close_out(&first, &["NO_INTENT_NOW"]), 0);
+    let name = closed["close_outs"][0]["name"].as_str().unwrap();
+    let amend = ["amend", name, "--reason", "poor_fit", "--note", "never a chance", "--json"];
+    let amended = up.run(&amend).ended_with(0).json();
+    let told = &amended["close_out"];
+    assert_eq!(
+        (&told["reason"], &amended["propagation"]),
+        (&json!("closeOutReasons/POOR_FIT"), &json!("PROPAGATION_SETTLED"))
+    );
+    assert_eq!(told["amendments"][0]["reason"], "closeOutReasons/NO_INTENT_NOW");
+    let shown = up.run(&["show", name]).ended_with(0).stdout;
+    assert!(shown.contains("it was NO_INTENT_NOW (version 1): never a chance"), "{shown}");
+    up.run(&["amend", name, "--note", "nothing"]).ended_with(2);
+    up.run(&["amend", &first, "--reason", "OTHER", "--note", "x"]).ended_with(2);
+    let refused = up.run(&["amend", name, "--reason", "COMPETITOR_PRICE", "--note", "x"]).ended_with(4).stderr;
+    assert!(refused.contains("competitor"), "{refused}");
+}
