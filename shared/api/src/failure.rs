@@ -29,6 +29,8 @@ pub fn database(error: &Error) -> Status {
         Error::Data { constraint, .. } if is_unique(constraint) => {
             answer::refusal(&wording::VALUE_TAKEN, &[("constraint", constraint.clone())])
         }
+        // Two processes made the first settings of a tenant at the same moment: the second call finds them.
+        Error::Data { constraint, .. } if constraint == "settings_key" => answer::refusal(&wording::CONTENTION, &[]),
         Error::Data { .. } | Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => {
             tracing::error!(%error, "a call failed for a fault of this program or of stored data");
             answer::refusal(&wording::INTERNAL, &[])
