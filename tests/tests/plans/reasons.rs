@@ -1,7 +1,7 @@
-//! Everything that is done about reasons for close-outs, and a close-out by a reason of the tenant's own.
+//! Everything that is done about reasons for close-outs and settings, and a close-out by a reason of the tenant's own.
 
 use crm_proto::{
-    common::{CloseOutReason, OutcomeClass, ReasonScope},
+    common::{CloseOutReason, OutcomeClass, ReasonScope, Settings},
     opportunity as sales, order as trade,
 };
 use crm_tests::client::Client;
@@ -37,6 +37,18 @@ pub(crate) async fn manage(client: &Client) {
         let get = sales::GetCloseOutReasonRequest { name: name.clone(), version, ..Default::default() };
         client.reasons.clone().get_close_out_reason(get).await.unwrap();
     }
+    let merge = sales::MergeCloseOutReasonsRequest {
+        sources: vec![name],
+        target: "closeOutReasons/ORD_AGED".into(),
+        ..Default::default()
+    };
+    client.merge_reasons(merge).await.unwrap();
+    let current = client.settings.clone().get_settings(sales::GetSettingsRequest {}).await.unwrap().into_inner();
+    let mut verification = current.settings.unwrap().verification.unwrap();
+    verification.fresh_days = verification.fresh_days % 365 + 1;
+    let settings = Some(Settings { verification: Some(verification), ..Settings::default() });
+    client.update_settings(sales::UpdateSettingsRequest { settings, ..Default::default() }).await.unwrap();
+    client.copied_settings.clone().get_settings(trade::GetSettingsRequest {}).await.unwrap();
     let list = trade::ListCloseOutReasonsRequest::default();
     client.copied_reasons.clone().list_close_out_reasons(list).await.unwrap();
 }
