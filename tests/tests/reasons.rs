@@ -191,11 +191,11 @@ async fn what_can_not_be_a_reason_is_told_at_once(kind: Kind) {
     let mut request = new("lower case", ReasonScope::OrderProcessed);
     let reason = request.reason.as_mut().unwrap();
     reason.category = "x".into();
-    reason.labels = BTreeMap::from([("zh".to_owned(), "字".repeat(201)), ("fr".to_owned(), "Prix".to_owned())]);
+    reason.labels = BTreeMap::from([("zh".to_owned(), "字".repeat(201)), ("f_r".to_owned(), "Prix".to_owned())]);
     (reason.min_detail_length, reason.win_back_days, reason.needs_competitor) = (2_001, -1, true);
     let refused = client.create_reason(request).await.unwrap_err();
     let expected = [
-        ("reason.labels", "UNKNOWN_FIELD"),
+        ("reason.labels", "INVALID_LANGUAGE"),
         ("code", "INVALID_CODE"),
         ("reason.labels.zh", "TOO_LONG"),
         ("reason.labels.en", "REQUIRED"),
