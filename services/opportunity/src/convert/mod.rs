@@ -1,10 +1,10 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
+mod competitors;
 mod pipelines;
 
 use crate::domain::{
-    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, ReasonEdit,
-    Since,
+    Closing, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, ReasonEdit, Since,
 };
 use crm_api::{
     convert::{money, time},
@@ -31,6 +31,7 @@ use std::ops::RangeInclusive;
 const MIN_DETAIL: RangeInclusive<i32> = 0..=2_000;
 const WIN_BACK_DAYS: RangeInclusive<i32> = 0..=3_650;
 
+pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competitor_name, merger};
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
 
 /// A customer to be made.
@@ -341,16 +342,6 @@ pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
         historical: opportunity.historical,
         update_time: Some(time(opportunity.updated_at)),
         etag: etag(opportunity.version),
-    }
-}
-
-/// A competitor as the API shows it.
-pub(crate) fn competitor(competitor: &Competitor) -> pb::Competitor {
-    pb::Competitor {
-        name: competitor.competitor_id.to_string(),
-        display_name: competitor.display_name.clone(),
-        active: competitor.active,
-        create_time: Some(time(competitor.created_at)),
     }
 }
 

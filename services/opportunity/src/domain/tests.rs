@@ -10,6 +10,7 @@ use crm_closeout::{
     reason,
     records::Lane,
     task::{TaskKind, TaskState},
+    working_set::Keyed,
 };
 use uuid::Uuid;
 
