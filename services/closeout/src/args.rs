@@ -1,5 +1,6 @@
 //! What a person can ask for: every command with its examples, and the flags of some; those of the others stand with what they do.
 
+use crate::commands::competitors::{self, CompetitorsArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
@@ -185,6 +186,9 @@ Examples:
     /// The stages that opportunities go through: lists pipelines, makes and changes them, takes them into and out of use.
     #[command(after_help = pipelines::EXAMPLES)]
     Pipelines(PipelinesArgs),
+    /// To whom opportunities are lost: lists competitors, makes and renames them, takes them out of use, merges them.
+    #[command(after_help = competitors::EXAMPLES)]
+    Competitors(CompetitorsArgs),
     /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
     #[command(after_help = "\
 Nothing has to run for it. What stands in braces is filled in by the service.

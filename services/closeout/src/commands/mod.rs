@@ -1,6 +1,7 @@
 //! One module for each thing a person does by hand; `run` finds the one that the command line names.
 
 mod close_out;
+pub(crate) mod competitors;
 pub(crate) mod completion;
 mod errors;
 pub(crate) mod list;
@@ -25,8 +26,6 @@ use crate::{data, demo, import};
 use serde_json::json;
 use tonic::{Code, Status};
 
-pub(crate) use close_out::competitor;
-
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
     let global = &cli.global;
@@ -46,6 +45,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Competitors(args) => Box::pin(competitors::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }
