@@ -163,6 +163,18 @@ mutations! {
     /// ActivatePipeline.
     activate_pipeline = Opportunity.pipelines.activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse,
         "ActivatePipeline", pipeline;
+    /// CreateCompetitor.
+    create_competitor = Opportunity.competitors.create_competitor(sales::CreateCompetitorRequest) -> sales::CreateCompetitorResponse,
+        "CreateCompetitor", competitor;
+    /// UpdateCompetitor.
+    update_competitor = Opportunity.competitors.update_competitor(sales::UpdateCompetitorRequest) -> sales::UpdateCompetitorResponse,
+        "UpdateCompetitor", competitor;
+    /// DeactivateCompetitor.
+    deactivate_competitor = Opportunity.competitors.deactivate_competitor(sales::DeactivateCompetitorRequest) -> sales::DeactivateCompetitorResponse,
+        "DeactivateCompetitor", competitor;
+    /// ActivateCompetitor.
+    activate_competitor = Opportunity.competitors.activate_competitor(sales::ActivateCompetitorRequest) -> sales::ActivateCompetitorResponse,
+        "ActivateCompetitor", competitor;
     /// WinOpportunity.
     win_opportunity = Opportunity.opportunities.win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse,
         "WinOpportunity", opportunity [propagation];
@@ -254,6 +266,9 @@ interventions! {
     /// ReorderPipelines; about the one that comes first.
     reorder_pipelines = Opportunity.pipelines.reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse,
         "ReorderPipelines", |reply| reply.pipelines[0].name.clone();
+    /// MergeCompetitors; about the first source, which has to change.
+    merge_competitors = Opportunity.competitors.merge_competitors(sales::MergeCompetitorsRequest) -> sales::MergeCompetitorsResponse,
+        "MergeCompetitors", |reply| reply.sources[0].name.clone();
     /// RetryParkedMessage of the order service.
     retry_trade_message = Order.trade_operator.retry_parked_message(trade::RetryParkedMessageRequest) -> trade::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());
@@ -398,6 +413,8 @@ macro_rules! reads {
 reads! {
     /// Reads an opportunity.
     get_opportunity, look_at_opportunity = Opportunity.opportunities.get_opportunity(sales::GetOpportunityRequest) -> opportunity: sales::Opportunity;
+    /// Reads a competitor.
+    get_competitor, look_at_competitor = Opportunity.competitors.get_competitor(sales::GetCompetitorRequest) -> competitor: sales::Competitor;
     /// Reads an order.
     get_order, look_at_order = Order.orders.get_order(trade::GetOrderRequest) -> order: trade::Order;
     /// Reads a customer as sales sees it.

@@ -268,6 +268,20 @@ calls! {
         = competitors.create_competitor;
     /// Lists competitors.
     list_competitors(sales::ListCompetitorsRequest) -> sales::ListCompetitorsResponse = competitors.list_competitors;
+    /// Reads a competitor.
+    get_competitor(sales::GetCompetitorRequest) -> sales::GetCompetitorResponse = competitors.get_competitor;
+    /// Renames a competitor.
+    update_competitor(sales::UpdateCompetitorRequest) -> sales::UpdateCompetitorResponse
+        = competitors.update_competitor;
+    /// Takes a competitor out of use.
+    deactivate_competitor(sales::DeactivateCompetitorRequest) -> sales::DeactivateCompetitorResponse
+        = competitors.deactivate_competitor;
+    /// Takes a competitor into use again.
+    activate_competitor(sales::ActivateCompetitorRequest) -> sales::ActivateCompetitorResponse
+        = competitors.activate_competitor;
+    /// Merges competitors into another one.
+    merge_competitors(sales::MergeCompetitorsRequest) -> sales::MergeCompetitorsResponse
+        = competitors.merge_competitors;
     /// Reads an order.
     get_order(trade::GetOrderRequest) -> trade::GetOrderResponse = orders.get_order;
     /// Lists orders.

@@ -1,6 +1,7 @@
 //! What a person can ask for: every command with its examples, and the flags of some; those of the others stand with what they do.
 
 use crate::commands::amend::{self, AmendArgs};
+use crate::commands::competitors::{self, CompetitorsArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
@@ -201,6 +202,9 @@ Examples:
     /// What is decided for all close-outs: whether they need a verification of the customer's status, and how fresh a one.
     #[command(after_help = settings::EXAMPLES)]
     Settings(SettingsArgs),
+    /// To whom opportunities are lost: lists competitors, makes and renames them, takes them out of use, merges them.
+    #[command(after_help = competitors::EXAMPLES)]
+    Competitors(CompetitorsArgs),
     /// Every reason for which a service refuses a call, in English and Chinese: its code, the rule, the way out.
     #[command(after_help = "\
 Nothing has to run for it. What stands in braces is filled in by the service.

@@ -229,6 +229,8 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "REFUND_REFERENCE_REQUIRED" => "the order was paid: give --refund-reference",
         "IDEMPOTENCY_KEY_REUSED" => "this row was imported before with other content; change the record instead",
         "CODE_TAKEN" => "change that one instead: closeout reasons update CODE",
+        "COMPETITOR_INACTIVE" => "name one that is in use: closeout competitors; or closeout competitors activate NAME",
+        "COMPETITOR_MERGED" => "closeout competitors --all shows what was merged into what",
         "LAST_REASON" => "activate or make another one first: closeout reasons list --all",
         "MERGED" => "closeout reasons list --all shows what was merged into what",
         "STALE_VERIFICATION" => {
@@ -242,6 +244,9 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
     }
     if code == Code::Unavailable {
         return Some("are both services running? closeout up, or give --opportunity-url and --order-url");
+    }
+    if code == Code::NotFound && status.message().contains("competitor") {
+        return Some("closeout competitors --all lists them (tenant right?)");
     }
     if code == Code::NotFound {
         return Some("look it up: closeout list opportunities|orders|tasks|customers|close-outs (tenant right?)");

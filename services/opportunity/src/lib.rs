@@ -71,4 +71,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1003, "search"),
     migration!(1004, "pipeline"),
     migration!(1005, "fast_path"),
+    migration!(1006, "competitor"),
 ];

@@ -2,7 +2,7 @@
 
 use crate::{
     convert,
-    domain::{Command, PipelineCommand, ReasonCommand, World},
+    domain::{Command, CompetitorCommand, PipelineCommand, ReasonCommand, World},
     store,
 };
 use crm_closeout::{
@@ -20,7 +20,8 @@ use crm_outbox::{
     db::{Error, Tx},
 };
 use crm_proto::opportunity::{
-    MergeCloseOutReasonsResponse, ReorderCloseOutReasonsResponse, ReorderPipelinesResponse, ResendLaneResponse,
+    MergeCloseOutReasonsResponse, MergeCompetitorsResponse, ReorderCloseOutReasonsResponse, ReorderPipelinesResponse,
+    ResendLaneResponse,
 };
 use prost::Message;
 
@@ -99,9 +100,7 @@ impl Domain for Opportunities {
                 reply(&crm_api::settings::shown(&world.update_settings(cause, etag, *edit)?), None)
             }
             Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
-            Command::CreateCompetitor { display_name } => {
-                reply(&convert::competitor(&world.create_competitor(cause, display_name)?), None)
-            }
+            Command::Competitor(command) => reply_about_competitors(world, cause, command)?,
         })
     }
 
@@ -144,6 +143,23 @@ fn reply_about_pipelines(world: &mut World, cause: &Cause, command: &PipelineCom
         }
     };
     Ok(reply(&convert::pipeline(&changed, "en"), None))
+}
+
+fn reply_about_competitors(world: &mut World, cause: &Cause, command: &CompetitorCommand) -> Result<Decided, Refusal> {
+    let changed = match command {
+        CompetitorCommand::Create { display_name } => world.create_competitor(cause, display_name)?,
+        CompetitorCommand::Update { id, etag, display_name } => {
+            world.update_competitor(cause, *id, etag, display_name.as_deref())?
+        }
+        CompetitorCommand::SetActive { id, etag, active } => world.set_competitor_active(cause, *id, etag, *active)?,
+        CompetitorCommand::Merge { sources, target } => {
+            let (sources, target) = world.merge_competitors(cause, sources, *target)?;
+            let sources = sources.iter().map(convert::competitor).collect();
+            let target = Some(convert::competitor(&target));
+            return Ok(reply(&MergeCompetitorsResponse { sources, target }, None));
+        }
+    };
+    Ok(reply(&convert::competitor(&changed), None))
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {

@@ -99,12 +99,14 @@ impl Sql {
     /// are found as by [`Sql::look_up`], and changed where they are.
     pub fn overwrite(table: &str, set: &str, on: &str, rows: &[Column]) -> Self {
         let found = lateral("t.ctid AS found_at", table, on, "");
+        // SQLite takes the set for a large one and would go through the table, looking each row up in the set; not by an expression.
+        let found_in_table = on.replace("= r.", "= +r.");
         Self::each(
             &format!(
                 "UPDATE {table} AS t SET {set} FROM (SELECT r.*, t.found_at FROM {{rows}} {found}) AS r \
                  WHERE t.ctid = r.found_at"
             ),
-            &format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {on}"),
+            &format!("UPDATE {table} AS t SET {set} FROM {{rows}} WHERE {found_in_table}"),
             rows,
         )
     }
@@ -223,5 +225,12 @@ mod tests {
         );
         assert!(sql.sqlite.text(1).contains("VALUES (?, ?), (?, ?), (?, ?), (?, ?))"), "{}", sql.sqlite.text(1));
         assert!(sql.sqlite.text(1).ends_with("t.b = $9 "), "{}", sql.sqlite.text(1));
+    }
+
+    #[test]
+    fn a_set_leads_to_the_rows_that_it_overwrites() {
+        let sql = Sql::overwrite("t", "b = r.b", "t.id = r.id", &columns([("id", Kind::Uuid), ("b", Kind::Int)]));
+        assert!(sql.sqlite.text(0).ends_with(" AS r WHERE t.id = +r.id"), "{}", sql.sqlite.text(0));
+        assert!(sql.postgres.contains("CROSS JOIN LATERAL") && !sql.postgres.contains('+'), "{}", sql.postgres);
     }
 }

@@ -5,12 +5,13 @@ use crate::{
     lists, searches,
     work::{self, Known},
 };
-use crm_proto::{opportunity as sales, order as trade};
+use crm_proto::{common::TaskKind, opportunity as sales, order as trade};
 use crm_tests::{
-    client::{cancelling, closing},
+    client::{Client, cancelling, closing, reopening},
     pair::Pair,
     place::Kind,
 };
+use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Row, SqlitePool};
 use std::collections::BTreeSet;
 
@@ -59,9 +60,27 @@ async fn do_everything(pair: &Pair) {
     work::a_life(&client, &known, async || pair.quiet().await).await;
     Box::pin(lists::reads(&client, &known, 1_000)).await;
     Box::pin(searches::searches(&client, &known, 1_000)).await;
-    client.reopen_opportunity(crm_tests::client::reopening(&known.lost)).await.unwrap();
+    client.reopen_opportunity(reopening(&known.lost)).await.unwrap();
     let reopen = trade::ReopenOrderRequest { name: known.cancelled, ..Default::default() };
     client.reopen_order(reopen).await.unwrap();
+    pair.quiet().await;
+    several(pair, &client).await;
+}
+
+/// The same for a score of customers at once: a set of several rows has a plan of its own.
+async fn several(pair: &Pair, client: &Client) {
+    let customers = join_all((0..20).map(|_| client.customer())).await;
+    let opportunities = join_all(customers.iter().map(|customer| client.opportunity(customer))).await;
+    let parents = customers.iter().zip(&opportunities);
+    let orders = join_all(parents.map(|(customer, parent)| client.order(customer, parent))).await;
+    join_all(opportunities.iter().map(|parent| client.selling_task(parent, TaskKind::Demo))).await;
+    join_all(orders.iter().map(|parent| client.order_task(parent, TaskKind::Deliver))).await;
+    pair.quiet().await;
+    let close = opportunities.iter().map(|name| client.close_out_opportunity(closing(name)));
+    join_all(close).await.into_iter().for_each(|reply| drop(reply.unwrap()));
+    pair.quiet().await;
+    let reopen = opportunities.iter().map(|name| client.reopen_opportunity(reopening(name)));
+    join_all(reopen).await.into_iter().for_each(|reply| drop(reply.unwrap()));
     pair.quiet().await;
 }
 

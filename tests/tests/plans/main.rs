@@ -4,6 +4,7 @@
 //! programs is judged as soon as they run it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod competitors;
 mod data;
 mod embedded;
 mod judge;

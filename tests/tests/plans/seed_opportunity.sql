@@ -47,3 +47,10 @@ FROM deal WHERE lost;
 
 INSERT INTO inbox
 SELECT tenant_id, 3, order_id, order_sent, pg_temp.id(7, n), '\x00', 1, '[]', at FROM deal;
+
+-- One for two deals: more than a tenant has, but in a table of a page or two its key and its name cost the same. Of ten, one is in
+-- use, six were merged into it, and three are out of use.
+INSERT INTO competitor
+SELECT tenant_id, pg_temp.id(21, n), 'Competitor ' || n, n / 2 % 10 = 0, at, 1, at,
+    CASE WHEN n / 2 % 10 > 3 AND tenant_id = '{tenant}'::uuid THEN pg_temp.id(21, n / 20 * 20 + 1) END
+FROM deal WHERE n % 2 = 1;

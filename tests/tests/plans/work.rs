@@ -1,6 +1,7 @@
 //! Every call of both APIs that changes something: one at a time, sixteen at a time, hundreds at a time.
 
 use crate::{
+    competitors,
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
     lists, operators, reasons, searches,
 };
@@ -236,14 +237,12 @@ async fn pipelines(client: &Client) {
 }
 
 async fn lost_to_a_competitor(client: &Client, customer: &str) {
-    let competitor = sales::Competitor { display_name: uuid::Uuid::now_v7().to_string(), ..Default::default() };
-    let request = sales::CreateCompetitorRequest { competitor: Some(competitor), ..Default::default() };
-    let competitor = client.competitors.clone().create_competitor(request).await.unwrap().into_inner().competitor;
+    let competitor = competitors::manage(client).await;
     let lost = client.opportunity(customer).await;
     let request = sales::CloseOutOpportunityRequest {
         reason: "closeOutReasons/COMPETITOR_PRICE".into(),
         detail: "They were cheaper over all three years".into(),
-        competitor: competitor.unwrap().name,
+        competitor,
         validate_only: true,
         ..closing(&lost)
     };

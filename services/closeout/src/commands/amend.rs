@@ -1,8 +1,8 @@
 //! `closeout amend`: corrects what a close-out says of its reason.
 
-use super::close_out::{competitor, reason_name};
+use super::close_out::reason_name;
 use super::show::read_close_out;
-use super::{Kind, kind_of};
+use super::{Kind, competitors, kind_of};
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
 use crate::format::label;
@@ -93,7 +93,7 @@ async fn opportunity(args: &AmendArgs, paths: Vec<String>, api: &Api) -> anyhow:
         reason: args.reason.as_deref().map(reason_name).unwrap_or_default(),
         detail: args.detail.clone().unwrap_or_default(),
         competitor: match &args.competitor {
-            Some(called) => competitor(api, called).await?,
+            Some(called) => competitors::or_made(called, api).await?,
             None => String::new(),
         },
         secondary_reasons: args.also.iter().map(|code| reason_name(code)).collect(),

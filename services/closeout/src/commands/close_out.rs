@@ -1,7 +1,7 @@
 //! `closeout close-out`: shows what will be closed, asks, closes it out and shows what that did on both sides.
 
 use super::remarks::Remarks;
-use super::{Kind, kind_of};
+use super::{Kind, competitors, kind_of};
 use crate::api::Api;
 use crate::args::{CloseOutArgs, OrderOutcome, WonPolicy};
 use crate::failure::{Ending, Usage};
@@ -11,9 +11,7 @@ use crate::view::{self, Tasks};
 use crate::{json, request_id};
 use anyhow::Context;
 use crm_proto::common::{CloseOut, Outcome, Side, Wait};
-use crm_proto::opportunity::{
-    CloseOutOpportunityRequest, Competitor, CreateCompetitorRequest, GetOpportunityRequest, ListCompetitorsRequest,
-};
+use crm_proto::opportunity::{CloseOutOpportunityRequest, CloseOutOpportunityResponse, GetOpportunityRequest};
 use crm_proto::order::{CloseOutOrderRequest, GetOrderRequest, WonOpportunityPolicy};
 use serde_json::json;
 
@@ -54,7 +52,7 @@ async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> a
     let request = GetOpportunityRequest { name: args.name.clone() };
     let opportunity = api.get_opportunity(request).await?.opportunity.context("a reply without its opportunity")?;
     let competitor = match &args.competitor {
-        Some(name) => known_competitor(api, name).await?,
+        Some(name) => competitors::known(name, api).await?,
         None => Some(String::new()),
     };
     let mut request = CloseOutOpportunityRequest {
@@ -75,17 +73,24 @@ async fn close_opportunity(args: &CloseOutArgs, api: &Api, screen: &Screen) -> a
     // What the service would refuse is told before the person is asked; a competitor that it does not know yet is not
     // made for that.
     if competitor.is_some() {
-        api.close_out_opportunity(request.clone()).await?;
+        asked(request.clone(), api).await?;
     }
     if !confirm(args, api, &view::opportunity_line(&opportunity), screen).await? {
         return Ok(None);
     }
     if let (None, Some(name)) = (competitor, &args.competitor) {
-        request.competitor = self::competitor(api, name).await?;
+        request.competitor = competitors::or_made(name, api).await?;
     }
     (request.validate_only, request.request_id) = (false, request_id::new());
-    let reply = api.close_out_opportunity(request).await?;
+    let reply = asked(request, api).await?;
     reply.close_out.context("a reply without its close-out").map(Some)
+}
+
+async fn asked(request: CloseOutOpportunityRequest, api: &Api) -> anyhow::Result<CloseOutOpportunityResponse> {
+    match api.close_out_opportunity(request).await {
+        Ok(reply) => Ok(reply),
+        Err(refused) => Err(competitors::explained(refused, api).await),
+    }
 }
 
 async fn close_order(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow::Result<Option<CloseOut>> {
@@ -141,39 +146,6 @@ async fn confirm(args: &CloseOutArgs, api: &Api, line: &str, screen: &Screen) ->
     screen.note("Tasks of it, on both sides; the open ones will be closed:")?;
     view::show_tasks(&Tasks::read(api, &[&args.name]).await?, screen)?;
     screen.ask("The sales data and the customer's record are affected. Close it out?")
-}
-
-/// The resource name of a competitor by what it is called; one that is not known yet is made.
-pub(crate) async fn competitor(api: &Api, called: &str) -> anyhow::Result<String> {
-    if let Some(known) = known_competitor(api, called).await? {
-        return Ok(known);
-    }
-    let request = CreateCompetitorRequest {
-        competitor: Some(Competitor { display_name: called.to_owned(), ..Competitor::default() }),
-        request_id: request_id::new(),
-        ..CreateCompetitorRequest::default()
-    };
-    let made = api.create_competitor(request).await?.competitor.context("a reply without its competitor")?;
-    Ok(made.name)
-}
-
-/// The resource name of a competitor by what it is called, or by that name itself.
-async fn known_competitor(api: &Api, called: &str) -> anyhow::Result<Option<String>> {
-    if called.starts_with("competitors/") {
-        return Ok(Some(called.to_owned()));
-    }
-    let mut request = ListCompetitorsRequest { page_size: 1_000, ..ListCompetitorsRequest::default() };
-    loop {
-        let reply = api.list_competitors(request.clone()).await?;
-        let same = |one: &Competitor| one.display_name.to_lowercase() == called.to_lowercase();
-        if let Some(found) = reply.competitors.into_iter().find(same) {
-            return Ok(Some(found.name));
-        }
-        if reply.next_page_token.is_empty() {
-            return Ok(None);
-        }
-        request.page_token = reply.next_page_token;
-    }
 }
 
 /// The resource name of a reason, from its code or from the name itself.

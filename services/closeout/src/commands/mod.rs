@@ -2,6 +2,7 @@
 
 pub(crate) mod amend;
 mod close_out;
+pub(crate) mod competitors;
 pub(crate) mod completion;
 mod errors;
 pub(crate) mod list;
@@ -29,8 +30,6 @@ use crate::{data, demo, import};
 use serde_json::json;
 use tonic::{Code, Status};
 
-pub(crate) use close_out::competitor;
-
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
     let global = &cli.global;
@@ -53,6 +52,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Competitors(args) => Box::pin(competitors::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }

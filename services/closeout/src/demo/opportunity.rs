@@ -2,7 +2,7 @@
 
 use super::outcome::{Outcome, Scene};
 use super::{STALE_DAYS, Story};
-use crate::commands::competitor;
+use crate::commands::competitors;
 use crate::data::{DealRow, Stage};
 use crate::format::to_money;
 use crate::view;
@@ -26,7 +26,7 @@ pub(super) async fn run(story: &Story<'_>) -> anyhow::Result<Outcome> {
     let opportunity = api.get_opportunity(request).await?.opportunity.context("a reply without its opportunity")?;
     screen.line(&view::opportunity_line(&opportunity))?;
     let order = draft_order(story, row, &name, &opportunity.customer).await?;
-    let competitor = competitor(api, COMPETITOR).await?;
+    let competitor = competitors::or_made(COMPETITOR, api).await?;
     screen.text(&format!("It has a draft order and four open tasks. Closed out as {REASON}: {DETAIL}"))?;
 
     let scene = Scene { customer: opportunity.customer, records: vec![name.clone(), order] };

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod by_hand;
+mod competitors;
 mod demo;
 mod errors;
 mod grounds;

@@ -1,10 +1,11 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
+mod competitors;
 mod pipelines;
 mod reasons;
 
 use crate::domain::{
-    Closing, Competitor, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
+    Closing, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
 };
 use crm_api::{
     convert::{money, time},
@@ -25,6 +26,7 @@ use crm_closeout::{
 use crm_proto::{common::Historical, opportunity as pb};
 use prost_types::FieldMask;
 
+pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competitor_name, merger};
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
 pub(crate) use reasons::{merged_reasons, new_reason, reason_edit, settings_edit};
 
@@ -274,16 +276,6 @@ pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
         historical: opportunity.historical,
         update_time: Some(time(opportunity.updated_at)),
         etag: etag(opportunity.version),
-    }
-}
-
-/// A competitor as the API shows it.
-pub(crate) fn competitor(competitor: &Competitor) -> pb::Competitor {
-    pb::Competitor {
-        name: competitor.competitor_id.to_string(),
-        display_name: competitor.display_name.clone(),
-        active: competitor.active,
-        create_time: Some(time(competitor.created_at)),
     }
 }
 

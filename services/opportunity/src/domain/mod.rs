@@ -1,6 +1,7 @@
 //! The rules of the sales side: opportunities, their pipelines, the relationship with customers, competitors, and what a fact about an order
 //! means here. Pure: decides on loaded rows, changes them in memory, refuses without leaving a trace.
 
+mod competitors;
 mod customer;
 mod opportunity;
 mod order_facts;
@@ -8,19 +9,19 @@ pub mod pipeline;
 mod reasons;
 mod settings;
 
+pub use competitors::{Competitor, CompetitorCommand, MOST_SOURCES, check_sources};
 use crm_closeout::{
     amend::Amending,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
-    ids::{CompetitorId, CustomerId, OpportunityId, TenantId},
+    ids::{CustomerId, OpportunityId, TenantId},
     pipeline::StageName,
     records::Lane,
     refusal::Refusal,
     task::Task,
     time::Time,
-    wording,
-    working_set::{Cause, Common, Keyed, Rows},
+    working_set::{Cause, Common, Rows},
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
 pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
@@ -102,26 +103,8 @@ pub enum Command {
     },
     /// Something about pipelines.
     Pipeline(PipelineCommand),
-    /// Makes a competitor.
-    CreateCompetitor {
-        /// What it is called.
-        display_name: String,
-    },
-}
-
-/// A competitor that a close-out can name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Competitor {
-    /// Whose.
-    pub tenant_id: TenantId,
-    /// Its id.
-    pub competitor_id: CompetitorId,
-    /// What it is called.
-    pub display_name: String,
-    /// Whether a new close-out may name it.
-    pub active: bool,
-    /// When it was created.
-    pub created_at: Time,
+    /// Something about competitors.
+    Competitor(CompetitorCommand),
 }
 
 impl From<TaskCommand> for Command {
@@ -133,14 +116,6 @@ impl From<TaskCommand> for Command {
 impl From<Amending> for Command {
     fn from(amending: Amending) -> Self {
         Self::Amend(amending)
-    }
-}
-
-impl Keyed for Competitor {
-    type Key = (TenantId, CompetitorId);
-
-    fn key(&self) -> Self::Key {
-        (self.tenant_id, self.competitor_id)
     }
 }
 
@@ -205,27 +180,6 @@ impl World {
             RecordKind::Reason | RecordKind::Settings => return Err(Refusal::not_found(new.root)),
         };
         self.common.create_task(cause, new, closed_by)
-    }
-
-    /// Makes a competitor.
-    pub fn create_competitor(&mut self, cause: &Cause, display_name: &str) -> Result<Competitor, Refusal> {
-        if self.names.contains(&(cause.tenant_id, display_name.to_owned()))
-            || self.competitors.iter().any(|c| c.tenant_id == cause.tenant_id && c.display_name == display_name)
-        {
-            return Err(Refusal::new(&wording::NAME_TAKEN, display_name));
-        }
-        let competitor = Competitor {
-            tenant_id: cause.tenant_id,
-            competitor_id: CompetitorId(self.common.new_id()),
-            display_name: display_name.to_owned(),
-            active: true,
-            created_at: self.common.now,
-        };
-        self.competitors.insert(competitor.clone());
-        let change =
-            crm_closeout::cascade::Change { from: 0, to: 1, state_before: "", state_after: "ACTIVE", close_out: None };
-        self.common.audit(cause, competitor.competitor_id, change);
-        Ok(competitor)
     }
 
     /// Applies a fact about an order.

@@ -11,6 +11,7 @@ use crm_closeout::{
     records::Lane,
     remarks::Remarks,
     task::{TaskKind, TaskState},
+    working_set::Keyed,
 };
 use uuid::Uuid;
 

@@ -1,14 +1,14 @@
-//! What a batch locks and loads, in the fixed order lanes, opportunities, customers, pipelines; then, kept still by those locks,
-//! tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
+//! What a batch locks and loads, in the fixed order lanes, opportunities, customers, pipelines, competitors; then, kept still by
+//! those locks, tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
-use super::{pipelines, search};
-use crate::domain::{Command, Competitor, Customer, Opportunity, Standing, State, World, opportunity_record};
+use super::{competitors, pipelines, search};
+use crate::domain::{Command, Customer, Opportunity, Standing, State, World, opportunity_record};
 use crm_closeout::{
     cascade::TaskCommand,
     codes::{Record, RecordKind},
     episode::CloseOut,
     fact::Event,
-    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TaskId, TenantId},
+    ids::{CloseOutId, CustomerId, OpportunityId, TaskId, TenantId},
     reason::ReasonScope,
     records::Lane,
     task::Task,
@@ -37,7 +37,7 @@ struct Named {
     opportunities: BTreeSet<(TenantId, OpportunityId)>,
     customers: BTreeSet<(TenantId, CustomerId)>,
     tasks: BTreeSet<(TenantId, TaskId)>,
-    competitors: BTreeSet<(TenantId, CompetitorId)>,
+    competitors: competitors::Named,
     /// Opportunities whose orders and tasks a decision needs.
     cascades: BTreeSet<(TenantId, Record)>,
     /// Records whose tasks a fact touches.
@@ -53,7 +53,6 @@ struct Named {
     /// Tenants that change what they have decided.
     decides: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
-    names: BTreeSet<(TenantId, String)>,
     /// Tenants with an opportunity that enters a stage.
     enters_stage: BTreeSet<TenantId>,
     /// Tenants that change their pipelines.
@@ -113,12 +112,12 @@ impl Named {
             Command::CloseOut(closing) => {
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
-                self.competitors.extend(closing.competitor.map(|id| (tenant, id)));
+                self.competitors.read(tenant, closing.competitor);
             }
             Command::Amend(amending) => {
                 self.amended.insert((tenant, amending.id));
                 self.decided.insert(tenant);
-                self.competitors.extend(amending.competitor.flatten().map(|id| (tenant, id)));
+                self.competitors.read(tenant, amending.competitor.flatten());
             }
             Command::Task(TaskCommand::Create(new)) => {
                 self.root(tenant, new.root);
@@ -127,7 +126,7 @@ impl Named {
             Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
             Command::Reason(_) => drop(self.catalogues.insert(tenant)),
             Command::UpdateSettings { .. } => drop(self.decides.insert(tenant)),
-            Command::CreateCompetitor { display_name } => drop(self.names.insert((tenant, display_name.clone()))),
+            Command::Competitor(command) => self.competitors.command(tenant, command),
         }
     }
 
@@ -191,6 +190,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let keys: Vec<_> = named.customers.iter().copied().collect();
     let customers: Rows<Customer> = table::lock(tx, &keys).await?;
     let pipelines = pipelines::load(tx, &named.enters_stage, &named.changes_pipelines).await?;
+    let competitors = competitors::load(tx, &named.competitors).await?;
 
     for lane in children(tx, &named.cascades).await? {
         common.lanes.add_loaded(lane);
@@ -206,14 +206,12 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let closed = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).chain(amended.iter().map(Keyed::key));
     let closed: Vec<_> = closed.collect::<BTreeSet<_>>().into_iter().collect();
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
-    let keys: Vec<_> = named.competitors.iter().copied().collect();
-    let competitors: Rows<Competitor> = table::load(tx, &keys).await?;
     common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     reasons::load(tx, &mut common.reasons, reasons_of(items, &amended), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
-    let names = load::taken(tx, &NAMES, &named.names).await?;
+    let names = competitors::taken(tx, &named.competitors).await?;
     let weighed = weighed(items, &opportunities, &customers);
     let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
     Ok(World { common, opportunities, customers, competitors, pipelines, standing, numbers, names })
@@ -224,7 +222,7 @@ pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
     table::save(tx, &world.opportunities).await?;
     table::save(tx, &world.pipelines).await?;
-    table::insert(tx, world.competitors.inserted()).await?;
+    table::save(tx, &world.competitors).await?;
     let moved = |(before, after): (Option<&Opportunity>, &Opportunity)| {
         ((after.tenant_id, after.opportunity_id.0), before.map(|before| before.state), after.state)
     };
@@ -248,7 +246,6 @@ async fn children(tx: &mut Tx, parents: &BTreeSet<(TenantId, Record)>) -> Result
 }
 
 static NUMBERS: LazyLock<Sql> = LazyLock::new(|| load::in_use("opportunity", "number"));
-static NAMES: LazyLock<Sql> = LazyLock::new(|| load::in_use("competitor", "display_name"));
 
 static STANDING_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
     columns([

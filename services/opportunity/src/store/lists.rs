@@ -63,6 +63,13 @@ pub(crate) async fn customers(
 }
 
 /// Lists competitors, oldest first.
-pub(crate) async fn competitors(db: &Db, tenant: TenantId, page: &Page) -> Result<Vec<Competitor>, Error> {
-    Select::of(tenant).page(db, "competitor_id", Order::Oldest, page.after, page.size).await
+pub(crate) async fn competitors(
+    db: &Db,
+    tenant: TenantId,
+    active_only: bool,
+    page: &Page,
+) -> Result<Vec<Competitor>, Error> {
+    let select = Select::of(tenant);
+    let select = if active_only { select.holds("active") } else { select };
+    select.page(db, "competitor_id", Order::Oldest, page.after, page.size).await
 }

@@ -1,6 +1,7 @@
 //! What the service keeps: its tables, what a batch locks and loads, and the lists of the API. No rule stands here.
 
 mod batch;
+mod competitors;
 pub(crate) mod lists;
 pub(crate) mod pipelines;
 mod rows;
@@ -8,6 +9,8 @@ mod search;
 
 pub(crate) use batch::{load, save};
 
+#[cfg(test)]
+mod competitor_tests;
 #[cfg(test)]
 mod pipeline_tests;
 #[cfg(test)]

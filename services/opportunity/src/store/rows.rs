@@ -37,8 +37,11 @@ table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, oppo
     updated_at: Time, version: i64, epoch: i64, sent: i64,
 });
 
-table!(Competitor = "competitor", key |key| [tenant_id: TenantId = key.0, competitor_id: CompetitorId = key.1], {
-    tenant_id: TenantId, competitor_id: CompetitorId, display_name: String, active: bool, created_at: Time,
+table!(Competitor = "competitor", key |key| [tenant_id: TenantId = key.0, competitor_id: CompetitorId = key.1], indexed [
+    "display_name", "active", "merged_into"
+], {
+    tenant_id: TenantId, competitor_id: CompetitorId, display_name: String, active: bool, created_at: Time, version: i64,
+    updated_at: Time, merged_into: Option<CompetitorId>,
 });
 
 table!(Pipeline = "pipeline", key |key| [tenant_id: TenantId = key.0, pipeline_id: String = key.1], {

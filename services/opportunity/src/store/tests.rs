@@ -4,7 +4,10 @@
 pub(super) mod fresh;
 
 use crate::{
-    domain::{Closing, Command, Customer, NewCustomer, NewOpportunity, Opportunity, ReasonCommand, ReasonEdit, State},
+    domain::{
+        Closing, Command, CompetitorCommand, Customer, NewCustomer, NewOpportunity, Opportunity, ReasonCommand,
+        ReasonEdit, State,
+    },
     service::Opportunities,
 };
 use crm_closeout::{
@@ -78,7 +81,7 @@ pub(super) fn refused(verdict: Verdict) -> &'static str {
     refusal.reason()
 }
 
-async fn customer(db: &Db) -> CustomerId {
+pub(super) async fn customer(db: &Db) -> CustomerId {
     let new =
         NewCustomer { display_name: "海康".into(), tier: "A".into(), owner: "ann".into(), do_not_contact: false };
     let item = call(TENANT, Uuid::now_v7().as_u128(), "CreateCustomer", Command::CreateCustomer(new));
@@ -87,7 +90,7 @@ async fn customer(db: &Db) -> CustomerId {
 }
 
 /// Opportunities of a customer, each with a task.
-async fn opportunities(db: &Db, customer: CustomerId, count: usize) -> Vec<OpportunityId> {
+pub(super) async fn opportunities(db: &Db, customer: CustomerId, count: usize) -> Vec<OpportunityId> {
     let new = NewOpportunity {
         number: String::new(),
         customer_id: Some(customer),
@@ -163,7 +166,7 @@ async fn what_is_made_is_read_back(db: &Db) {
         (&*customer.display_name, customer.open_count, customer.amounts.text(0)),
         ("海康", 1, "5.00 USD".into())
     );
-    let command = Command::CreateCompetitor { display_name: "Globex".into() };
+    let command = Command::Competitor(CompetitorCommand::Create { display_name: "Globex".into() });
     let verdicts =
         run(db, &[call(TENANT, 1, "CreateCompetitor", command.clone()), call(TENANT, 2, "CreateCompetitor", command)])
             .await;

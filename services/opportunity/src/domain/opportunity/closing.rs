@@ -198,10 +198,6 @@ impl World {
 
     pub(super) fn check_competitor(&self, tenant: TenantId, competitor: Option<CompetitorId>) -> Result<(), Refusal> {
         let Some(id) = competitor else { return Ok(()) };
-        let row = self.competitors.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
-        if row.active {
-            return Ok(());
-        }
-        Err(Refusal::new(&wording::COMPETITOR_INACTIVE, id).with("display_name", &row.display_name))
+        self.competitors.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?.check_named()
     }
 }
