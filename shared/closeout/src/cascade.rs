@@ -10,7 +10,7 @@ use crate::{
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, check_etag},
     remarks::Cited,
-    settings::{self, Settings, Told},
+    settings::Settings,
     task::{MAX_OPEN, Task, TaskChange, TaskKind, TaskState},
     time::Time,
     wording,
@@ -356,50 +356,6 @@ impl Common {
             Some(entry) => (entry.listed, entry.sent, entry.updated_at) = (listed, sent, now),
             None => self.reasons.insert(Entry { tenant_id, listed, sent, created_at: now, updated_at: now }),
         }
-    }
-
-    /// Puts what a tenant has decided in the place of what it had.
-    pub fn put_settings(&mut self, cause: &Cause, told: Told, sent: i64) {
-        let (tenant_id, now) = (cause.tenant_id, self.now);
-        let from = self.settings.get(&tenant_id).map_or(0, |entry| entry.told.revision);
-        let change = Change { from, to: told.revision, state_before: "", state_after: "", close_out: None };
-        self.audit(cause, settings::COLLECTION, change);
-        match self.settings.edit(&tenant_id) {
-            Some(entry) => (entry.told, entry.sent, entry.updated_at) = (told, sent, now),
-            None => self.settings.insert(settings::Entry { tenant_id, told, sent, updated_at: now }),
-        }
-    }
-
-    /// Does what a close-out says beside its reason: makes the task that is to follow, for the subject's owner unless another is
-    /// named, and tells the customer's timeline how the relationship is rated.
-    pub fn remark(&mut self, cause: &Cause, side: Side, close_out: &mut CloseOut) {
-        let (root, id) = (close_out.subject, close_out.close_out_id);
-        if let Some(follow_up) = &mut close_out.remarks.follow_up {
-            if follow_up.assignee.is_empty() {
-                follow_up.assignee.clone_from(&close_out.snapshot.owner);
-            }
-            let (title, assignee, due_at) = (follow_up.title.clone(), follow_up.assignee.clone(), follow_up.due_at);
-            let task = self.add_task(cause, &NewTask { root, kind: TaskKind::WinBack, title, assignee, due_at });
-            follow_up.task_id = Some(task.task_id);
-            let created = Effect::new(side, EffectKind::TaskCreated, task.task_id, "", TaskState::Open.word());
-            close_out.effects.push(created);
-        }
-        if let (Some(rated), Some(customer)) = (&close_out.remarks.reassessment, close_out.customer_id) {
-            let note = if rated.note.is_empty() { String::new() } else { format!(": {}", rated.note) };
-            self.tell(cause, customer, "customer.reassessed", root, Some(id), format!("{} of 5{note}", rated.rating));
-        }
-    }
-
-    /// Takes back the task that was to follow a close-out, which is being reversed, unless somebody has touched it.
-    pub fn withdraw_follow_up(&mut self, cause: &Cause, side: Side, close_out: &CloseOut) -> Option<Effect> {
-        let id = close_out.remarks.follow_up.as_ref()?.task_id?;
-        let task = self.tasks.get(&(cause.tenant_id, id)).filter(|task| task.state.is_open())?;
-        let before = task.state.word();
-        if task.version > 1 {
-            return Some(Effect::new(side, EffectKind::LeftModified, id, before, before));
-        }
-        let task = self.change_task(cause, id, "", &TaskChange::Cancel).ok()?;
-        Some(Effect::new(side, EffectKind::TaskCancelled, id, before, task.state.word()))
     }
 
     /// Marks a close-out as reversed and adds what the reversal did here.

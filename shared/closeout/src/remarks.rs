@@ -1,7 +1,16 @@
 //! What a close-out says beside its reason: how the customer's status was verified and what was found, how the relationship is
 //! rated now, and what is to be done later.
 
-use crate::{codes, ids::TaskId, time::Time};
+use crate::{
+    cascade::NewTask,
+    codes,
+    codes::Side,
+    episode::{CloseOut, Effect, EffectKind},
+    ids::TaskId,
+    task::{TaskChange, TaskKind, TaskState},
+    time::Time,
+    working_set::{Cause, Common},
+};
 
 codes! {
     /// How somebody found out where a customer stands.
@@ -152,3 +161,37 @@ impl<R> Remarks<R> {
 
 /// Most further reasons of a close-out.
 pub const MOST_SECONDARY: usize = 2;
+
+impl Common {
+    /// Does what a close-out says beside its reason: makes the task that is to follow, for the subject's owner unless another is
+    /// named, and tells the customer's timeline how the relationship is rated.
+    pub fn remark(&mut self, cause: &Cause, side: Side, close_out: &mut CloseOut) {
+        let (root, id) = (close_out.subject, close_out.close_out_id);
+        if let Some(follow_up) = &mut close_out.remarks.follow_up {
+            if follow_up.assignee.is_empty() {
+                follow_up.assignee.clone_from(&close_out.snapshot.owner);
+            }
+            let (title, assignee, due_at) = (follow_up.title.clone(), follow_up.assignee.clone(), follow_up.due_at);
+            let task = self.add_task(cause, &NewTask { root, kind: TaskKind::WinBack, title, assignee, due_at });
+            follow_up.task_id = Some(task.task_id);
+            let created = Effect::new(side, EffectKind::TaskCreated, task.task_id, "", TaskState::Open.word());
+            close_out.effects.push(created);
+        }
+        if let (Some(rated), Some(customer)) = (&close_out.remarks.reassessment, close_out.customer_id) {
+            let note = if rated.note.is_empty() { String::new() } else { format!(": {}", rated.note) };
+            self.tell(cause, customer, "customer.reassessed", root, Some(id), format!("{} of 5{note}", rated.rating));
+        }
+    }
+
+    /// Takes back the task that was to follow a close-out, which is being reversed, unless somebody has touched it.
+    pub fn withdraw_follow_up(&mut self, cause: &Cause, side: Side, close_out: &CloseOut) -> Option<Effect> {
+        let id = close_out.remarks.follow_up.as_ref()?.task_id?;
+        let task = self.tasks.get(&(cause.tenant_id, id)).filter(|task| task.state.is_open())?;
+        let before = task.state.word();
+        if task.version > 1 {
+            return Some(Effect::new(side, EffectKind::LeftModified, id, before, before));
+        }
+        let task = self.change_task(cause, id, "", &TaskChange::Cancel).ok()?;
+        Some(Effect::new(side, EffectKind::TaskCancelled, id, before, task.state.word()))
+    }
+}

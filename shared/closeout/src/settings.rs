@@ -1,9 +1,10 @@
 //! What a tenant has decided about close-outs. One that has decided nothing has no row, and the defaults.
 
 use crate::{
+    cascade::Change,
     ids::TenantId,
     time::Time,
-    working_set::{Keyed, Rows},
+    working_set::{Cause, Common, Keyed, Rows},
 };
 use uuid::Uuid;
 
@@ -74,4 +75,18 @@ impl Keyed for Entry {
 /// Id of the lane of a tenant's settings.
 pub const fn lane(tenant: TenantId) -> Uuid {
     tenant.0
+}
+
+impl Common {
+    /// Puts what a tenant has decided in the place of what it had.
+    pub fn put_settings(&mut self, cause: &Cause, told: Told, sent: i64) {
+        let (tenant_id, now) = (cause.tenant_id, self.now);
+        let from = self.settings.get(&tenant_id).map_or(0, |entry| entry.told.revision);
+        let change = Change { from, to: told.revision, state_before: "", state_after: "", close_out: None };
+        self.audit(cause, COLLECTION, change);
+        match self.settings.edit(&tenant_id) {
+            Some(entry) => (entry.told, entry.sent, entry.updated_at) = (told, sent, now),
+            None => self.settings.insert(Entry { tenant_id, told, sent, updated_at: now }),
+        }
+    }
 }
