@@ -108,9 +108,18 @@ mod tests {
                 due_time: Some(to_timestamp(date!(2027 - 03 - 01))),
                 task: "tasks/1".into(),
             }),
+            amendments: vec![Amendment {
+                actor: "ann".into(),
+                reason: "closeOutReasons/OTHER".into(),
+                reason_version: 1,
+                note: "by mistake".into(),
+                ..Amendment::default()
+            }],
             ..CloseOut::default()
         };
         let told = rows(&close_out).into_iter().map(|(_, value)| value).collect::<Vec<_>>();
-        assert_eq!(told, ["POOR_FIT (version 2)", "", "4 of 5", "Ask again, by bo, due 2027-03-01, tasks/1"]);
+        let follow_up = "Ask again, by bo, due 2027-03-01, tasks/1";
+        let amended = "- by ann, it was OTHER (version 1): by mistake";
+        assert_eq!(told, ["POOR_FIT (version 2)", "", "4 of 5", follow_up, amended]);
     }
 }
