@@ -43,7 +43,9 @@ impl Statements {
         let names = |columns: &[Column], prefix: &str| {
             columns.iter().map(|column| format!("{prefix}{}", column.name)).collect::<Vec<_>>().join(", ")
         };
-        let found_by = key.iter().filter(|column| !seeded_bug!("tenant-off", 1) || column.name != "tenant_id");
+        // Where the tenant is the whole key, nothing is left without it.
+        let tenant_off = |column: &Column| key.len() > 1 && seeded_bug!("tenant-off", 1) && column.name == "tenant_id";
+        let found_by = key.iter().filter(|column| !tenant_off(column));
         let on_key = found_by.map(|c| format!("t.{0} = r.{0}", c.name)).collect::<Vec<_>>().join(" AND ");
         let (all, from_r, list) = (names(&columns, ""), names(&columns, "r."), names(&columns, "t."));
         let bare_key = names(&key, "");
