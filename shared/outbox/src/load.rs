@@ -9,6 +9,7 @@ use crate::{
     table::{self, Table},
 };
 use crm_closeout::{
+    amend::Amending,
     codes::Record,
     episode::CloseOut,
     ids::{CloseOutId, TenantId},
@@ -34,6 +35,23 @@ pub fn message_lanes<C>(items: &[Item<C>]) -> BTreeSet<(TenantId, Record)> {
 /// they name, which changes only by a correction.
 pub async fn amended(tx: &mut Tx, ids: &BTreeSet<(TenantId, CloseOutId)>) -> Result<Rows<CloseOut>, Error> {
     table::load(tx, &ids.iter().copied().collect::<Vec<_>>()).await
+}
+
+/// Codes of the reasons that corrections, `amending` of a command, and the close-outs they correct name.
+pub fn reasons_of<C>(
+    items: &[Item<C>],
+    amended: &Rows<CloseOut>,
+    amending: fn(&C) -> Option<&Amending>,
+) -> BTreeSet<(TenantId, String)> {
+    let codes = |item: &Item<C>| match item {
+        Item::Call(call) => {
+            let (tenant, amending) = (call.cause.tenant_id, amending(&call.command)?);
+            let row = amended.get(&(tenant, amending.id))?;
+            Some(amending.codes(row).into_iter().map(|code| (tenant, code)).collect::<Vec<_>>())
+        }
+        Item::Release(_) | Item::Message(_) => None,
+    };
+    items.iter().filter_map(codes).flatten().collect()
 }
 
 /// Close-outs of the other side that are in force as far as this side knows, of records whose whole state is told: they may have

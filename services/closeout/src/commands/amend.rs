@@ -5,7 +5,6 @@ use super::show::read_close_out;
 use super::{Kind, competitors, kind_of};
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
-use crate::format::label;
 use crate::screen::Screen;
 use crate::{json, request_id, view};
 use clap::Args;
@@ -67,13 +66,7 @@ pub(super) async fn run(args: &AmendArgs, api: &Api, screen: &Screen) -> anyhow:
         return Ok(Ending::Done);
     }
     view::show_close_out(&amended, side, screen)?;
-    let meaning = match propagation {
-        Propagation::Settled => "the other service has it",
-        Propagation::Pending => "it arrives at the other service without your doing",
-        Propagation::Parked => "it can not be delivered: closeout parked list",
-        Propagation::NotNeeded | Propagation::Unspecified => "it was so already",
-    };
-    screen.line(&format!("{}, {meaning}.", label(propagation.as_str_name(), "PROPAGATION_")))?;
+    screen.line(&format!("{}.", view::how_far(propagation, "other service")))?;
     Ok(Ending::Done)
 }
 

@@ -108,7 +108,7 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
         let (settings, propagation) = (json::message(SETTINGS, &settings)?, propagation.as_str_name());
         screen.emit(&json!({ "settings": settings, "propagation": propagation }))?;
     }
-    screen.line(&format!("The rule is kept: {}.", view::how_far(propagation)))?;
+    screen.line(&format!("The rule is kept: {}.", view::how_far(propagation, "order service")))?;
     table(&settings, screen)?;
     Ok(Ending::Done)
 }

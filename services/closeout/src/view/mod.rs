@@ -30,12 +30,12 @@ pub(crate) fn side_name(side: Side) -> &'static str {
 }
 
 /// How far the news of a change has come: `SETTLED, the order service has it`.
-pub(crate) fn how_far(propagation: Propagation) -> String {
+pub(crate) fn how_far(propagation: Propagation, to: &str) -> String {
     let meaning = match propagation {
-        Propagation::Settled => "the order service has it",
-        Propagation::Pending => "it arrives at the order service without your doing",
-        Propagation::Parked => "it can not be delivered: closeout parked list",
-        Propagation::NotNeeded | Propagation::Unspecified => "it was so already",
+        Propagation::Settled => format!("the {to} has it"),
+        Propagation::Pending => format!("it arrives at the {to} without your doing"),
+        Propagation::Parked => "it can not be delivered: closeout parked list".to_owned(),
+        Propagation::NotNeeded | Propagation::Unspecified => "it was so already".to_owned(),
     };
     format!("{}, {meaning}", label(propagation.as_str_name(), "PROPAGATION_"))
 }

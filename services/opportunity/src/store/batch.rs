@@ -4,6 +4,7 @@
 use super::{competitors, pipelines, search};
 use crate::domain::{Command, Customer, Opportunity, Standing, State, World, opportunity_record};
 use crm_closeout::{
+    amend::Amending,
     cascade::TaskCommand,
     codes::{Record, RecordKind},
     episode::CloseOut,
@@ -161,16 +162,9 @@ fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     }
 }
 
-/// Codes of the reasons that corrections and the close-outs they correct name.
-fn reasons_of(items: &[Item<Command>], amended: &Rows<CloseOut>) -> BTreeSet<(TenantId, String)> {
-    let codes = |item: &Item<Command>| match item {
-        Item::Call(Call { cause, command: Command::Amend(amending), .. }) => {
-            let row = amended.get(&(cause.tenant_id, amending.id))?;
-            Some(amending.codes(row).into_iter().map(|code| (cause.tenant_id, code)).collect::<Vec<_>>())
-        }
-        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
-    };
-    items.iter().filter_map(codes).flatten().collect()
+/// What a call corrects.
+fn amending(command: &Command) -> Option<&Amending> {
+    if let Command::Amend(amending) = command { Some(amending) } else { None }
 }
 
 /// Locks and loads what the items name.
@@ -209,7 +203,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
-    reasons::load(tx, &mut common.reasons, reasons_of(items, &amended), &asked).await?;
+    reasons::load(tx, &mut common.reasons, load::reasons_of(items, &amended, amending), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = competitors::taken(tx, &named.competitors).await?;
     let weighed = weighed(items, &opportunities, &customers);

@@ -7,6 +7,7 @@
 use super::search;
 use crate::domain::{Command, Customer, Order, World, order_record};
 use crm_closeout::{
+    amend::Amending,
     cascade::TaskCommand,
     codes::{Record, RecordKind},
     episode::CloseOut,
@@ -151,16 +152,9 @@ const fn lane_of(id: OpportunityId) -> Record {
     Record::new(RecordKind::Opportunity, id.0)
 }
 
-/// Codes of the reasons that corrections and the close-outs they correct name.
-fn reasons_of(items: &[Item<Command>], amended: &Rows<CloseOut>) -> BTreeSet<(TenantId, String)> {
-    let codes = |item: &Item<Command>| match item {
-        Item::Call(Call { cause, command: Command::Amend(amending), .. }) => {
-            let row = amended.get(&(cause.tenant_id, amending.id))?;
-            Some(amending.codes(row).into_iter().map(|code| (cause.tenant_id, code)).collect::<Vec<_>>())
-        }
-        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
-    };
-    items.iter().filter_map(codes).flatten().collect()
+/// What a call corrects.
+fn amending(command: &Command) -> Option<&Amending> {
+    if let Command::Amend(amending) = command { Some(amending) } else { None }
 }
 
 /// Locks and loads what the items name.
@@ -173,7 +167,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     }
     let amended = load::amended(tx, &named.amended).await?;
     named.orders.extend(amended.iter().map(|row| (row.tenant_id, OrderId(row.subject.id))));
-    named.reasons.extend(reasons_of(items, &amended));
+    named.reasons.extend(load::reasons_of(items, &amended, amending));
     named.lanes.extend(parents(tx, &named.orders).await?);
     common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
     named.reversed.extend(load::closes_in_doubt(items, &common.lanes));

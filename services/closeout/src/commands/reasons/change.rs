@@ -141,7 +141,7 @@ fn told(reason: CloseOutReason, propagation: Propagation, done: &str, screen: &S
         let propagation = propagation.as_str_name();
         screen.emit(&json!({ "reason": json::message(REASON, &reason)?, "propagation": propagation }))?;
     }
-    screen.line(&format!("{} {done}: {}.", last_part(&reason.name), view::how_far(propagation)))?;
+    screen.line(&format!("{} {done}: {}.", last_part(&reason.name), view::how_far(propagation, "order service")))?;
     list::table(&[reason], screen)?;
     Ok(Ending::Done)
 }
