@@ -30,7 +30,7 @@ pub(crate) struct Size {
     pub(crate) per_s: f64,
 }
 
-/// Measures each size on a seed of its own.
+/// Measures each size on a seed of its own, which it uses up.
 pub(crate) async fn run(
     bench: &Bench<'_>,
     server: &Server,
@@ -45,7 +45,7 @@ pub(crate) async fn run(
         seed::postgres(server, &deals, screen).await?;
         let bench = Bench { deals: &deals, ..*bench };
         screen.say("Growth: they are there, measuring");
-        let one = bench.measure(Database::Postgres(server), 2, false, async |channels, turns| {
+        let one = bench.measure(Database::Seed(server), 2, false, async |channels, turns| {
             load::closed(channels, turns, IN_FLIGHT, time).await
         });
         let one = one.await?;

@@ -42,6 +42,8 @@ pub(crate) struct Bench<'a> {
 pub(crate) enum Database<'a> {
     /// A copy of the seed on this server.
     Postgres(&'a Server),
+    /// The seed on this server itself, which is used up.
+    Seed(&'a Server),
     /// These files, filled already.
     Sqlite(&'a [String; 2]),
 }
@@ -104,6 +106,10 @@ impl Bench<'_> {
                 server.fresh_copy().await?;
                 SCHEMAS.map(|schema| in_schema(&server.copy(), schema))
             }
+            Database::Seed(server) => {
+                server.use_up().await?;
+                SCHEMAS.map(|schema| in_schema(&server.copy(), schema))
+            }
             Database::Sqlite(files) => files.clone(),
         };
         let pair = Pair::start(self.programs, &urls, self.folder).await?;
@@ -122,7 +128,9 @@ impl Bench<'_> {
         pair.end()?;
         self.verify(&databases, turns.taken()).await?;
         let rows = match database {
-            Database::Postgres(server) => Some(server.rows_written().await? as f64 / turns.taken() as f64),
+            Database::Postgres(server) | Database::Seed(server) => {
+                Some(server.rows_written().await? as f64 / turns.taken() as f64)
+            }
             Database::Sqlite(_) => None,
         };
         let checked = if checked { Some(self.check(&databases).await?) } else { None };
@@ -139,7 +147,7 @@ impl Bench<'_> {
     /// What was used until now.
     pub(crate) async fn moment(&self, database: Database<'_>, pair: &Pair) -> anyhow::Result<Moment> {
         let server = match database {
-            Database::Postgres(server) => Some(server.used().await?),
+            Database::Postgres(server) | Database::Seed(server) => Some(server.used().await?),
             Database::Sqlite(_) => None,
         };
         let own = process::ticks(std::process::id()).context("this process is not in /proc")?;

@@ -88,6 +88,13 @@ impl Server {
         self.run("CHECKPOINT").await
     }
 
+    /// The seed itself in the place of its copy. Copying writes as much again into the log, and of millions that fills a disk.
+    pub(crate) async fn use_up(&self) -> anyhow::Result<()> {
+        self.run(&format!("DROP DATABASE IF EXISTS {COPY} WITH (FORCE)")).await?;
+        self.run(&format!("ALTER DATABASE {TEMPLATE} RENAME TO {COPY}")).await?;
+        self.run("CHECKPOINT").await
+    }
+
     /// Removes what this program made.
     pub(crate) async fn drop_all(&self) -> anyhow::Result<()> {
         for name in [COPY, TEMPLATE] {
