@@ -211,6 +211,9 @@ mutations! {
     /// CreateTask of the order service.
     create_order_task = Order.order_tasks.create_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse,
         "CreateTask", task;
+    /// CancelTask of the order service.
+    cancel_order_task = Order.order_tasks.cancel_task(trade::CancelTaskRequest) -> trade::CancelTaskResponse,
+        "CancelTask", task;
 }
 
 /// What operators do, noted in the same way. The last part: the resource that an answer is about.

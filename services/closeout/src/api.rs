@@ -257,6 +257,12 @@ calls! {
     activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse = pipelines.activate_pipeline;
     /// Puts the pipelines in another order.
     reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse = pipelines.reorder_pipelines;
+    /// What an opportunity's close-out would do.
+    preview_opportunity(sales::PreviewCloseOutRequest) -> sales::PreviewCloseOutResponse
+        = opportunities.preview_close_out;
+    /// What an order's close-out would do.
+    preview_order(trade::PreviewCloseOutRequest) -> trade::PreviewCloseOutResponse
+        = orders.preview_close_out;
     /// Corrects a close-out of the opportunity service.
     amend_sales_close_out(sales::AmendCloseOutRequest) -> sales::AmendCloseOutResponse
         = sales_close_outs.amend_close_out;

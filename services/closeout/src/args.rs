@@ -6,6 +6,7 @@ use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
 use crate::commands::pipelines::{self, PipelinesArgs};
+use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::remarks::RemarksArgs;
 use crate::commands::report::{self, ReportArgs};
@@ -137,6 +138,9 @@ Examples:
   closeout close-out orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\"
   closeout close-out orders/ID --outcome processed")]
     CloseOut(CloseOutArgs),
+    /// Shows what closing an opportunity or order out would do on both sides, and what would refuse it; changes nothing.
+    #[command(after_help = preview::EXAMPLES)]
+    Preview(PreviewArgs),
     /// Corrects what a close-out says of its reason; its time stays.
     #[command(after_help = amend::EXAMPLES)]
     Amend(AmendArgs),
@@ -287,6 +291,20 @@ pub(crate) struct ImportArgs {
 /// Flags of `close-out`.
 #[derive(Debug, Args)]
 pub(crate) struct CloseOutArgs {
+    /// What is to be closed out.
+    #[command(flatten)]
+    pub(crate) closing: ClosingArgs,
+    /// Only if it still comes to the plan with this hash, which `closeout preview` shows.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) plan: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// What is to be closed out, and why: flags of `close-out` and `preview`.
+#[derive(Debug, Args)]
+pub(crate) struct ClosingArgs {
     /// `opportunities/ID` or `orders/ID`.
     pub(crate) name: String,
     /// Code of the reason; `closeout reasons` lists them. May be left out for `--outcome processed`.
@@ -307,9 +325,6 @@ pub(crate) struct CloseOutArgs {
     /// What becomes of the won opportunity when its last order is cancelled.
     #[arg(long, value_name = "POLICY", default_value = "ask")]
     pub(crate) won_opportunity: WonPolicy,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
     /// What it rests on, and what follows.
     #[command(flatten)]
     pub(crate) remarks: RemarksArgs,

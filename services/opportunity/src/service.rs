@@ -75,6 +75,10 @@ impl Domain for Opportunities {
                 let (opportunity, close_out) = world.close_out(cause, closing)?;
                 reply(&convert::opportunity(&opportunity), Some(close_out))
             }
+            Command::Preview(closing) => {
+                let (opportunity, close_out, preview) = world.preview(cause, closing)?;
+                Decided { preview: Some(Box::new(preview)), ..reply(&convert::opportunity(&opportunity), close_out) }
+            }
             Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (opportunity, close_out) = world.reopen(cause, *id, etag, note)?;
@@ -163,5 +167,5 @@ fn reply_about_competitors(world: &mut World, cause: &Cause, command: &Competito
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {
-    Decided { reply: resource.encode_to_vec(), close_out_id }
+    Decided { reply: resource.encode_to_vec(), close_out_id, preview: None }
 }

@@ -60,6 +60,10 @@ impl Domain for Orders {
                 let (closed, close_out) = world.close_out(cause, closing)?;
                 order(&closed, Some(close_out))
             }
+            Command::Preview(closing) => {
+                let (closed, close_out, preview) = world.preview(cause, closing)?;
+                Decided { preview: Some(Box::new(preview)), ..order(&closed, close_out) }
+            }
             Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (reopened, close_out) = world.reopen(cause, *id, etag, note)?;
@@ -92,5 +96,5 @@ fn order(order: &Order, close_out_id: Option<CloseOutId>) -> Decided {
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {
-    Decided { reply: resource.encode_to_vec(), close_out_id }
+    Decided { reply: resource.encode_to_vec(), close_out_id, preview: None }
 }

@@ -1,7 +1,7 @@
 //! Hands a command to the writer, waits for the other service if the caller wants to, and gives back what to reply. Holds no
 //! connection while it waits; a caller that goes away cancels nothing.
 
-use crate::{convert, failure, meta::Meta, trace};
+use crate::{convert, failure, meta::Meta, peer::Peer, trace};
 use crm_closeout::{
     codes::Record,
     episode::{CloseOut, Delivery, Propagation},
@@ -13,9 +13,8 @@ use crm_outbox::{
     batch::{Call, Domain},
     db::{Db, Error},
     operator::Release,
-    relay::PeerState,
     settle::{self, MessageKey},
-    writer::{Answer, Writer},
+    writer::{Answer, Failure, Writer},
 };
 use crm_proto::common;
 use crm_runtime::auth::Caller;
@@ -39,8 +38,8 @@ pub struct Front<D: Domain> {
     pub writer: Writer<D>,
     /// Where reads come from.
     pub db: Db,
-    /// Whether the other service answers.
-    pub peer: PeerState,
+    /// The other service.
+    pub peer: Peer,
     /// Places of bulk calls.
     pub bulk: Arc<Semaphore>,
 }
@@ -73,11 +72,37 @@ impl<D: Domain> Front<D> {
         meta: Meta,
         command: D::Command,
     ) -> Result<Outcome<M>, Status> {
-        let tenant = caller.tenant;
-        let call = call(caller, method, &meta, command);
-        let until = meta.wait_until(deadline).filter(|_| !self.peer.is_down());
-        let committed = trace::commit(call, |call| self.writer.call(call, until.is_some())).await;
-        let Answer { mut done, delivery, open: _open } = committed.map_err(failure::failure)?;
+        let (tenant, until) = (caller.tenant, self.wait_until(&meta, deadline));
+        let committed = self.submit(caller, method, &meta, until, command).await;
+        self.reply(tenant, until, committed.map_err(failure::failure)?).await
+    }
+
+    /// Until when to wait for the other service, if at all.
+    pub(crate) fn wait_until(&self, meta: &Meta, deadline: Option<Instant>) -> Option<Instant> {
+        meta.wait_until(deadline).filter(|_| !self.peer.is_down())
+    }
+
+    /// Hands a command to the writer and waits until it is committed or refused.
+    pub(crate) async fn submit(
+        &self,
+        caller: Caller,
+        method: &'static str,
+        meta: &Meta,
+        until: Option<Instant>,
+        command: D::Command,
+    ) -> Result<Answer, Failure> {
+        let call = call(caller, method, meta, command);
+        trace::commit(call, |call| self.writer.call(call, until.is_some())).await
+    }
+
+    /// What to reply, once the other service has heard of it or it is `until`.
+    pub(crate) async fn reply<M: prost::Message + Default>(
+        &self,
+        tenant: TenantId,
+        until: Option<Instant>,
+        answer: Answer,
+    ) -> Result<Outcome<M>, Status> {
+        let Answer { mut done, delivery, open: _open } = answer;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
         let Some(message) = done.message else {
             let close_out = done.close_out.as_ref().map(convert::close_out);
@@ -150,8 +175,8 @@ pub(crate) fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command
         message_id: None,
     };
     let (request_id, fingerprint) = (meta.request_id, meta.fingerprint.clone());
-    let (validate_only, trace_parent) = (meta.validate_only, String::new());
-    Call { cause, request_id, fingerprint, validate_only, trace_parent, command }
+    let (validate_only, trace_parent, confirmed) = (meta.validate_only, String::new(), meta.confirmed.clone());
+    Call { cause, request_id, fingerprint, validate_only, trace_parent, confirmed, command }
 }
 
 fn settled(mut close_out: CloseOut, applied: Applied) -> CloseOut {

@@ -1,6 +1,6 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{bulk, front::Front, inbox::Inbox, trace};
+use crate::{bulk, front::Front, inbox::Inbox, peer::Peer, trace};
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -145,13 +145,14 @@ impl Host {
         shutdown: CancellationToken,
     ) -> Result<(), HostError> {
         let channels = peers.iter().map(|url| channel::connect(url, self.token.clone()));
-        let channels = channels.collect::<Result<Vec<_>, _>>()?;
+        let channels: Arc<[PeerChannel]> = channels.collect::<Result<_, _>>()?;
         if channels.is_empty() {
             return Err(HostError::Setting("the address of the other service's peer listener is missing".into()));
         }
         let (committed, handover) = mpsc::channel(relay::HANDOVER);
         let (writer, courier, desk) = writer::writer::<D>(self.db.clone(), committed);
-        let peer = PeerState::default();
+        let state = PeerState::default();
+        let peer = Peer::new(state.clone(), channels.clone());
         let stop_relay = CancellationToken::new();
         let mut desk = tokio::spawn(desk.work());
         let stop_duties = CancellationToken::new();
@@ -164,7 +165,7 @@ impl Host {
                 addresses: peers.to_vec(),
                 deliver: move |peer: usize, request| deliver(channels[peer].clone(), request),
             },
-            peer.clone(),
+            state,
             stop_relay.clone(),
         ));
         if let Some((listener, metrics)) = self.metrics.take() {

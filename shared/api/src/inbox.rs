@@ -1,13 +1,15 @@
 //! What the peer calls: each message goes to the writer like any command, and each has an outcome of its own.
 
 use crate::trace;
-use crm_closeout::wording;
+use crm_closeout::{codes::RecordKind, wording};
 use crm_outbox::{
     batch::Domain,
-    wire::{self, Received, Reject},
+    wire::{self, Incoming, Received, Reject},
     writer::Writer,
 };
-use crm_proto::peer::{ApplyRequest, ApplyResponse, peer_service_server::PeerService};
+use crm_proto::peer::{
+    ApplyRequest, ApplyResponse, RehearseRequest, RehearseResponse, peer_service_server::PeerService,
+};
 use crm_runtime::answer;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
@@ -40,10 +42,7 @@ impl<D: Domain> PeerService for Inbox<D> {
         for envelope in &mut envelopes {
             let passage = trace::apply(envelope);
             let message = match wire::decode(envelope) {
-                Ok(incoming) if !D::mirrors(incoming.record.kind) => {
-                    let text = format!("{} have no lane here", incoming.record.kind.collection());
-                    Err(Received::Rejected(Reject::UnknownKind(text)))
-                }
+                Ok(incoming) if !D::mirrors(incoming.record.kind) => Err(no_lane(incoming.record.kind)),
                 Ok(incoming) => {
                     let handed_in = self.writer.message(incoming).instrument(passage.span.clone()).await;
                     Ok(handed_in.ok_or_else(unavailable)?)
@@ -64,6 +63,23 @@ impl<D: Domain> PeerService for Inbox<D> {
         }
         Ok(Response::new(ApplyResponse { outcomes }))
     }
+
+    async fn rehearse(&self, request: Request<RehearseRequest>) -> Result<Response<RehearseResponse>, Status> {
+        let received = match wire::decode(&request.into_inner().envelope.unwrap_or_default()) {
+            Ok(incoming) if !D::mirrors(incoming.record.kind) => no_lane(incoming.record.kind),
+            Ok(incoming) => {
+                let rehearsal = Incoming { rehearsal: true, ..incoming };
+                let handed_in = self.writer.message(rehearsal).await.ok_or_else(unavailable)?;
+                handed_in.await.map_err(|_| unavailable())?
+            }
+            Err(reject) => Received::Rejected(reject),
+        };
+        Ok(Response::new(wire::rehearsed(received)))
+    }
+}
+
+fn no_lane(kind: RecordKind) -> Received {
+    Received::Rejected(Reject::UnknownKind(format!("{} have no lane here", kind.collection())))
 }
 
 /// Nothing is known of these messages: they are to be sent again.

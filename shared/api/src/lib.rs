@@ -1,7 +1,7 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: [`fields`], [`mod@meta`], [`front`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
+//! Reading order: [`fields`], [`mod@meta`], [`front`], [`peer`], [`plan`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
 //! `trace`, [`host`].
 
 pub mod amend;
@@ -16,6 +16,8 @@ pub mod inbox;
 pub mod meta;
 pub mod operator;
 pub mod page;
+pub mod peer;
+pub mod plan;
 pub mod reasons;
 pub mod remarks;
 pub mod report;

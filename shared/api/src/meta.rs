@@ -2,7 +2,7 @@
 
 use crate::fields::Fields;
 use crm_closeout::wording;
-use crm_outbox::wire;
+use crm_outbox::{plan::Confirmed, wire};
 use crm_proto::common::Wait;
 use crm_runtime::{Deadline, auth::Caller};
 use prost_types::Duration as WireDuration;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// How long a call waits for the other service unless it says otherwise.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 /// What is left of a call's deadline for the answer itself.
-const TO_ANSWER: Duration = Duration::from_millis(100);
+pub(crate) const TO_ANSWER: Duration = Duration::from_millis(100);
 
 /// Who calls, until when, and the request.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Meta {
     pub validate_only: bool,
     /// Wait for the other service at most this long; none: do not wait.
     pub wait: Option<Duration>,
+    /// The plan that the caller has confirmed.
+    pub(crate) confirmed: Option<Box<Confirmed>>,
 }
 
 impl Meta {
@@ -60,7 +62,13 @@ impl Meta {
             fingerprint: wire::hash(&rest.encode_to_vec()),
             validate_only,
             wait: None,
+            confirmed: None,
         }
+    }
+
+    /// Of a question that is answered anew each time.
+    pub(crate) fn of_preview() -> Self {
+        Self { request_id: Uuid::now_v7(), fingerprint: Vec::new(), validate_only: true, wait: None, confirmed: None }
     }
 
     /// Whether and how long to wait for the other service.

@@ -6,7 +6,7 @@ use crate::{
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Propagation, Reversal},
     fact::{Event, Fact, MirrorState, Outgoing},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
-    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope},
+    reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope, code_of},
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, check_etag},
     remarks::Cited,
@@ -336,6 +336,12 @@ impl Common {
         let reason = catalogue.judge(scope, given, policy).map_err(Refusal::invalid)?;
         reason.check_fresh(policy, given, subject, self.now)?;
         Ok((reason.clone(), catalogue.cited(given.secondary)))
+    }
+
+    /// The reason that a close-out names, whether it may be used or not.
+    pub fn named_reason(&self, tenant: TenantId, given: &Given<'_>) -> Option<Reason> {
+        let listed = Catalogue::of(tenant, &self.reasons).get(code_of(given.reason)?)?;
+        Some(listed.reason.clone())
     }
 
     /// Puts a reason into a tenant's catalogue as it is now, and keeps its version if that is new.

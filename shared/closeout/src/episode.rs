@@ -95,6 +95,8 @@ codes! {
         LeftLive = 8 "LEFT_LIVE",
         /// More effects than are listed.
         More = 9 "MORE",
+        /// Done otherwise than it was planned.
+        Differs = 10 "DIFFERS",
     }
 }
 
@@ -280,6 +282,7 @@ impl CloseOut {
             closed_at: self.closed_at,
             historical: self.historical,
             won_policy,
+            planned: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
     codes::Record,
     episode::{Effect, Outcome, OutcomeClass},
     ids::{CloseOutId, CustomerId},
+    plan::Planned,
     reason::Listed,
     settings::Told,
     time::Time,
@@ -98,6 +99,8 @@ pub struct ClosedFact {
     pub historical: bool,
     /// For an order cancelled as a whole.
     pub won_policy: Option<WonPolicy>,
+    /// What the receiver is to do with it, where a plan was confirmed.
+    pub planned: Option<Planned>,
 }
 
 /// Something that happened to a record, with everything the receiver needs.

@@ -4,7 +4,7 @@
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
 //! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`settings`], [`remarks`],
-//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`], [`amend`];
+//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`], [`amend`], [`plan`];
 //! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
@@ -16,6 +16,7 @@ pub mod fact;
 pub mod ids;
 pub mod money;
 pub mod pipeline;
+pub mod plan;
 pub mod reason;
 pub mod records;
 pub mod refusal;

@@ -208,6 +208,9 @@ wordings! {
     INVALID_UUID = "INVALID_UUID", Field;
         "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057";
         "必须为 UUID，例如 01890a5d-ac96-774b-bcce-b302099a8057";
+    INVALID_PLAN_HASH = "INVALID_PLAN_HASH", Field;
+        "must be the plan_hash of a preview: two times 32 hexadecimal digits with a dot between them";
+        "必须为预览给出的 plan_hash：以点分隔的两组 32 位十六进制数字";
     NEGATIVE_DURATION = "INVALID_DURATION", Field;
         "must not be negative";
         "不得为负";
@@ -440,6 +443,9 @@ wordings! {
     VERSION_MISMATCH = "VERSION_MISMATCH", Aborted;
         "{subject} has changed since it was read; read it again and repeat the call";
         "{subject} 在读取之后已被修改；请重新读取后再试";
+    PLAN_CHANGED = "PLAN_CHANGED", Aborted;
+        "closing {subject} out comes to something else than the plan that was confirmed; look at the new plan and confirm that";
+        "{subject} 的消单结果已与所确认的预览不同；请查看新的预览后再确认";
     SUBJECT_CLOSED = "SUBJECT_CLOSED", Precondition;
         "{subject} is closed out by {close_out}; reopen it to change it";
         "{subject} 已由 {close_out} 消单；如需修改请先重新打开";
@@ -556,6 +562,9 @@ wordings! {
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE", Unavailable, again after 500 ms;
         "the database is unavailable; nothing was done, try again";
         "数据库暂不可用；未做任何改动，请重试";
+    PLAN_UNVERIFIABLE = "PLAN_UNVERIFIABLE", Unavailable, again after 1_000 ms;
+        "the other service does not say now what it would do; nothing was done, try again, or close out without plan_hash";
+        "另一服务暂时无法说明其影响；未做任何改动，请稍后重试，或不带 plan_hash 直接消单";
     COMMIT_UNKNOWN = "COMMIT_UNKNOWN", Unavailable, again after 500 ms;
         "it is unknown whether this was done; repeat it with the same request_id";
         "无法确定是否已完成；请用相同的 request_id 重试";

@@ -190,6 +190,11 @@ impl<T> Log<T> {
         self.entries.get(self.mark..).unwrap_or_default()
     }
 
+    /// Those since the last [`Log::begin`], to be changed.
+    pub fn edit_recent(&mut self) -> &mut [T] {
+        self.entries.get_mut(self.mark..).unwrap_or_default()
+    }
+
     /// Forgets how to go back beyond this point.
     pub fn begin(&mut self) {
         self.mark = self.entries.len();

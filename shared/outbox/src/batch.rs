@@ -9,6 +9,7 @@ use crate::{
     failpoint,
     judge::{self, Books},
     operator::{self, Release},
+    plan::{Confirmed, Previewed},
     settle,
     settle::{LEASE, MessageKey, Settlement},
     sql::{Args, Sql, columns},
@@ -22,6 +23,7 @@ use crm_closeout::{
     episode::CloseOut,
     fact::{Applied, Fact},
     ids::CloseOutId,
+    plan::Preview,
     records::Lane,
     refusal::Refusal,
     seeded_bug,
@@ -74,6 +76,8 @@ pub struct Decided {
     pub reply: Vec<u8>,
     /// The close-out it made or reversed.
     pub close_out_id: Option<CloseOutId>,
+    /// Of a preview: what was found. Nothing that it did is kept, whatever its call says.
+    pub preview: Option<Box<Preview>>,
 }
 
 /// A caller's command.
@@ -89,6 +93,8 @@ pub struct Call<C> {
     pub validate_only: bool,
     /// The trace parent of what it causes; empty: none.
     pub trace_parent: String,
+    /// The plan that the caller has confirmed, if it has: a close-out that comes to something else is refused.
+    pub confirmed: Option<Box<Confirmed>>,
     /// What to do.
     pub command: C,
 }
@@ -128,6 +134,8 @@ pub struct Done {
     pub message: Option<MessageKey>,
     /// The call had been done before.
     pub repeated: bool,
+    /// Of a preview: what was found.
+    pub preview: Option<Box<Previewed>>,
 }
 
 /// What became of one item.
@@ -209,6 +217,7 @@ pub async fn run<D: Domain, T: Send>(
 fn step<C>(items: &[Item<C>], when: &'static str) -> &'static str {
     let closes = |item: &Item<C>| match item {
         Item::Call(call) => closes_out(call.cause.method).then_some(true),
+        Item::Message(message) if message.rehearsal => None,
         Item::Message(message) => message.fact.as_ref()?.close_out.as_ref().map(|_| false),
         Item::Release(_) => None,
     };

@@ -4,18 +4,20 @@
 use crate::{
     batch::{Call, Decided, Domain, Done, Item, Verdict},
     metrics, operator,
+    plan::{self, Previewed},
     settle::MessageKey,
     tables::OutboxRow,
     wire::{Incoming, Received, Reject},
 };
 use crm_closeout::{
     codes::Record,
-    fact::{Applied, PeerOutcome},
+    episode::CloseOut,
+    fact::{Applied, Fact, PeerOutcome},
     ids::TenantId,
-    records::{AnswerKey, Answered, Received as ReceivedRow},
+    records::{AnswerKey, Answered, Lane, Received as ReceivedRow},
     refusal::Refusal,
     seeded_bug,
-    working_set::{Cause, Common, Rows},
+    working_set::{Cause, Common, Keyed as _, Rows},
 };
 use prost::Message as _;
 use std::collections::BTreeSet;
@@ -40,6 +42,7 @@ pub(crate) fn parked_keys<C>(items: &[Item<C>]) -> Vec<MessageKey> {
 pub(crate) fn copies<C>(common: &Common, items: &[Item<C>]) -> Vec<(TenantId, Record, i64)> {
     let seen = |item: &Item<C>| match item {
         Item::Call(_) | Item::Release(_) => None,
+        Item::Message(message) if message.rehearsal => None,
         Item::Message(message) => {
             let lane = common.lanes.get(&(message.tenant_id, message.record))?;
             (message.number <= lane.last_number).then_some((message.tenant_id, message.record, message.number))
@@ -76,7 +79,7 @@ pub(crate) fn judge<D: Domain>(world: &mut D::World, books: &mut Books, item: &I
         Item::Release(call) => judge_call::<D, _>(world, answered, call, |world| {
             let row = operator::release(parked, D::common(world), &call.cause, &call.command)?;
             metrics::intervened(call.cause.method);
-            Ok(Decided { reply: operator::shown(&row).encode_to_vec(), close_out_id: None })
+            Ok(Decided { reply: operator::shown(&row).encode_to_vec(), ..Decided::default() })
         }),
         Item::Message(message) => Verdict::Message(judge_message::<D>(world, message)),
     }
@@ -98,9 +101,10 @@ fn judge_call<D: Domain, C>(
             close_out_id: before.close_out_id,
             message: before.lane.zip(before.number).map(|(lane, number)| (before.tenant_id, lane, number)),
             repeated: true,
+            preview: None,
         }));
     }
-    let decided = match decide(world) {
+    let (decided, close_out) = match decide(world).and_then(|decided| keep::<D, C>(world, call, decided)) {
         Ok(decided) => decided,
         Err(refusal) => {
             D::rollback(world);
@@ -108,8 +112,20 @@ fn judge_call<D: Domain, C>(
         }
     };
     let common = D::common(world);
+    if let Some(preview) = decided.preview {
+        let own = close_out.as_ref().map(|close_out| plan::own(common, close_out));
+        let message = common.outgoing.recent().first().map(|(_, outgoing)| outgoing.clone());
+        D::rollback(world);
+        return Verdict::Done(Box::new(Done {
+            reply: decided.reply,
+            close_out,
+            close_out_id: decided.close_out_id,
+            message: None,
+            repeated: false,
+            preview: Some(Box::new(Previewed { preview: *preview, own, message })),
+        }));
+    }
     let message = common.outgoing.recent().first().map(|(tenant, outgoing)| (*tenant, outgoing.lane, outgoing.number));
-    let close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
     let now = common.now;
     if call.validate_only {
         D::rollback(world);
@@ -134,10 +150,28 @@ fn judge_call<D: Domain, C>(
         close_out_id: decided.close_out_id,
         message,
         repeated: false,
+        preview: None,
     }))
 }
 
+/// The close-out that was decided on, if it comes to what its caller has confirmed.
+fn keep<D: Domain, C>(
+    world: &mut D::World,
+    call: &Call<C>,
+    decided: Decided,
+) -> Result<(Decided, Option<CloseOut>), Refusal> {
+    let common = D::common(world);
+    let close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
+    if let (Some(confirmed), Some(close_out)) = (&call.confirmed, &close_out) {
+        plan::keep(common, close_out, confirmed)?;
+    }
+    Ok((decided, close_out))
+}
+
 fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Received {
+    if message.rehearsal {
+        return rehearse::<D>(world, message);
+    }
     let common = D::common(world);
     let key = (message.tenant_id, message.record);
     let last = common.lanes.get(&key).map_or(0, |lane| lane.last_number);
@@ -154,18 +188,13 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
     lane.last_number = message.number;
     let applied = match &message.fact {
         Some(fact) => {
-            if !seeded_bug!("mirror-not-updated", 5) {
-                lane.reflect(fact);
-                common.lanes.has_moved(&key);
+            let mut applied = apply::<D>(world, message, fact, &before);
+            let closed = fact.close_out.as_ref();
+            if let Some((closed, planned)) = closed.and_then(|closed| Some((closed, closed.planned.as_ref()?))) {
+                let common = D::common(world);
+                plan::compare(common, message.tenant_id, planned, closed.closed_at, &mut applied);
             }
-            let cause = Cause {
-                tenant_id: message.tenant_id,
-                actor: fact.actor.clone(),
-                method: "Apply",
-                request_id: None,
-                message_id: Some(message.message_id),
-            };
-            D::apply(world, &cause, &before, fact)
+            applied
         }
         // What it told was not done here: a person has to look.
         None => Applied { outcome: PeerOutcome::NeedsReview, effects: Vec::new() },
@@ -186,6 +215,46 @@ fn judge_message<D: Domain>(world: &mut D::World, message: &Incoming) -> Receive
         received_at,
     });
     Received::Applied(applied)
+}
+
+/// Takes over what a fact says of its record, and does what it means here.
+fn apply<D: Domain>(world: &mut D::World, message: &Incoming, fact: &Fact, before: &Lane) -> Applied {
+    let (common, key) = (D::common(world), before.key());
+    if !seeded_bug!("mirror-not-updated", 5)
+        && let Some(lane) = common.lanes.edit(&key)
+    {
+        lane.reflect(fact);
+        common.lanes.has_moved(&key);
+    }
+    let cause = Cause {
+        tenant_id: message.tenant_id,
+        actor: fact.actor.clone(),
+        method: "Apply",
+        request_id: None,
+        message_id: Some(message.message_id),
+    };
+    D::apply(world, &cause, before, fact)
+}
+
+/// Says what a message would do, in the words of a plan, and undoes it. Its number does not matter: what comes before it may be on its
+/// way.
+fn rehearse<D: Domain>(world: &mut D::World, message: &Incoming) -> Received {
+    let Some(fact) = &message.fact else {
+        return Received::Rejected(Reject::Malformed("there is nothing to be rehearsed".into()));
+    };
+    let common = D::common(world);
+    let key = (message.tenant_id, message.record);
+    if common.lanes.get(&key).is_none() {
+        common.lanes.insert(Lane::unknown(message.tenant_id, message.record));
+    }
+    let Some(before) = common.lanes.get(&key).cloned() else {
+        return Received::Rejected(Reject::Internal("the lane was not loaded".into()));
+    };
+    let Applied { outcome, effects } = apply::<D>(world, message, fact, &before);
+    let closed_at = fact.close_out.as_ref().map_or(fact.at, |closed| closed.closed_at);
+    let effects = D::common(world).planned(message.tenant_id, &effects, closed_at);
+    D::rollback(world);
+    Received::Applied(Applied { outcome, effects })
 }
 
 /// The answer to a message whose number was applied before, here the numbers up to `last`.

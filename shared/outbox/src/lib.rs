@@ -6,7 +6,7 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`load`], [`reasons`], [`settings`], `remarks`, [`writer`], [`seats`], [`relay`],
+//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`plan`], [`load`], [`reasons`], [`settings`], `remarks`, [`writer`], [`seats`], [`relay`],
 //! [`settle`], [`select`], [`search`], [`report`], [`operator`], [`job`], [`metrics`].
 
 pub mod batch;
@@ -22,6 +22,7 @@ mod judge;
 pub mod load;
 pub mod metrics;
 pub mod operator;
+pub mod plan;
 pub mod reasons;
 pub mod relay;
 mod remarks;

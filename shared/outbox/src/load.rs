@@ -22,11 +22,11 @@ use std::{
     sync::LazyLock,
 };
 
-/// The lanes of the batch's messages.
-pub fn message_lanes<C>(items: &[Item<C>]) -> BTreeSet<(TenantId, Record)> {
+/// The lanes of the batch's messages, or of those that are only rehearsed.
+fn message_lanes<C>(items: &[Item<C>], rehearsed: bool) -> BTreeSet<(TenantId, Record)> {
     let lane = |item: &Item<C>| match item {
         Item::Call(_) | Item::Release(_) => None,
-        Item::Message(message) => Some((message.tenant_id, message.record)),
+        Item::Message(message) => (message.rehearsal == rehearsed).then_some((message.tenant_id, message.record)),
     };
     items.iter().filter_map(lane).collect()
 }
@@ -67,12 +67,14 @@ pub fn closes_in_doubt<C>(items: &[Item<C>], lanes: &Rows<Lane>) -> Vec<(TenantI
     items.iter().filter_map(in_force).collect()
 }
 
-/// Locks lanes in the order of their keys; those that are missing among `own` are put in.
-pub async fn lock_lanes(
+/// Locks the lanes of the batch's messages and others in the order of their keys; those of messages that are missing are put in.
+pub async fn lock_lanes<C>(
     tx: &mut Tx,
-    own: BTreeSet<(TenantId, Record)>,
-    others: BTreeSet<(TenantId, Record)>,
+    items: &[Item<C>],
+    mut others: BTreeSet<(TenantId, Record)>,
 ) -> Result<Rows<Lane>, Error> {
+    let own = message_lanes(items, false);
+    others.extend(message_lanes(items, true));
     let keys: Vec<_> = own.union(&others).copied().collect();
     table::lock_or_add(tx, &keys, own.iter().map(|(tenant, record)| Lane::unknown(*tenant, *record)).collect()).await
 }

@@ -172,7 +172,15 @@ fn item(command: Command) -> Call<Command> {
         request_id: Some(request_id),
         message_id: None,
     };
-    Call { cause, request_id, fingerprint: vec![1], validate_only: false, trace_parent: String::new(), command }
+    Call {
+        cause,
+        request_id,
+        fingerprint: vec![1],
+        validate_only: false,
+        trace_parent: String::new(),
+        confirmed: None,
+        command,
+    }
 }
 
 /// What the check's peer does with a call.
@@ -400,7 +408,15 @@ fn picky(lane: u128) -> (Peer, Arc<Mutex<Lanes>>, Arc<AtomicBool>) {
 fn release(number: i64, method: &'static str, withdraw: Option<&str>) -> Call<Release> {
     let Call { cause, request_id, fingerprint, validate_only, trace_parent, .. } = item(Command::Audit(0));
     let command = Release { record: lane(7), number, withdraw: withdraw.map(str::to_owned) };
-    Call { cause: Cause { method, ..cause }, request_id, fingerprint, validate_only, trace_parent, command }
+    Call {
+        cause: Cause { method, ..cause },
+        request_id,
+        fingerprint,
+        validate_only,
+        trace_parent,
+        confirmed: None,
+        command,
+    }
 }
 
 async fn parked(db: &Db, number: i64) {

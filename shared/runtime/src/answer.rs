@@ -37,6 +37,11 @@ pub fn refusal(wording: &Wording, values: &[Value]) -> Status {
     told(details, wording.text(Language::English, values), |language| wording.text(language, values), wording.class)
 }
 
+/// What a wording says, in the language of the caller.
+pub fn text(wording: &Wording, values: &[Value]) -> String {
+    wording.text(language::current().unwrap_or(Language::English), values)
+}
+
 /// INVALID_ARGUMENT / `INVALID_FIELDS`: all violations at once. If there are very many, the first are listed and the metadata
 /// `violations` has the number of all.
 pub fn invalid(violations: &[Violation]) -> Status {

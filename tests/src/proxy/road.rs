@@ -6,7 +6,7 @@ use super::{
     link::{Link, Way},
 };
 use crm_proto::peer::{
-    ApplyRequest, ApplyResponse, MessageOutcomeKind,
+    ApplyRequest, ApplyResponse, MessageOutcomeKind, RehearseRequest, RehearseResponse,
     peer_service_client::PeerServiceClient,
     peer_service_server::{PeerService, PeerServiceServer},
 };
@@ -132,6 +132,11 @@ impl PeerService for Gate {
         // Like anything that is on its way, it goes on when the caller has given up.
         let passed = tokio::spawn(self.clone().pass(request)).await;
         passed.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
+    }
+
+    /// Questions pass as they are: faults are for messages.
+    async fn rehearse(&self, request: Request<RehearseRequest>) -> Result<Response<RehearseResponse>, Status> {
+        PeerServiceClient::new(self.peer.clone()).rehearse(request.into_inner()).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! `closeout amend`: corrects what a close-out says of its reason.
 
-use super::close_out::reason_name;
+use super::closing::reason_name;
 use super::show::read_close_out;
 use super::{Kind, competitors, kind_of};
 use crate::api::Api;

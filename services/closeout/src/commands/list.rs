@@ -1,6 +1,6 @@
 //! `closeout list`: opportunities, orders, tasks, customers or close-outs, with simple filters.
 
-use super::close_out::reason_name;
+use super::closing::reason_name;
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
 use crate::format::{cut, last_part, money_or_none, or_dash, time, two_lines};

@@ -2,12 +2,14 @@
 
 pub(crate) mod amend;
 mod close_out;
+mod closing;
 pub(crate) mod competitors;
 pub(crate) mod completion;
 mod errors;
 pub(crate) mod list;
 pub(crate) mod parked;
 pub(crate) mod pipelines;
+pub(crate) mod preview;
 pub(crate) mod reasons;
 pub(crate) mod remarks;
 mod reopen;
@@ -38,6 +40,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Up(args) => Box::pin(up::run(args, global, screen)).await,
         Command::Import(args) => Box::pin(import(args, global, screen)).await,
         Command::CloseOut(args) => Box::pin(close_out::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Preview(args) => Box::pin(preview::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Show(args) => Box::pin(show::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,

@@ -1,6 +1,6 @@
 //! What a person says about a close-out beside its reason: the flags of `closeout close-out`, and what the services are told.
 
-use super::close_out::reason_name;
+use super::closing::reason_name;
 use crate::failure::Usage;
 use crate::format::{parse_day, parse_moment, to_timestamp};
 use clap::{Args, ValueEnum};
@@ -160,7 +160,7 @@ mod tests {
     fn parse(flags: &[&str]) -> Result<RemarksArgs, clap::Error> {
         let cli = Cli::try_parse_from([&["closeout", "close-out", "orders/1"], flags].concat())?;
         let Command::CloseOut(args) = cli.command else { panic!("not a close-out") };
-        Ok(args.remarks)
+        Ok(args.closing.remarks)
     }
 
     #[test]

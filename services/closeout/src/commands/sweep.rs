@@ -1,7 +1,7 @@
 //! `closeout sweep`: every open opportunity on which nobody has worked for too long is judged first, changing nothing; then
 //! shown, then, after a yes, closed out, each in one bulk call. What somebody works on meanwhile is left alone.
 
-use super::close_out::reason_name;
+use super::closing::reason_name;
 use super::list::pages;
 use crate::api::Api;
 use crate::bulk;

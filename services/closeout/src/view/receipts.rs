@@ -10,7 +10,7 @@ pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) 
     if effects.is_empty() {
         return screen.note("Nothing else was changed.");
     }
-    let mut table = screen.new_table_keeping(&["#", "side", "what", "to", "before", "after"], &[0, 1, 2, 4, 5]);
+    let mut table = screen.new_table_keeping(&["#", "side", "what", "to", "before", "after"], &[0, 1, 2]);
     for (index, effect) in effects.iter().enumerate() {
         let paint = if is_left(effect.kind()) { Paint::Bad } else { Paint::Good };
         table.add_row([
@@ -84,7 +84,7 @@ fn target(effect: &Effect, tasks: &Tasks) -> String {
 }
 
 fn is_left(kind: EffectKind) -> bool {
-    matches!(kind, EffectKind::LeftModified | EffectKind::LeftLive)
+    matches!(kind, EffectKind::LeftModified | EffectKind::LeftLive | EffectKind::Differs)
 }
 
 fn what(kind: EffectKind) -> &'static str {
@@ -99,6 +99,7 @@ fn what(kind: EffectKind) -> &'static str {
         EffectKind::LeftModified => "left: changed since",
         EffectKind::LeftLive => "left: live by now",
         EffectKind::More => "and more",
+        EffectKind::Differs => "otherwise than planned",
     }
 }
 

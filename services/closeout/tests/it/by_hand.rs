@@ -22,7 +22,7 @@ fn an_opportunity_is_closed_out_and_reopened() {
     let asks = up.run(&close).ended_with(2).json();
     assert_eq!(
         (&asks["error"]["code"], &asks["error"]["message"]),
-        (&json!("USAGE"), &json!("nobody can be asked here: give --yes"))
+        (&json!("USAGE"), &json!("nobody can be asked here: give --yes, or --plan HASH of a preview"))
     );
     let closed = up.run(&[&close[..], &["--yes"]].concat()).ended_with(0).json();
     let close_out = &closed["close_outs"][0];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const KNOWN: [&str; 4] = ["--verified", "call", "--contact", "Ms Li"];
 
 /// A pair with the data of a small folder, and the names of its two engaging opportunities.
-fn imported() -> (Up, [String; 2]) {
+pub(crate) fn imported() -> (Up, [String; 2]) {
     let (up, folder) = (Up::start(), sound_folder());
     up.run(&["import", "--data", path(&folder)]).ended_with(0);
     let list = up.run(&["list", "opportunities", "--state", "open", "--stage", "engaging", "--json"]).ended_with(0);

@@ -1,6 +1,6 @@
 //! The program as a person or a script runs it: the built binary, its output and its exit codes.
 //!
-//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `grounds`, `search` and `work` the commands
+//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `preview`, `grounds`, `search` and `work` the commands
 //! of a person.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -13,6 +13,7 @@ mod grounds;
 mod import;
 mod pipelines;
 mod postgres;
+mod preview;
 mod program;
 mod reasons;
 mod search;

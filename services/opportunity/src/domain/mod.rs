@@ -77,6 +77,8 @@ pub enum Command {
     },
     /// Closes an opportunity out.
     CloseOut(Closing),
+    /// Says what closing it out would do and what would refuse that.
+    Preview(Closing),
     /// Corrects what a close-out says of its reason.
     Amend(Amending),
     /// Takes a close-out or a win back.

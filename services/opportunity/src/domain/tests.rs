@@ -219,6 +219,7 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
             closed_at: Time(2_000_000),
             historical: false,
             won_policy: Some(WonPolicy::Ask),
+            planned: None,
         }),
     }
 }

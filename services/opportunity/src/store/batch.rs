@@ -110,7 +110,7 @@ impl Named {
                 RecordKind::Reason => drop(self.catalogues.insert(tenant)),
                 RecordKind::Settings => drop(self.decides.insert(tenant)),
             },
-            Command::CloseOut(closing) => {
+            Command::CloseOut(closing) | Command::Preview(closing) => {
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
                 self.competitors.read(tenant, closing.competitor);
@@ -155,7 +155,7 @@ impl Named {
 /// What a close-out gives as its reason.
 fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     match item {
-        Item::Call(Call { cause, command: Command::CloseOut(closing), .. }) => {
+        Item::Call(Call { cause, command: Command::CloseOut(closing) | Command::Preview(closing), .. }) => {
             Some((cause.tenant_id, ReasonScope::Opportunity, closing.given()))
         }
         Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
@@ -177,7 +177,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     }
     let amended = load::amended(tx, &named.amended).await?;
     named.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
-    common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
+    common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
     let keys: Vec<_> = named.opportunities.iter().copied().collect();
     let opportunities: Rows<Opportunity> = table::lock(tx, &keys).await?;
     named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));

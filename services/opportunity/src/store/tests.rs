@@ -64,7 +64,7 @@ pub(super) fn call(tenant: TenantId, request: u128, method: &'static str, comman
         Cause { tenant_id: tenant, actor: "ann".into(), method, request_id: Some(request_id), message_id: None };
     let fingerprint = format!("{command:?}").into_bytes();
     let trace_parent = String::new();
-    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, command })
+    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, confirmed: None, command })
 }
 
 pub(super) async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
@@ -289,6 +289,7 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         closed_at: Time(i64::from(i32::MAX) * 1_000_000),
         historical: false,
         won_policy: Some(WonPolicy::Ask),
+        planned: None,
     };
     Fact {
         event,
@@ -314,6 +315,7 @@ fn message(order: u128, number: i64, fact: Fact) -> Item<Command> {
         message_id: Uuid::from_u128(order * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
         trace_parent: String::new(),
+        rehearsal: false,
         fact: Some(fact),
     })
 }

@@ -3,7 +3,7 @@
 use super::bulk::Bulk;
 use crate::{
     convert,
-    domain::{Command, Order, State},
+    domain::{Closing, Command, Order, State},
     service::Orders as Service,
     store::lists,
 };
@@ -14,7 +14,9 @@ use crm_api::{
     front::Front,
     meta,
     meta::{Opened, open},
-    page, reasons,
+    page,
+    plan::{AsPlanned, PlanHash},
+    reasons,
     search::{
         Search,
         criteria::{Criteria, Given},
@@ -27,11 +29,28 @@ use crm_closeout::{
 };
 use crm_outbox::search::Source;
 use crm_proto::order::{self as pb, order_service_server::OrderService};
+use crm_runtime::auth::Caller;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The methods about orders.
 #[derive(Debug)]
 pub(crate) struct Orders(pub(crate) Front<Service>);
+
+impl Orders {
+    /// What is asked to be closed out, and why.
+    async fn closing(
+        &self,
+        caller: &Caller,
+        mut fields: Fields,
+        request: &pb::CloseOutOrderRequest,
+    ) -> Result<Closing, Status> {
+        let closing = convert::close_out(&mut fields, request);
+        let given = convert::given(request, &closing);
+        reasons::complain(&self.0.db, caller.tenant, &mut fields, closing.scope(), &given).await?;
+        fields.done()?;
+        Ok(closing)
+    }
+}
 
 #[tonic::async_trait]
 impl OrderService for Orders {
@@ -192,12 +211,32 @@ impl OrderService for Orders {
         let Opened { caller, deadline, mut request } = open(request)?;
         let mut fields = Fields::new();
         let meta = meta!(&mut fields, request, Peer);
-        let closing = convert::close_out(&mut fields, &request);
-        let given = convert::given(&request, &closing);
-        reasons::complain(&self.0.db, caller.tenant, &mut fields, closing.scope(), &given).await?;
-        fields.done()?;
-        let outcome = self.0.call(caller, deadline, "CloseOutOrder", meta, Command::CloseOut(closing)).await?;
+        let plan = PlanHash::read(&mut fields, &request.plan_hash);
+        let closing = self.closing(&caller, fields, &request).await?;
+        let outcome = match plan {
+            None => self.0.call(caller, deadline, "CloseOutOrder", meta, Command::CloseOut(closing)).await?,
+            Some(plan) => {
+                let (preview, close_out) = (Command::Preview(closing.clone()), Command::CloseOut(closing));
+                let asked = AsPlanned { subject: request.name, plan, preview, close_out };
+                self.0.close_out_as_planned(caller, deadline, "CloseOutOrder", meta, asked).await?
+            }
+        };
         Ok(Response::new(pb::CloseOutOrderResponse { order: Some(outcome.resource), close_out: outcome.close_out }))
+    }
+
+    async fn preview_close_out(
+        &self,
+        request: Request<pb::PreviewCloseOutRequest>,
+    ) -> Result<Response<pb::PreviewCloseOutResponse>, Status> {
+        let Opened { caller, deadline, request } = open(request)?;
+        let mut fields = Fields::new();
+        if request.close_out.is_none() {
+            fields.refuse("close_out", &wording::REQUIRED, &[]);
+        }
+        let request = request.close_out.unwrap_or_default();
+        let closing = self.closing(&caller, fields, &request).await?;
+        let plan = self.0.preview(caller, deadline, request.name, Command::Preview(closing)).await?;
+        Ok(Response::new(pb::PreviewCloseOutResponse { plan: Some(plan) }))
     }
 
     type BulkCloseOutOrdersStream = Answers<Bulk>;

@@ -64,6 +64,8 @@ pub enum Command {
     },
     /// Closes an order out.
     CloseOut(Closing),
+    /// Says what closing it out would do and what would refuse that.
+    Preview(Closing),
     /// Corrects what a close-out says of its reason.
     Amend(Amending),
     /// Takes a close-out back.

@@ -123,6 +123,7 @@ fn lost(event: Event) -> Fact {
             closed_at: Time(2_000_000),
             historical: false,
             won_policy: None,
+            planned: None,
         }),
     }
 }

@@ -99,7 +99,7 @@ impl Named {
             Command::Confirm { id, .. } | Command::Fulfil { id, .. } | Command::Pay { id, .. } => {
                 self.orders.insert((tenant, *id));
             }
-            Command::CloseOut(closing) => {
+            Command::CloseOut(closing) | Command::Preview(closing) => {
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
             }
@@ -141,7 +141,7 @@ impl Named {
 /// What a close-out gives as its reason.
 fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     match item {
-        Item::Call(Call { cause, command: Command::CloseOut(closing), .. }) => {
+        Item::Call(Call { cause, command: Command::CloseOut(closing) | Command::Preview(closing), .. }) => {
             Some((cause.tenant_id, closing.scope(), closing.given()))
         }
         Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
@@ -169,7 +169,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     named.orders.extend(amended.iter().map(|row| (row.tenant_id, OrderId(row.subject.id))));
     named.reasons.extend(load::reasons_of(items, &amended, amending));
     named.lanes.extend(parents(tx, &named.orders).await?);
-    common.lanes = load::lock_lanes(tx, load::message_lanes(items), named.lanes.clone()).await?;
+    common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
     named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
     // Only now, as whoever held the lane may have cancelled drafts a moment ago.
     let caused = caused(tx, &named.reversed).await?;

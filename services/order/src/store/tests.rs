@@ -57,7 +57,7 @@ fn call(method: &'static str, command: Command) -> Item<Command> {
         Cause { tenant_id: TENANT, actor: "bob".into(), method, request_id: Some(request_id), message_id: None };
     let fingerprint = format!("{command:?}").into_bytes();
     let trace_parent = String::new();
-    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, command })
+    Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, confirmed: None, command })
 }
 
 async fn run(db: &Db, items: &[Item<Command>]) -> Vec<Verdict> {
@@ -104,6 +104,7 @@ fn fact(event: Event, close_out: u128) -> Fact {
             closed_at: Time(1),
             historical: false,
             won_policy: None,
+            planned: None,
         }),
     }
 }
@@ -121,6 +122,7 @@ fn message(record: Record, number: i64, fact: Fact) -> Item<Command> {
         message_id: Uuid::from_u128(record.id.as_u128() * 1_000 + number as u128),
         hash: wire::hash(&wire::encode(&fact)),
         trace_parent: String::new(),
+        rehearsal: false,
         fact: Some(fact),
     })
 }

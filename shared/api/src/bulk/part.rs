@@ -117,6 +117,7 @@ impl Whole {
             fingerprint: wire::hash(&single.encode_to_vec()),
             validate_only: self.validate_only,
             wait: None,
+            confirmed: None,
         }
     }
 }

@@ -3,14 +3,15 @@
 
 mod copied;
 
-use crate::tables::OutboxRow;
+use crate::{plan, tables::OutboxRow};
 pub use copied::settings;
 use copied::{reason_fact, settings_fact, told_reason, told_settings};
 use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
-    fact::{Applied, ClosedFact, Event, Fact, PeerOutcome, WonPolicy},
+    fact::{Applied, ClosedFact, Event, Fact, Outgoing, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CustomerId, TenantId},
+    plan::Planned,
     time::Time,
 };
 use crm_proto::{
@@ -23,6 +24,8 @@ use uuid::Uuid;
 
 /// Effects listed in one outcome; the rest is counted.
 pub const MAX_EFFECTS: usize = 100;
+/// Effects listed of one side's part of a plan; the rest is counted.
+pub const MAX_PLANNED: usize = 1_000;
 
 /// SHA-256 of some bytes.
 pub fn hash(bytes: &[u8]) -> Vec<u8> {
@@ -59,6 +62,8 @@ pub struct Incoming {
     pub trace_parent: String,
     /// What happened; none: an operator of the sender has withdrawn the message, and only its number counts.
     pub fact: Option<Fact>,
+    /// It is only asked what the message would do.
+    pub rehearsal: bool,
 }
 
 impl Incoming {
@@ -103,6 +108,10 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
         closed_at_us: close_out.closed_at.0,
         historical: close_out.historical,
         won_policy: close_out.won_policy.map_or(0, |policy| policy.code().into()),
+        planned: close_out.planned.as_ref().map(|planned| peer::PlannedPart {
+            effects: listed(&planned.effects, MAX_EFFECTS),
+            hash: planned.hash.clone(),
+        }),
     });
     let message = peer::Message {
         event: fact.event.code().into(),
@@ -127,6 +136,19 @@ pub fn event_word(payload: &[u8]) -> Option<&'static str> {
     let message = peer::Message::decode(payload).ok()?;
     let kind = peer::EventKind::try_from(message.event).ok()?;
     kind.as_str_name().strip_prefix("EVENT_KIND_")
+}
+
+/// A message that is not sent, for a rehearsal.
+pub fn unsent(tenant: TenantId, outgoing: &Outgoing) -> peer::Envelope {
+    peer::Envelope {
+        tenant_id: bytes(tenant.0),
+        kind: outgoing.lane.kind.code().into(),
+        id: bytes(outgoing.lane.id),
+        number: outgoing.number,
+        message_id: bytes(outgoing.message_id),
+        payload: encode(&outgoing.fact),
+        trace_parent: String::new(),
+    }
 }
 
 /// A message of the outbox on its way.
@@ -158,6 +180,7 @@ pub fn decode(envelope: &peer::Envelope) -> Result<Incoming, Reject> {
         hash: hash(&envelope.payload),
         trace_parent: envelope.trace_parent.clone(),
         fact: if skipped { None } else { Some(fact(Record::new(kind, uuid("id", &envelope.id)?), message)?) },
+        rehearsal: false,
     })
 }
 
@@ -205,7 +228,12 @@ fn closed_fact(fact: peer::CloseOutFact) -> Result<ClosedFact, Reject> {
         closed_at: Time(fact.closed_at_us),
         historical: fact.historical,
         won_policy: optional::<WonPolicy>(fact.won_policy)?,
+        planned: fact.planned.map(planned_back),
     })
+}
+
+fn planned_back(planned: peer::PlannedPart) -> Planned {
+    Planned { effects: planned.effects.into_iter().filter_map(effect_back).collect(), hash: planned.hash }
 }
 
 fn known<C: Code>(code: i32) -> Result<C, Reject> {
@@ -260,11 +288,12 @@ pub fn outcome(received: Received) -> peer::MessageOutcome {
         ..peer::MessageOutcome::default()
     };
     match received {
-        Received::Applied(applied) => {
-            peer::MessageOutcome { effects: listed(&applied.effects), ..with(kind(applied.outcome), String::new()) }
-        }
+        Received::Applied(applied) => peer::MessageOutcome {
+            effects: listed(&applied.effects, MAX_EFFECTS),
+            ..with(kind(applied.outcome), String::new())
+        },
         Received::Duplicate(applied) => peer::MessageOutcome {
-            effects: listed(&applied.effects),
+            effects: listed(&applied.effects, MAX_EFFECTS),
             first_kind: kind(applied.outcome).into(),
             ..with(MessageOutcomeKind::Duplicate, String::new())
         },
@@ -276,9 +305,33 @@ pub fn outcome(received: Received) -> peer::MessageOutcome {
     }
 }
 
-fn listed(effects: &[Effect]) -> Vec<common::Effect> {
-    let mut listed: Vec<_> = effects.iter().take(MAX_EFFECTS).map(effect).collect();
-    if let (Some(first), rest @ 1..) = (effects.first(), effects.len().saturating_sub(MAX_EFFECTS)) {
+/// What a message would do, for the wire.
+pub fn rehearsed(received: Received) -> peer::RehearseResponse {
+    match received {
+        Received::Applied(planned) => peer::RehearseResponse {
+            outcome: kind(planned.outcome).into(),
+            hash: plan::of_applied(&planned),
+            effects: listed(&planned.effects, MAX_PLANNED),
+            fault: String::new(),
+        },
+        other @ (Received::Duplicate(_) | Received::Gap(_) | Received::Rejected(_)) => {
+            let peer::MessageOutcome { kind, fault, .. } = outcome(other);
+            peer::RehearseResponse { outcome: kind, fault, ..peer::RehearseResponse::default() }
+        }
+    }
+}
+
+/// What the peer said a message would do; the error is why it does not say.
+pub fn rehearsed_back(response: peer::RehearseResponse) -> Result<(PeerOutcome, Planned), String> {
+    let outcome = MessageOutcomeKind::try_from(response.outcome).ok().and_then(applied).ok_or(response.fault)?;
+    let effects = response.effects.into_iter().filter_map(effect_back).collect();
+    Ok((outcome, Planned { effects, hash: response.hash }))
+}
+
+/// At most so many effects for the wire, and a count of the rest.
+pub fn listed(effects: &[Effect], most: usize) -> Vec<common::Effect> {
+    let mut listed: Vec<_> = effects.iter().take(most).map(effect).collect();
+    if let (Some(first), rest @ 1..) = (effects.first(), effects.len().saturating_sub(most)) {
         let more = Effect::new(first.side, EffectKind::More, "", "", &rest.to_string());
         listed.push(effect(&more));
     }
@@ -363,6 +416,10 @@ mod tests {
                 closed_at: Time(4),
                 historical: true,
                 won_policy: Some(WonPolicy::Ask),
+                planned: Some(Planned {
+                    effects: vec![Effect::new(Side::Order, EffectKind::TaskCancelled, "tasks/1", "OPEN", "CANCELLED")],
+                    hash: vec![7; plan::HASH],
+                }),
             }),
             reason: None,
             settings: None,

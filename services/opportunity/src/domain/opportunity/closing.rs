@@ -11,26 +11,84 @@ use crm_closeout::{
     episode::{CloseOut, CloseOutState, Delivery, Outcome},
     fact::Event,
     ids::{CloseOutId, CompetitorId, OpportunityId, TenantId},
-    reason::ReasonScope,
+    plan::{Objections, Preview},
+    reason::{Reason, ReasonScope},
     refusal::Refusal,
+    remarks::Cited,
+    time::Time,
     wording,
     working_set::Cause,
 };
 
+/// An opportunity and what a close-out of it comes to, as far as both are known.
+struct Judged {
+    before: Option<Opportunity>,
+    reason: Option<Reason>,
+    cited: Vec<Cited>,
+    closed_at: Time,
+    against: Objections,
+}
+
 impl World {
     /// Closes an opportunity out as LOST.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Opportunity, CloseOutId), Refusal> {
+        let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
+        against.decide()?;
+        let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
+        let close_out = self.episode(cause, closing, &before, reason, cited, closed_at);
+        self.carry_out(cause, &before, close_out)
+    }
+
+    /// Does what closing an opportunity out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
+    pub fn preview(
+        &mut self,
+        cause: &Cause,
+        closing: &Closing,
+    ) -> Result<(Opportunity, Option<CloseOutId>, Preview), Refusal> {
+        let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
+        let Some(before) = before else {
+            return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
+        };
+        let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
+        let Some(reason) = reason.filter(|_| before.state == State::Open) else { return Ok((before, None, preview)) };
+        let close_out = self.episode(cause, closing, &before, reason, cited, closed_at);
+        let (after, close_out) = self.carry_out(cause, &before, close_out)?;
+        Ok((after, Some(close_out), preview))
+    }
+
+    /// Every guard of a close-out.
+    fn judge(&self, cause: &Cause, closing: &Closing) -> Judged {
+        let (tenant, given, now) = (cause.tenant_id, closing.given(), self.common.now);
+        let mut against = Objections::default();
         let record = opportunity_record(closing.id);
-        let (tenant, given) = (cause.tenant_id, closing.given());
-        let (reason, cited) = self.common.check_reason(tenant, ReasonScope::Opportunity, &given, record)?;
-        let before = self.opportunity(cause, closing.id, &closing.etag)?;
-        self.check_closable(cause.tenant_id, &before)?;
-        self.check_competitor(cause.tenant_id, closing.competitor)?;
-        let closed_at = self.when(&before, closing.closed_at)?;
-        let close_out = CloseOut {
+        let checked = against.heed(self.common.check_reason(tenant, ReasonScope::Opportunity, &given, record));
+        let before = against.heed(self.opportunity(cause, closing.id, &closing.etag));
+        let mut closed_at = closing.closed_at.unwrap_or(now);
+        if let Some(before) = &before {
+            against.heed(self.check_closable(tenant, before));
+            closed_at = against.heed(self.when(before, closing.closed_at)).unwrap_or(closed_at);
+        }
+        against.heed(self.check_competitor(tenant, closing.competitor));
+        let (reason, cited) = checked.map_or_else(
+            || (self.common.named_reason(tenant, &given), Vec::new()),
+            |(reason, cited)| (Some(reason), cited),
+        );
+        Judged { before, reason, cited, closed_at, against }
+    }
+
+    fn episode(
+        &mut self,
+        cause: &Cause,
+        closing: &Closing,
+        before: &Opportunity,
+        reason: Reason,
+        cited: Vec<Cited>,
+        closed_at: Time,
+    ) -> CloseOut {
+        CloseOut {
             tenant_id: cause.tenant_id,
             close_out_id: CloseOutId(self.common.new_id()),
-            subject: record,
+            subject: opportunity_record(closing.id),
             customer_id: before.customer_id,
             episode: before.epoch + 1,
             outcome: Outcome::Lost,
@@ -53,8 +111,7 @@ impl World {
             reversal: None,
             reversal_delivery: None,
             amendments: Vec::new(),
-        };
-        self.carry_out(cause, &before, close_out)
+        }
     }
 
     fn carry_out(

@@ -8,8 +8,10 @@ use crm_closeout::{
     fact::{Event, WonPolicy},
     ids::{CloseOutId, OrderId},
     money::Money,
+    plan::{Objections, Preview},
+    reason::Reason,
     refusal::{Refusal, Violation},
-    remarks::Remarks,
+    remarks::{Cited, Remarks},
     task::TaskKind,
     time::Time,
     wording,
@@ -32,38 +34,78 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) remarks: Remarks,
 }
 
-impl World {
-    /// Closes an order out as CANCELLED or PROCESSED.
-    pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
-        let (tenant, record) = (cause.tenant_id, order_record(closing.id));
-        let (reason, cited) = self.common.check_reason(tenant, closing.scope(), &closing.given(), record)?;
-        let before = self.order(cause, closing.id, &closing.etag)?;
-        if let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) {
-            return Err(Refusal::new(&wording::ALREADY_CLOSED, closing.id).with("close_out", close_out));
-        }
-        let closed_at = closing.closed_at.unwrap_or(self.common.now);
-        if closing.closed_at.is_some() && closed_at < before.created_at {
-            return Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into());
-        }
-        match closing.outcome {
-            Outcome::Processed => check_processed(&before)?,
-            Outcome::Cancelled | Outcome::Lost => check_cancelled(&before, &closing.refund_reference)?,
-        }
-        let grounds = Grounds {
-            outcome: closing.outcome,
+/// An order and what a close-out of it comes to, as far as both are known.
+struct Judged {
+    before: Option<Order>,
+    reason: Option<Reason>,
+    cited: Vec<Cited>,
+    closed_at: Time,
+    against: Objections,
+}
+
+impl Closing {
+    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time) -> Grounds {
+        Grounds {
+            outcome: self.outcome,
             reason_code: reason.code.into_owned(),
             reason_version: reason.version,
             class: reason.class,
-            detail: closing.detail.clone(),
+            detail: self.detail.clone(),
             closed_at,
-            historical: closing.closed_at.is_some(),
+            historical: self.closed_at.is_some(),
             cause: None,
             hop: 0,
-            won_policy: closing.won_policy,
-            refund_reference: closing.refund_reference.clone(),
-            remarks: closing.remarks.clone().citing(cited),
+            won_policy: self.won_policy,
+            refund_reference: self.refund_reference.clone(),
+            remarks: self.remarks.clone().citing(cited),
+        }
+    }
+}
+
+impl World {
+    /// Closes an order out as CANCELLED or PROCESSED.
+    pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
+        let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
+        against.decide()?;
+        let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
+        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))
+    }
+
+    /// Does what closing an order out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
+    pub fn preview(
+        &mut self,
+        cause: &Cause,
+        closing: &Closing,
+    ) -> Result<(Order, Option<CloseOutId>, Preview), Refusal> {
+        let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
+        let Some(before) = before else {
+            return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
         };
-        self.carry_out(cause, &before, grounds)
+        let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
+        let Some(reason) = reason.filter(|_| !before.state.is_closed()) else { return Ok((before, None, preview)) };
+        let (after, close_out) = self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))?;
+        Ok((after, Some(close_out), preview))
+    }
+
+    /// Every guard of a close-out.
+    fn judge(&self, cause: &Cause, closing: &Closing) -> Judged {
+        let (tenant, given, now) = (cause.tenant_id, closing.given(), self.common.now);
+        let mut against = Objections::default();
+        let record = order_record(closing.id);
+        let checked = against.heed(self.common.check_reason(tenant, closing.scope(), &given, record));
+        let before = against.heed(self.order(cause, closing.id, &closing.etag));
+        let closed_at = closing.closed_at.unwrap_or(now);
+        if let Some(before) = &before {
+            against.heed(check_closable(before, closing));
+            if closing.closed_at.is_some() && closed_at < before.created_at {
+                against.heed::<()>(Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into()));
+            }
+        }
+        let (reason, cited) = checked.map_or_else(
+            || (self.common.named_reason(tenant, &given), Vec::new()),
+            |(reason, cited)| (Some(reason), cited),
+        );
+        Judged { before, reason, cited, closed_at, against }
     }
 
     /// Closes the order out, on a caller's or another close-out's grounds.
@@ -170,6 +212,16 @@ impl World {
         self.common.tell(cause, after.customer_id, "order.reopened", record, Some(id), note.to_owned());
         self.common.reverse(cause, id, note, effects.clone());
         Ok((after, effects))
+    }
+}
+
+fn check_closable(order: &Order, closing: &Closing) -> Result<(), Refusal> {
+    if let Some(close_out) = order.close_out_id.filter(|_| order.state.is_closed()) {
+        return Err(Refusal::new(&wording::ALREADY_CLOSED, order.order_id).with("close_out", close_out));
+    }
+    match closing.outcome {
+        Outcome::Processed => check_processed(order),
+        Outcome::Cancelled | Outcome::Lost => check_cancelled(order, &closing.refund_reference),
     }
 }
 
