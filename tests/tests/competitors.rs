@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crm_closeout::ids::TenantId;
-use crm_proto::opportunity as sales;
+use crm_proto::{common::ReportDimension, opportunity as sales};
 use crm_tests::{
     client::{Client, closing},
     fleet::{Databases, Fleet},
@@ -11,8 +11,12 @@ use crm_tests::{
     stories,
 };
 use futures::future::join_all;
-use prost_types::FieldMask;
-use std::{collections::HashMap, fmt::Debug};
+use prost_types::{FieldMask, Timestamp};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use tonic::{
     Code::{Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound},
     Status,
@@ -24,6 +28,7 @@ stories!(
     a_competitor_is_renamed_and_taken_out_of_use,
     what_was_entered_under_several_names_is_merged,
     merges_at_once_leave_nobody_two_steps_away,
+    a_report_counts_merged_ones_where_they_went,
     every_violation_is_told_at_once,
 );
 
@@ -236,6 +241,39 @@ async fn merges_at_once_leave_nobody_two_steps_away(kind: Kind) {
     println!("{moved} were taken along by a later merge");
     assert!(moved > 0, "no target was merged after something was merged into it");
     fleet.end().await;
+}
+
+async fn a_report_counts_merged_ones_where_they_went(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let client = pair.client();
+    let [acme, ltd, other] = made(&client, ["Acme", "Acme Ltd", "Other"]).await;
+    let customer = client.customer().await;
+    for competitor in [&acme, &ltd, &ltd, &other, &String::new()] {
+        let opportunity = client.opportunity(&customer).await;
+        let request = sales::CloseOutOpportunityRequest { competitor: competitor.clone(), ..closing(&opportunity) };
+        client.close_out_opportunity(request).await.unwrap();
+    }
+    let report = || async {
+        let request = sales::ReportCloseOutsRequest {
+            dimension: ReportDimension::Competitor.into(),
+            closed_from: Some(Timestamp {
+                seconds: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 - 3_600,
+                nanos: 0,
+            }),
+            ..Default::default()
+        };
+        let reply = client.sales_close_outs.clone().report_close_outs(request).await.unwrap().into_inner();
+        let mut rows: Vec<_> = reply.rows.into_iter().map(|row| (row.label, row.value, row.count)).collect();
+        rows.sort_unstable();
+        (rows, reply.total.unwrap().count)
+    };
+    let row = |label: &str, value: &str, count| (label.to_owned(), value.to_owned(), count);
+    let none = row("", "", 1);
+    let expected = vec![none.clone(), row("Acme", &acme, 1), row("Acme Ltd", &ltd, 2), row("Other", &other, 1)];
+    assert_eq!(report().await, (expected, 5));
+    client.merge_competitors(merging(&[&ltd], &acme)).await.unwrap();
+    assert_eq!(report().await, (vec![none, row("Acme", &acme, 3), row("Other", &other, 1)], 5));
+    pair.end().await;
 }
 
 async fn every_violation_is_told_at_once(kind: Kind) {

@@ -194,7 +194,7 @@ Examples:
   closeout resend opportunities/ID --because \"the order service was restored from yesterday's backup\"
   closeout resend orders/ID --because \"we were restored from a backup\" --peer-number 9")]
     Resend(ResendArgs),
-    /// Counts what was closed out, by reason, category, class, owner or team, and how much of it was verified.
+    /// Counts what was closed out, by reason, category, class, owner, team or competitor, and how much of it was verified.
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
     /// The reasons for close-outs and what each requires: lists them, makes and changes them, takes them out of use.

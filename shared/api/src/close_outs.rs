@@ -98,10 +98,10 @@ pub async fn timeline(
 }
 
 /// Implements a service's CloseOutService: `pb` is its package, `outcome` how its subjects end when they do not go on,
-/// `competitor` which one a correction names, if its close-outs name any.
+/// `competitor` which one a correction names, if its close-outs name any, and `competitors` finds those that a report is about.
 #[macro_export]
 macro_rules! close_out_service {
-    ($pb:ident, $domain:ty, $outcome:ident, $competitor:expr) => {
+    ($pb:ident, $domain:ty, $outcome:ident, $competitor:expr, $competitors:path) => {
         /// The methods about records of close-outs.
         #[derive(Debug)]
         pub(crate) struct CloseOuts(pub(crate) $crate::front::Front<$domain>);
@@ -214,7 +214,8 @@ macro_rules! close_out_service {
                 let outcome = crm_closeout::episode::Outcome::$outcome;
                 let asked = $crate::report::read(&mut fields, request.dimension, from, until, request.outcome, outcome);
                 fields.done()?;
-                let (rows, total) = $crate::report::make(&self.0.db, caller.tenant, asked, &request.locale).await?;
+                let made = $crate::report::make(&self.0.db, caller.tenant, asked, &request.locale, $competitors).await;
+                let (rows, total) = made?;
                 Ok(tonic::Response::new($pb::ReportCloseOutsResponse { rows, total: Some(total) }))
             }
         }

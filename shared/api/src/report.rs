@@ -3,17 +3,20 @@
 use crate::{convert::money, failure, fields::Fields, reasons};
 use crm_closeout::{
     episode::Outcome,
-    ids::TenantId,
+    ids::{CompetitorId, TenantId},
     money::Money,
     reason::{self, Catalogue},
-    report::{self, Dimension, Row},
+    report::{self, Competitors, Dimension, Row},
     time::Time,
     wording,
 };
-use crm_outbox::{db::Db, report as count};
+use crm_outbox::{
+    db::{Db, Error},
+    report as count,
+};
 use crm_proto::common;
 use prost_types::Timestamp;
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 use tonic::Status;
 
 /// Longest time of a report, in days.
@@ -52,25 +55,39 @@ pub fn read(
     Asked { dimension, outcome: fields.optional_code("outcome", given).unwrap_or(outcome), closed: from..until }
 }
 
-/// Makes a report: its rows and their total.
+/// The competitors of a service that knows none.
+pub async fn no_competitors(_: &Db, _: TenantId, _: &BTreeSet<CompetitorId>) -> Result<Competitors, Error> {
+    Ok(Competitors::new())
+}
+
+/// Makes a report: its rows and their total. `competitors` finds those that close-outs name.
 pub async fn make(
     db: &Db,
     tenant: TenantId,
     asked: Asked,
     locale: &str,
+    competitors: impl AsyncFnOnce(&Db, TenantId, &BTreeSet<CompetitorId>) -> Result<Competitors, Error>,
 ) -> Result<(Vec<common::ReportRow>, common::ReportRow), Status> {
     let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed).await;
     let counted = counted.map_err(|e| failure::database(&e))?;
     let own = reasons::own(db, tenant).await?;
     let catalogue = Catalogue::of(tenant, &own);
-    let (rows, total) = report::rows(asked.dimension, &counted, &catalogue);
-    let label = |value: &str| {
-        let listed = catalogue.get(reason::code_of(value)?)?;
-        Some(listed.reason.label(locale).to_owned())
+    let competitors = match asked.dimension {
+        Dimension::Competitor => competitors(db, tenant, &report::named(&counted)).await,
+        Dimension::Reason | Dimension::Category | Dimension::OutcomeClass | Dimension::Owner | Dimension::Team => {
+            Ok(Competitors::new())
+        }
+    };
+    let competitors = competitors.map_err(|e| failure::database(&e))?;
+    let (rows, total) = report::rows(asked.dimension, &counted, &catalogue, &competitors);
+    let label = |value: &str| match asked.dimension {
+        Dimension::Reason => Some(catalogue.get(reason::code_of(value)?)?.reason.label(locale).to_owned()),
+        Dimension::Competitor => Some(competitors.get(&CompetitorId::parse(value).ok()?)?.display_name.clone()),
+        Dimension::Category | Dimension::OutcomeClass | Dimension::Owner | Dimension::Team => None,
     };
     let rows = rows.into_iter().map(|(value, row)| {
-        let label = label(&value).filter(|_| asked.dimension == Dimension::Reason);
-        show(value, label.unwrap_or_default(), &row)
+        let label = label(&value).unwrap_or_default();
+        show(value, label, &row)
     });
     Ok((rows.collect(), show(String::new(), String::new(), &total)))
 }

@@ -5,10 +5,12 @@ use crate::{
     codes,
     codes::Code,
     episode::{CloseOutState, OutcomeClass},
+    ids::CompetitorId,
     money::{Currency, Sums},
     reason::{self, Catalogue},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 codes! {
     /// What a report is broken down by.
@@ -23,13 +25,15 @@ codes! {
         Owner = 4 "OWNER",
         /// The team at the close.
         Team = 5 "TEAM",
+        /// The competitor that was named.
+        Competitor = 6 "COMPETITOR",
     }
 }
 
 /// What a database counted of one value, state and currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// The value: a code of a reason or of a class, a principal, a team.
+    /// The value: a code of a reason or of a class, a principal, a team, the UUID of a competitor.
     pub value: String,
     /// State of the close-outs.
     pub state: CloseOutState,
@@ -70,11 +74,37 @@ impl Row {
     }
 }
 
+/// A competitor as reports show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// Where its close-outs count: itself, or what it was merged into.
+    pub competitor: CompetitorId,
+    /// What that is called.
+    pub display_name: String,
+}
+
+/// Competitors by the id that close-outs name.
+pub type Competitors = BTreeMap<CompetitorId, Counting>;
+
+/// The competitors that close-outs name.
+pub fn named(counted: &[Counted]) -> BTreeSet<CompetitorId> {
+    counted.iter().filter_map(|one| competitor(&one.value)).collect()
+}
+
+fn competitor(value: &str) -> Option<CompetitorId> {
+    Uuid::try_parse(value).ok().map(CompetitorId)
+}
+
 /// A report: its rows by value, the most close-outs in force first, and their total.
-pub fn rows(dimension: Dimension, counted: &[Counted], catalogue: &Catalogue<'_>) -> (Vec<(String, Row)>, Row) {
+pub fn rows(
+    dimension: Dimension,
+    counted: &[Counted],
+    catalogue: &Catalogue<'_>,
+    competitors: &Competitors,
+) -> (Vec<(String, Row)>, Row) {
     let (mut rows, mut total) = (BTreeMap::<String, Row>::new(), Row::default());
     for one in counted {
-        rows.entry(value(dimension, one, catalogue)).or_default().add(one);
+        rows.entry(value(dimension, one, catalogue, competitors)).or_default().add(one);
         total.add(one);
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
@@ -82,7 +112,7 @@ pub fn rows(dimension: Dimension, counted: &[Counted], catalogue: &Catalogue<'_>
     (rows, total)
 }
 
-fn value(dimension: Dimension, counted: &Counted, catalogue: &Catalogue<'_>) -> String {
+fn value(dimension: Dimension, counted: &Counted, catalogue: &Catalogue<'_>, competitors: &Competitors) -> String {
     let listed = |code: &str| {
         let listed = catalogue.get(code)?;
         let into = listed.merged_into.as_deref().and_then(|into| catalogue.get(into));
@@ -97,6 +127,8 @@ fn value(dimension: Dimension, counted: &Counted, catalogue: &Catalogue<'_>) -> 
             class.map_or("", OutcomeClass::word).to_owned()
         }
         Dimension::Owner | Dimension::Team => value.clone(),
+        Dimension::Competitor => competitor(value)
+            .map_or_else(String::new, |id| competitors.get(&id).map_or(id, |counting| counting.competitor).to_string()),
     }
 }
 
@@ -109,7 +141,6 @@ mod tests {
         time::Time,
         working_set::Rows,
     };
-    use uuid::Uuid;
 
     const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 
@@ -131,15 +162,30 @@ mod tests {
             counted("LONG_CYCLE", CloseOutState::Reversed, "CNY", 3),
             counted("BUDGET_FROZEN", CloseOutState::Effective, "CNY", 5),
         ];
-        let (by_reason, total) = rows(Dimension::Reason, &all, &Catalogue::of(TENANT, &own));
+        let (by_reason, total) = rows(Dimension::Reason, &all, &Catalogue::of(TENANT, &own), &Competitors::new());
         let shown: Vec<_> = by_reason.iter().map(|(value, row)| (value.as_str(), row.count, row.reversed)).collect();
         assert_eq!(shown, [("closeOutReasons/UNRESPONSIVE", 7, 3), ("closeOutReasons/BUDGET_FROZEN", 5, 0)]);
         assert_eq!((total.count, total.verified, total.reversed), (12, 4, 3));
         assert_eq!(total.amounts.0.values().map(|[minor]| *minor).collect::<Vec<_>>(), [800, 400]);
-        let (unmerged, same) = rows(Dimension::Reason, &all, &Catalogue::of(TENANT, &Rows::default()));
+        let (unmerged, same) =
+            rows(Dimension::Reason, &all, &Catalogue::of(TENANT, &Rows::default()), &Competitors::new());
         assert_eq!((unmerged.len(), same), (3, total.clone()));
-        let (by_category, same) = rows(Dimension::Category, &all, &Catalogue::of(TENANT, &own));
+        let (by_category, same) = rows(Dimension::Category, &all, &Catalogue::of(TENANT, &own), &Competitors::new());
         let shown: Vec<_> = by_category.iter().map(|(value, row)| (value.as_str(), row.count)).collect();
         assert_eq!((shown, same), (vec![("ENGAGEMENT", 7), ("BUDGET", 5)], total));
+    }
+
+    #[test]
+    fn a_merged_competitor_counts_where_it_went_and_none_by_itself() {
+        let (acme, ltd) = (CompetitorId(Uuid::from_u128(1)), CompetitorId(Uuid::from_u128(2)));
+        let counting = Counting { competitor: acme, display_name: "Acme".into() };
+        let competitors = Competitors::from([(acme, counting.clone()), (ltd, counting)]);
+        let one = |id: &str, count| counted(id, CloseOutState::Effective, "CNY", count);
+        let all = [one(&acme.0.to_string(), 1), one(&ltd.0.simple().to_string(), 2), one("", 4)];
+        assert_eq!(named(&all), BTreeSet::from([acme, ltd]));
+        let own = Rows::default();
+        let (rows, total) = rows(Dimension::Competitor, &all, &Catalogue::of(TENANT, &own), &competitors);
+        let shown: Vec<_> = rows.iter().map(|(value, row)| (value.clone(), row.count)).collect();
+        assert_eq!((shown, total.count), (vec![(String::new(), 4), (acme.to_string(), 3)], 7));
     }
 }

@@ -36,12 +36,13 @@ pub async fn count(
 }
 
 fn statement(dimension: Dimension) -> Sql {
-    let text = |of_snapshot: fn(&str) -> String, verified: &str| {
+    let text = |of_snapshot: fn(&str) -> String, verified: &str, competitor: &str| {
         let value = match dimension {
             Dimension::Reason | Dimension::Category => "t.reason_code".to_owned(),
             Dimension::OutcomeClass => "coalesce(CAST(t.class AS TEXT), '')".to_owned(),
             Dimension::Owner => of_snapshot("owner"),
             Dimension::Team => of_snapshot("team"),
+            Dimension::Competitor => competitor.to_owned(),
         };
         format!(
             "SELECT {value} AS value, t.state, t.amount_currency, count(*), count({verified}), \
@@ -49,7 +50,9 @@ fn statement(dimension: Dimension) -> Sql {
              AND t.closed_at < {{3}} AND t.outcome = {{4}} GROUP BY 1, t.state, t.amount_currency"
         )
     };
-    let postgres = text(|key| format!("t.snapshot::jsonb ->> '{key}'"), "t.remarks::jsonb -> 'verification'");
-    let sqlite = text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'");
+    let competitor = "coalesce(CAST(t.competitor_id AS TEXT), '')";
+    let postgres =
+        text(|key| format!("t.snapshot::jsonb ->> '{key}'"), "t.remarks::jsonb -> 'verification'", competitor);
+    let sqlite = text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'", "hex(t.competitor_id)");
     Sql::each(&postgres, &sqlite, &[])
 }

@@ -115,7 +115,7 @@ pub(crate) async fn reads(client: &Client, known: &Known, of: i64) {
 /// By everything, over a second in which much was closed out.
 async fn reports(client: &Client) {
     let [from, until] = [1_700_000_000, 1_700_000_001].map(|seconds| Some(Timestamp { seconds, nanos: 0 }));
-    for dimension in 1..=5 {
+    for dimension in 1..=6 {
         let request =
             sales::ReportCloseOutsRequest { dimension, closed_from: from, closed_until: until, ..Default::default() };
         client.sales_close_outs.clone().report_close_outs(request).await.unwrap();

@@ -17,7 +17,7 @@ use time::{Date, Duration, OffsetDateTime};
 /// What follows the help of `report`.
 pub(crate) const EXAMPLES: &str = "\
 Close-outs that were taken back are counted by themselves. Owner, team and class are those at the close; a reason that was
-merged into another counts there. A report is about 366 days at most.
+merged into another counts there, and so does a competitor. A report is about 366 days at most.
 
 Examples:
   closeout report --by reason --locale zh-CN
@@ -25,6 +25,7 @@ Examples:
   closeout report --by owner --json | \\
     jq '.rows[] | select(.count > 0) | {owner: .value, unverified: (1 - .verified_count / .count)}'
   closeout report --by category --since 2026-01-01 --until 2026-03-31
+  closeout report --by competitor
   closeout report --by team --side orders --outcome processed";
 
 /// Days of a report where none are given.
@@ -66,6 +67,8 @@ enum By {
     Owner,
     /// The team at the close.
     Team,
+    /// The competitor that was named; opportunities only.
+    Competitor,
 }
 
 /// How something ended.
@@ -164,7 +167,14 @@ fn table(by: By, rows: &[ReportRow], total: &ReportRow, screen: &Screen) -> anyh
     let headings = [by.word(), "close-outs", "worth", "verified", "reversed"];
     let mut table = screen.new_table_keeping(&headings, &[1, 2, 3, 4]);
     for row in rows {
-        table.add_row(cells(two_lines(or_dash(last_part(&row.value)), &row.label).into(), row));
+        // A competitor is known by what it is called, a reason by its code.
+        let named = match by {
+            By::Competitor if !row.label.is_empty() => row.label.clone(),
+            By::Competitor | By::Reason | By::Category | By::Class | By::Owner | By::Team => {
+                two_lines(or_dash(last_part(&row.value)), &row.label)
+            }
+        };
+        table.add_row(cells(named.into(), row));
     }
     table.add_row(cells(screen.cell(Paint::Strong, "total"), total));
     screen.table(&table)
@@ -195,6 +205,7 @@ impl By {
             Self::Class => "class",
             Self::Owner => "owner",
             Self::Team => "team",
+            Self::Competitor => "competitor",
         }
     }
 }
@@ -207,6 +218,7 @@ impl From<By> for ReportDimension {
             By::Class => Self::OutcomeClass,
             By::Owner => Self::Owner,
             By::Team => Self::Team,
+            By::Competitor => Self::Competitor,
         }
     }
 }

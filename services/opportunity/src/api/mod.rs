@@ -9,7 +9,7 @@ mod pipelines;
 mod reasons;
 mod settings;
 
-use crate::{domain::Command, service::Opportunities as Service};
+use crate::{domain::Command, service::Opportunities as Service, store};
 use crm_api::front::Front;
 use crm_closeout::{codes::RecordKind, task::TaskKind};
 use crm_proto::opportunity as pb;
@@ -29,7 +29,7 @@ const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote
 const OWN: &[RecordKind] = &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason, RecordKind::Settings];
 
 crm_api::task_service!(pb, Service, KINDS);
-crm_api::close_out_service!(pb, Service, Lost, |request| Some(&request.competitor));
+crm_api::close_out_service!(pb, Service, Lost, |request| Some(&request.competitor), store::competitors::counting);
 crm_api::operator_service!(pb, Service, OWN);
 
 /// Names of the public services, for health.

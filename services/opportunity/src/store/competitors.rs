@@ -4,12 +4,13 @@
 use crate::domain::{Competitor, CompetitorCommand};
 use crm_closeout::{
     ids::{CompetitorId, TenantId},
+    report::{Competitors, Counting},
     working_set::Rows,
 };
 use crm_outbox::{
     cell::{Column, Kind},
     cells,
-    db::{Error, Tx},
+    db::{Db, Error, Row, Tx},
     load,
     sql::{Args, Sql, columns},
     table::{self, Table},
@@ -87,4 +88,25 @@ async fn merged_into(tx: &mut Tx, sources: &BTreeSet<Key>) -> Result<Vec<Competi
 pub(super) async fn taken(tx: &mut Tx, named: &Named) -> Result<BTreeSet<(TenantId, String)>, Error> {
     static NAMES: LazyLock<Sql> = LazyLock::new(|| load::in_use("competitor", "display_name"));
     load::taken(tx, &NAMES, &named.names).await
+}
+
+/// Where close-outs with these competitors count in reports.
+pub(crate) async fn counting(db: &Db, tenant: TenantId, ids: &BTreeSet<CompetitorId>) -> Result<Competitors, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("competitor_id", Kind::Uuid)]));
+    static COUNTING: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::new(
+            "SELECT t.competitor_id, coalesce(m.competitor_id, t.competitor_id), coalesce(m.display_name, t.display_name) \
+             FROM {rows} JOIN competitor AS t ON t.tenant_id = r.tenant_id AND t.competitor_id = r.competitor_id \
+             LEFT JOIN competitor AS m ON m.tenant_id = t.tenant_id AND m.competitor_id = t.merged_into",
+            &COLUMNS,
+        )
+    });
+    if ids.is_empty() {
+        return Ok(Competitors::new());
+    }
+    let args = Args::rows(&COLUMNS, ids.iter().map(|id| cells![tenant, *id]).collect());
+    let rows = db.read(&COUNTING, args).await?;
+    let counting = |row: &Row| Ok((row.get(0)?, Counting { competitor: row.get(1)?, display_name: row.get(2)? }));
+    rows.iter().map(counting).collect()
 }

@@ -1,7 +1,7 @@
 //! What the service keeps: its tables, what a batch locks and loads, and the lists of the API. No rule stands here.
 
 mod batch;
-mod competitors;
+pub(crate) mod competitors;
 pub(crate) mod lists;
 pub(crate) mod pipelines;
 mod rows;
