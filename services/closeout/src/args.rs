@@ -16,6 +16,7 @@ use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
 use crate::commands::timeline::{self, TimelineArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crm_proto::common::WonOpportunityPolicy;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -322,9 +323,9 @@ pub(crate) struct ClosingArgs {
     /// Reference of the refund, for an order that was paid.
     #[arg(long, value_name = "TEXT")]
     pub(crate) refund_reference: Option<String>,
-    /// What becomes of the won opportunity when its last order is cancelled.
-    #[arg(long, value_name = "POLICY", default_value = "ask")]
-    pub(crate) won_opportunity: WonPolicy,
+    /// What becomes of the won opportunity when its last order is cancelled [default: what the settings say].
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) won_opportunity: Option<WonPolicy>,
     /// What it rests on, and what follows.
     #[command(flatten)]
     pub(crate) remarks: RemarksArgs,
@@ -346,6 +347,23 @@ pub(crate) enum WonPolicy {
     Ask,
     /// It stays won.
     Keep,
+    /// Its win is taken back.
+    Reopen,
+    /// It is closed out as lost, for the order's reason.
+    Lose,
+}
+
+impl WonPolicy {
+    /// Its number in both APIs.
+    pub(crate) fn of_api(self) -> i32 {
+        match self {
+            Self::Ask => WonOpportunityPolicy::Ask,
+            Self::Keep => WonOpportunityPolicy::Keep,
+            Self::Reopen => WonOpportunityPolicy::Reopen,
+            Self::Lose => WonOpportunityPolicy::Lose,
+        }
+        .into()
+    }
 }
 
 /// Flags of `reopen`.

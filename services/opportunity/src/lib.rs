@@ -72,4 +72,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1004, "pipeline"),
     migration!(1005, "fast_path"),
     migration!(1006, "competitor"),
+    migration!(1007, "won_policy"),
 ];

@@ -10,7 +10,6 @@ use crm_api::{
 use crm_closeout::{
     codes::Code,
     episode::Outcome,
-    fact::WonPolicy,
     ids::{CustomerId, OpportunityId, OrderId},
     money::{Currency, Money},
     reason::{self, Given},
@@ -162,9 +161,7 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOrderRequest)
         reason: if by_default { reason::name(reason::PROCESSED) } else { request.reason.clone() },
         detail: fields.words("detail", &request.detail),
         refund_reference: fields.line("refund_reference", &request.refund_reference, 0..=fields::LABEL),
-        won_policy: fields
-            .optional_code("won_opportunity_policy", request.won_opportunity_policy)
-            .unwrap_or(WonPolicy::Ask),
+        won_policy: fields.optional_code("won_opportunity_policy", request.won_opportunity_policy),
         closed_at: historical.and_then(|h| fields.past("historical.close_time", h.close_time.as_ref())),
         remarks: remarks::read(
             fields,

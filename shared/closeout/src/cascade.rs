@@ -364,6 +364,14 @@ impl Common {
         }
     }
 
+    /// What a close-out that another one caused did, as effects of that one.
+    pub fn caused(&self, tenant: TenantId, side: Side, close_out: CloseOutId, (from, to): (&str, &str)) -> Vec<Effect> {
+        let mut effects = vec![Effect::new(side, EffectKind::SubjectClosed, close_out, from, to)];
+        let row = self.close_outs.get(&(tenant, close_out));
+        effects.extend(row.into_iter().flat_map(|close_out| close_out.effects.clone()));
+        effects
+    }
+
     /// Marks a close-out as reversed and adds what the reversal did here.
     pub fn reverse(&mut self, cause: &Cause, close_out_id: CloseOutId, note: &str, effects: Vec<Effect>) {
         let at = self.now;

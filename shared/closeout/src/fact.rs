@@ -57,6 +57,10 @@ codes! {
         Keep = 1 "KEEP",
         /// It stays won and its owner gets a task.
         Ask = 2 "ASK",
+        /// The win is taken back.
+        Reopen = 3 "REOPEN",
+        /// It is closed out as LOST, for the order's reason.
+        Lose = 4 "LOSE",
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Lane {
     pub loss_at: Option<Time>,
     /// When the customer was served with it (a processed order); none: it is no success.
     pub success_at: Option<Time>,
+    /// The close-out of this side that caused it.
+    pub cause: Option<CloseOutId>,
 }
 
 impl Keyed for Lane {
@@ -74,6 +76,7 @@ impl Lane {
             class: None,
             loss_at: None,
             success_at: None,
+            cause: None,
         }
     }
 
@@ -95,6 +98,7 @@ impl Lane {
         self.outcome = current.map(|c| c.outcome);
         self.class = current.and_then(|c| c.class);
         self.loss_at = current.and_then(|c| loss_at(c.outcome, c.class, c.closed_at));
+        self.cause = current.and_then(|c| c.cause);
         self.success_at = current.filter(|c| c.outcome == Outcome::Processed).map(|c| c.closed_at);
     }
 }

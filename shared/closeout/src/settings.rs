@@ -2,6 +2,7 @@
 
 use crate::{
     cascade::Change,
+    fact::WonPolicy,
     ids::TenantId,
     time::Time,
     working_set::{Cause, Common, Keyed, Rows},
@@ -25,11 +26,14 @@ pub struct VerificationPolicy {
 pub struct Settings {
     /// About verifying the customer's status.
     pub verification: VerificationPolicy,
+    /// What becomes of a won opportunity when its last order is cancelled as a whole.
+    pub won_policy: WonPolicy,
 }
 
 impl Settings {
     /// What holds where a tenant has decided nothing.
-    pub const DEFAULT: Self = Self { verification: VerificationPolicy { required: false, fresh_days: 30 } };
+    pub const DEFAULT: Self =
+        Self { verification: VerificationPolicy { required: false, fresh_days: 30 }, won_policy: WonPolicy::Ask };
 
     /// Those of a tenant among these rows.
     pub fn of(tenant: TenantId, rows: &Rows<Entry>) -> &Self {

@@ -147,6 +147,7 @@ const SHARED: &[Migration] = &[
     migration!(7, "search"),
     migration!(8, "fast_path"),
     migration!(9, "remarks"),
+    migration!(10, "cause"),
 ];
 
 /// The shared migrations and a service's own, as sqlx runs them.

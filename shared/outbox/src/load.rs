@@ -67,6 +67,21 @@ pub fn closes_in_doubt<C>(items: &[Item<C>], lanes: &Rows<Lane>) -> Vec<(TenantI
     items.iter().filter_map(in_force).collect()
 }
 
+/// Close-outs of this side that these close-outs caused.
+pub async fn caused(tx: &mut Tx, causes: &BTreeSet<(TenantId, CloseOutId)>) -> Result<Vec<CloseOut>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("cause", Kind::Uuid)]));
+    static CAUSED: LazyLock<Sql> = LazyLock::new(|| {
+        let on = "t.tenant_id = r.tenant_id AND t.cause = r.cause AND t.cause IS NOT NULL";
+        Sql::look_up(&CloseOut::statements().list, "close_out", on, "", &COLUMNS)
+    });
+    if causes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = Args::rows(&COLUMNS, causes.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
+    tx.table_rows(&CAUSED, args).await
+}
+
 /// Locks the lanes of the batch's messages and others in the order of their keys; those of messages that are missing are put in.
 pub async fn lock_lanes<C>(
     tx: &mut Tx,

@@ -7,6 +7,7 @@ use crate::{
     tables::int,
 };
 use crm_closeout::{
+    fact::WonPolicy,
     ids::TenantId,
     settings::{Entry, Settings, Told, VerificationPolicy},
     time::Time,
@@ -20,7 +21,8 @@ part_json!(Settings);
 impl JsonText for Settings {
     fn to_json(&self) -> Value {
         let VerificationPolicy { required, fresh_days } = self.verification;
-        json!({ "verification": { "required": required, "fresh_days": fresh_days } })
+        let verification = json!({ "required": required, "fresh_days": fresh_days });
+        json!({ "verification": verification, "won_policy": self.won_policy.word() })
     }
 
     /// What is not there was decided by nobody when it was written.
@@ -32,7 +34,11 @@ impl JsonText for Settings {
             },
             None => Self::DEFAULT.verification,
         };
-        Some(Self { verification })
+        let won_policy = match value.get("won_policy") {
+            Some(word) => *WonPolicy::ALL.iter().find(|policy| word == policy.word())?,
+            None => Self::DEFAULT.won_policy,
+        };
+        Some(Self { verification, won_policy })
     }
 }
 

@@ -102,6 +102,7 @@ table!(Lane = "lane", key |key| [tenant_id: TenantId = key.0, record: Record = k
     tenant_id: TenantId, record: Record, last_number: i64, customer_id: Option<CustomerId>, parent_id: Option<Uuid>,
     state: Option<MirrorState>, epoch: i64, owner: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
     outcome: Option<Outcome>, class: Option<OutcomeClass>, loss_at: Option<Time>, success_at: Option<Time>,
+    cause: Option<CloseOutId>,
 });
 
 table!(

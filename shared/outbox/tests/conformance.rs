@@ -12,7 +12,7 @@ use crm_closeout::{
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
-    fact::{Applied, MirrorState, PeerOutcome},
+    fact::{Applied, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
     money::Money,
     pipeline::StageName,
@@ -219,7 +219,8 @@ async fn every_row_reads_back_as_it_was_written(db: &Db) {
     reads_back(db, task(1)).await;
     reads_back(db, close_out(1)).await;
     reads_back(db, CloseOut { remarks: Remarks::default(), amendments: Vec::new(), ..close_out(2) }).await;
-    let settings = Settings { verification: VerificationPolicy { required: true, fresh_days: 7 } };
+    let settings =
+        Settings { verification: VerificationPolicy { required: true, fresh_days: 7 }, won_policy: WonPolicy::Lose };
     let told = Told { settings, revision: 3 };
     reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;
     reads_back(db, lane(1)).await;

@@ -9,7 +9,7 @@ use crate::request_id;
 use anyhow::Context;
 use crm_proto::common::{CloseOut, CloseOutPlan, Outcome, Side, Wait};
 use crm_proto::opportunity::{self as sales, CloseOutOpportunityRequest};
-use crm_proto::order::{self as trade, CloseOutOrderRequest, WonOpportunityPolicy};
+use crm_proto::order::{self as trade, CloseOutOrderRequest};
 
 /// A close-out that was asked for.
 #[derive(Clone, Debug)]
@@ -120,17 +120,13 @@ fn of_order(args: &ClosingArgs) -> anyhow::Result<CloseOutOrderRequest> {
     if outcome == Outcome::Cancelled && args.reason.is_none() {
         return Err(Usage("--reason CODE is needed to cancel an order".to_owned()).into());
     }
-    let policy = match args.won_opportunity {
-        WonPolicy::Ask => WonOpportunityPolicy::Ask,
-        WonPolicy::Keep => WonOpportunityPolicy::Keep,
-    };
     Ok(CloseOutOrderRequest {
         name: args.name.clone(),
         outcome: outcome.into(),
         reason: args.reason.as_deref().map(reason_name).unwrap_or_default(),
         detail: args.detail.clone().unwrap_or_default(),
         refund_reference: args.refund_reference.clone().unwrap_or_default(),
-        won_opportunity_policy: policy.into(),
+        won_opportunity_policy: args.won_opportunity.map_or(0, WonPolicy::of_api),
         request_id: request_id::new(),
         wait: Wait::Peer.into(),
         secondary_reasons,

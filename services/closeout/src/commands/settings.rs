@@ -1,13 +1,14 @@
 //! `closeout settings`: what a tenant has decided about all close-outs, and whether the order service knows it.
 
 use crate::api::Api;
+use crate::args::WonPolicy;
 use crate::failure::Ending;
 use crate::format::{counted, time};
 use crate::screen::{Paint, Screen};
 use crate::{json, request_id, view};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use crm_proto::common::{Settings, VerificationPolicy, Wait};
+use crm_proto::common::{Settings, VerificationPolicy, Wait, WonOpportunityPolicy};
 use crm_proto::{opportunity as sales, order as trade};
 use prost_types::FieldMask;
 use serde_json::json;
@@ -24,7 +25,8 @@ verification. What is decided here is copied to the order service.
 Examples:
   closeout settings
   closeout settings set --verification-required --verification-days 14
-  closeout settings set --verification-required=false";
+  closeout settings set --verification-required=false
+  closeout settings set --won-opportunity lose";
 
 /// Flags of `settings`.
 #[derive(Debug, Args)]
@@ -53,6 +55,9 @@ struct SetArgs {
     /// How many days old that may be, where the reason does not say so itself: 1 to 365.
     #[arg(long, value_name = "N")]
     verification_days: Option<i32>,
+    /// What becomes of a won opportunity when its last order is cancelled, where the close-out does not say so itself.
+    #[arg(long, value_name = "POLICY")]
+    won_opportunity: Option<WonPolicy>,
 }
 
 /// Does what the command line says.
@@ -68,7 +73,7 @@ async fn show(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
         (api.get_sales_settings(sales::GetSettingsRequest {}), api.get_trade_settings(trade::GetSettingsRequest {}));
     let (own, copy) = futures::try_join!(own, copy)?;
     let (own, copy) = (there(own.settings)?, there(copy.settings)?);
-    let arrived = own.etag == copy.etag && own.verification == copy.verification;
+    let arrived = own.etag == copy.etag && decided(&own) == decided(&copy);
     if screen.json() {
         let (settings, order) = (json::message(SETTINGS, &own)?, json::message(SETTINGS, &copy)?);
         screen.emit(&json!({ "settings": settings, "order_service": order, "arrived": arrived }))?;
@@ -77,7 +82,7 @@ async fn show(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
     if arrived {
         screen.line("The order service has them.")?;
     } else {
-        let old = required(copy.verification.unwrap_or_default());
+        let old = decided(&copy).join("; ");
         screen.line(&screen.paint(Paint::Changed, &format!("The order service still has: {old}.")))?;
         screen.note("They arrive there without your doing; closeout parked list shows what can not.")?;
     }
@@ -88,6 +93,7 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
     let paths = [
         ("verification.required", args.verification_required.is_some()),
         ("verification.fresh_days", args.verification_days.is_some()),
+        ("won_opportunity_policy", args.won_opportunity.is_some()),
     ];
     let paths = paths.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned()).collect();
     let verification = VerificationPolicy {
@@ -95,7 +101,11 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
         fresh_days: args.verification_days.unwrap_or_default(),
     };
     let request = sales::UpdateSettingsRequest {
-        settings: Some(Settings { verification: Some(verification), ..Settings::default() }),
+        settings: Some(Settings {
+            verification: Some(verification),
+            won_opportunity_policy: args.won_opportunity.map_or(0, WonPolicy::of_api),
+            ..Settings::default()
+        }),
         update_mask: Some(FieldMask { paths }),
         request_id: request_id::new(),
         wait: Wait::Peer.into(),
@@ -121,12 +131,22 @@ fn table(settings: &Settings, screen: &Screen) -> anyhow::Result<()> {
     let changed =
         settings.update_time.as_ref().map_or_else(|| "never: these are the defaults".to_owned(), |at| time(Some(at)));
     let mut table = screen.new_table(&["setting", "value"]);
-    for (setting, value) in
-        [("verification", required(settings.verification.unwrap_or_default())), ("changed", changed)]
-    {
+    let [verification, won] = decided(settings);
+    for (setting, value) in [("verification", verification), ("won, last order cancelled", won), ("changed", changed)] {
         table.add_row([screen.cell(Paint::Dim, setting), value.into()]);
     }
     screen.table(&table)
+}
+
+/// What was decided, in words.
+fn decided(settings: &Settings) -> [String; 2] {
+    let won = match settings.won_opportunity_policy() {
+        WonOpportunityPolicy::Keep => "it stays won",
+        WonOpportunityPolicy::Ask | WonOpportunityPolicy::Unspecified => "its owner is asked",
+        WonOpportunityPolicy::Reopen => "its win is taken back",
+        WonOpportunityPolicy::Lose => "it is closed out as lost",
+    };
+    [required(settings.verification.unwrap_or_default()), won.to_owned()]
 }
 
 /// `required, at most 14 days old`.

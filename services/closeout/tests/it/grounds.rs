@@ -52,10 +52,14 @@ fn settings_are_shown_and_changed_and_the_order_service_has_them() {
         "{shown}"
     );
 
+    let set = up.run(&["settings", "set", "--won-opportunity", "lose", "--json"]).ended_with(0).json();
+    assert_eq!(set["settings"]["won_opportunity_policy"], "WON_OPPORTUNITY_POLICY_LOSE");
+    assert!(up.run(&["settings"]).ended_with(0).stdout.contains("it is closed out as lost"));
+
     let changed = up.run(&["settings", "set", "--verification-required=false"]).ended_with(0).stdout;
     assert!(changed.contains("SETTLED, the order service has it.") && changed.contains("14 days"), "{changed}");
     let again = up.run(&["settings", "set", "--verification-required=false", "--json"]).ended_with(0).json();
-    assert_eq!(again["settings"]["etag"], "\"2\"", "what is so already changes nothing");
+    assert_eq!(again["settings"]["etag"], "\"3\"", "what is so already changes nothing");
     up.run(&["settings", "set"]).ended_with(2);
     let refused = up.run(&["settings", "set", "--verification-days", "0"]).ended_with(4).stderr;
     assert!(refused.contains("settings.verification.fresh_days"), "{refused}");

@@ -157,10 +157,13 @@ pub(crate) fn merged_reasons(fields: &mut Fields, request: &pb::MergeCloseOutRea
 /// What to change of the settings.
 pub(crate) fn settings_edit(fields: &mut Fields, settings: &Settings, mask: Option<&FieldMask>) -> SettingsEdit {
     let verification = settings.verification.unwrap_or_default();
-    let writable =
-        [("verification.required", verification.required), ("verification.fresh_days", verification.fresh_days != 0)];
+    let writable = [
+        ("verification.required", verification.required),
+        ("verification.fresh_days", verification.fresh_days != 0),
+        ("won_opportunity_policy", settings.won_opportunity_policy != 0),
+    ];
     let both = |path: &String| match path.as_str() {
-        "verification" => writable.iter().map(|(path, _)| (*path).to_owned()).collect(),
+        "verification" => writable.iter().map(|(path, _)| (*path).to_owned()).filter(|p| p.starts_with(path)).collect(),
         path => vec![path.to_owned()],
     };
     let mask = mask.map(|mask| FieldMask { paths: mask.paths.iter().flat_map(both).collect() });
@@ -170,6 +173,10 @@ pub(crate) fn settings_edit(fields: &mut Fields, settings: &Settings, mask: Opti
         verification_fresh_days: chosen
             .contains("verification.fresh_days")
             .then(|| fields.number("settings.verification.fresh_days", verification.fresh_days, FRESH_DAYS)),
+        won_policy: chosen
+            .contains("won_opportunity_policy")
+            .then(|| fields.code("settings.won_opportunity_policy", settings.won_opportunity_policy))
+            .flatten(),
     }
 }
 

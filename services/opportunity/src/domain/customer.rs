@@ -1,6 +1,6 @@
 //! The relationship with a customer: counters, amounts and the lifecycle, decided anew at each change.
 
-use super::World;
+use super::{Opportunity, State, World};
 use crm_closeout::{
     cascade::{Change, Resend},
     codes,
@@ -31,11 +31,11 @@ codes! {
 }
 
 /// Sums of [`Customer::amounts`]: open opportunities.
-pub(super) const OPEN: usize = 0;
+const OPEN: usize = 0;
 /// Won opportunities.
-pub(super) const WON: usize = 1;
+const WON: usize = 1;
 /// Lost opportunities.
-pub(super) const LOST: usize = 2;
+const LOST: usize = 2;
 
 /// A customer, as sales sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,26 @@ impl Customer {
         ]
     }
 
+    fn count(&mut self, state: State) -> &mut i64 {
+        match state {
+            State::Open => &mut self.open_count,
+            State::Won => &mut self.won_count,
+            State::ClosedOut => &mut self.lost_count,
+        }
+    }
+
+    /// Counts an opportunity in.
+    pub fn add(&mut self, opportunity: &Opportunity) {
+        *self.count(opportunity.state) += 1;
+        self.amounts.add(sum_of(opportunity.state), opportunity.amount);
+    }
+
+    /// Counts an opportunity out again.
+    pub fn remove(&mut self, opportunity: &Opportunity) {
+        *self.count(opportunity.state) -= 1;
+        self.amounts.subtract(sum_of(opportunity.state), opportunity.amount);
+    }
+
     fn fact(&self, cause: &Cause, event: Event, now: Time) -> Fact {
         Fact {
             event,
@@ -175,6 +195,14 @@ impl Customer {
             reason: None,
             settings: None,
         }
+    }
+}
+
+const fn sum_of(state: State) -> usize {
+    match state {
+        State::Open => OPEN,
+        State::Won => WON,
+        State::ClosedOut => LOST,
     }
 }
 

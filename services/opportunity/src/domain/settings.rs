@@ -4,7 +4,7 @@ use super::World;
 use crm_closeout::{
     cascade::Resend,
     codes::{Record, RecordKind},
-    fact::{Event, Fact, MirrorState},
+    fact::{Event, Fact, MirrorState, WonPolicy},
     refusal::{Refusal, check_etag},
     settings::{self, Entry, Settings, Told},
     working_set::Cause,
@@ -17,6 +17,8 @@ pub struct SettingsEdit {
     pub verification_required: Option<bool>,
     /// How many days old that may be.
     pub verification_fresh_days: Option<i32>,
+    /// What becomes of a won opportunity when its last order is cancelled.
+    pub won_policy: Option<WonPolicy>,
 }
 
 impl SettingsEdit {
@@ -25,6 +27,7 @@ impl SettingsEdit {
         let verification = &mut after.verification;
         verification.required = self.verification_required.unwrap_or(verification.required);
         verification.fresh_days = self.verification_fresh_days.unwrap_or(verification.fresh_days);
+        after.won_policy = self.won_policy.unwrap_or(after.won_policy);
         after
     }
 }

@@ -45,6 +45,8 @@ struct Named {
     roots: BTreeSet<(TenantId, Record)>,
     /// Records that get a task.
     gain_task: BTreeSet<(TenantId, Record)>,
+    /// Close-outs of orders that a fact reverses or corrects: what they caused here is needed.
+    reversed: BTreeSet<(TenantId, CloseOutId)>,
     /// Close-outs that are corrected.
     amended: BTreeSet<(TenantId, CloseOutId)>,
     /// Tenants whose reasons are changed.
@@ -78,6 +80,9 @@ impl Named {
                 self.customers.extend(fact.customer_id.map(|id| (tenant, id)));
                 if moves {
                     self.roots.insert((tenant, message.record));
+                }
+                if matches!(fact.event, Event::Reopened | Event::Amended) {
+                    self.reversed.extend(fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id)));
                 }
             }
         }
@@ -178,6 +183,11 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let amended = load::amended(tx, &named.amended).await?;
     named.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
     common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
+    named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
+    let caused = load::caused(tx, &named.reversed).await?;
+    for close_out in &caused {
+        named.cascade(close_out.tenant_id, OpportunityId(close_out.subject.id));
+    }
     let keys: Vec<_> = named.opportunities.iter().copied().collect();
     let opportunities: Rows<Opportunity> = table::lock(tx, &keys).await?;
     named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));
@@ -197,7 +207,9 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.open_tasks = load::open_tasks(tx, &named.gain_task).await?;
     let closed =
         opportunities.iter().filter(|o| named.cascades.contains(&(o.tenant_id, opportunity_record(o.opportunity_id))));
-    let closed = closed.filter_map(|o| Some((o.tenant_id, o.close_out_id?))).chain(amended.iter().map(Keyed::key));
+    let closed = closed
+        .filter_map(|o| Some((o.tenant_id, o.close_out_id?)))
+        .chain(amended.iter().chain(&caused).map(Keyed::key));
     let closed: Vec<_> = closed.collect::<BTreeSet<_>>().into_iter().collect();
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
     common.settings = settings::load(tx, &named.decided, &named.decides).await?;

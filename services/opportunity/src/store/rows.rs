@@ -33,7 +33,7 @@ table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, oppo
     tenant_id: TenantId, opportunity_id: OpportunityId, number: String, customer_id: Option<CustomerId>, title: String,
     owner: String, team: String, stage: StageName, state: State, amount: Money, expected_close_at: Option<Time>,
     source: String, created_at: Time, stage_entered_at: Time, activity_at: Time, won_at: Option<Time>,
-    close_out_id: Option<CloseOutId>, closed_at: Option<Time>, loss_at: Option<Time>, historical: bool,
+    taken_back_by: Option<CloseOutId>, won_before: Option<Time>, close_out_id: Option<CloseOutId>, closed_at: Option<Time>, loss_at: Option<Time>, historical: bool,
     updated_at: Time, version: i64, epoch: i64, sent: i64,
 });
 

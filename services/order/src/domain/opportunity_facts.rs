@@ -95,7 +95,10 @@ fn close(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, close
     for order in orders_of(world, cause, id) {
         match order.state {
             State::Draft => match world.carry_out(cause, &order, grounds(closed)) {
-                Ok((after, close_out)) => effects.extend(caused(world, cause, &order, &after, close_out)),
+                Ok((after, close_out)) => {
+                    let states = (order.state.word(), after.state.word());
+                    effects.extend(world.common.caused(cause.tenant_id, Side::Order, close_out, states));
+                }
                 Err(refusal) => effects.push(left(&order, EffectKind::LeftModified, &refusal)),
             },
             State::Confirmed | State::InFulfilment => {
@@ -131,15 +134,6 @@ fn amend(
         world.common.tell(cause, customer, "opportunity.amended", root, Some(closed.close_out_id), text);
     }
     Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
-}
-
-/// What a draft's cancellation did, as effects of the close-out that caused it.
-fn caused(world: &World, cause: &Cause, before: &Order, after: &Order, close_out: CloseOutId) -> Vec<Effect> {
-    let (from, to) = (before.state.word(), after.state.word());
-    let mut effects = vec![Effect::new(Side::Order, EffectKind::SubjectClosed, close_out, from, to)];
-    effects
-        .extend(world.common.close_outs.get(&(cause.tenant_id, close_out)).into_iter().flat_map(|c| c.effects.clone()));
-    effects
 }
 
 fn grounds(closed: &ClosedFact) -> Grounds {

@@ -79,7 +79,7 @@ fn closing(id: OrderId, outcome: Outcome) -> Closing {
         reason: reason::name(code),
         detail: String::new(),
         refund_reference: String::new(),
-        won_policy: WonPolicy::Ask,
+        won_policy: Some(WonPolicy::Ask),
         closed_at: None,
         remarks: Remarks::default(),
     }

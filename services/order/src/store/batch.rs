@@ -22,9 +22,8 @@ use crm_outbox::{
     cells,
     db::{Error, Tx},
     load, reasons, settings,
-    sql::{Args, Sql, columns},
-    state,
-    table::{self, Table},
+    sql::{Sql, columns},
+    state, table,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -172,7 +171,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
     named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
     // Only now, as whoever held the lane may have cancelled drafts a moment ago.
-    let caused = caused(tx, &named.reversed).await?;
+    let caused = load::caused(tx, &named.reversed).await?;
     named.orders.extend(caused.iter().map(|close_out| (close_out.tenant_id, OrderId(close_out.subject.id))));
     named.orders.extend(unfinished_orders(tx, &named.moved).await?);
     let keys: Vec<_> = named.orders.iter().copied().collect();
@@ -274,21 +273,6 @@ async fn drafts(
     let keys = opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();
     let rows = tx.look_up(&DRAFTS, &OPPORTUNITY_KEYS, keys).await?;
     rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
-}
-
-/// Close-outs of orders that these close-outs caused.
-async fn caused(tx: &mut Tx, causes: &BTreeSet<(TenantId, CloseOutId)>) -> Result<Vec<CloseOut>, Error> {
-    static COLUMNS: LazyLock<Vec<Column>> =
-        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("cause", Kind::Uuid)]));
-    static CAUSED: LazyLock<Sql> = LazyLock::new(|| {
-        let on = "t.tenant_id = r.tenant_id AND t.cause = r.cause AND t.cause IS NOT NULL";
-        Sql::look_up(&CloseOut::statements().list, "close_out", on, "", &COLUMNS)
-    });
-    if causes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let args = Args::rows(&COLUMNS, causes.iter().map(|(tenant, id)| cells![*tenant, *id]).collect());
-    tx.table_rows(&CAUSED, args).await
 }
 
 static NUMBERS: LazyLock<Sql> = LazyLock::new(|| load::in_use("sales_order", "number"));

@@ -172,7 +172,7 @@ fn cancel(id: OrderId) -> Item<Command> {
         reason: reason::name("ORD_OUT_OF_STOCK"),
         detail: String::new(),
         refund_reference: String::new(),
-        won_policy: WonPolicy::Ask,
+        won_policy: Some(WonPolicy::Ask),
         closed_at: None,
         remarks: Remarks::default(),
     };

@@ -12,7 +12,7 @@ use crm_closeout::{
 };
 
 /// I21: not converged: a mirror that differs from the record it mirrors (state, epoch, owner, customer, opportunity, close-out id
-/// and its time, outcome and class; a customer's name; reasons and settings as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
+/// and its time, outcome, class and cause; a customer's name; reasons and settings as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
 /// not settled. A lane in which a message is parked waits for an operator; what it tells is not compared.
 pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     for (side, other) in picture.sides() {
@@ -101,6 +101,7 @@ fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut F
         class: close_out.and_then(|close_out| close_out.class),
         loss_at: close_out.and_then(Episode::loss_at),
         success_at: close_out.and_then(Episode::success_at),
+        cause: close_out.and_then(|close_out| close_out.cause),
         ..Lane::unknown(key.0, key.1)
     };
     found.expect(*lane == expected, || {
@@ -110,7 +111,7 @@ fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut F
     });
 }
 
-fn fields(lane: &Lane) -> [(&'static str, String); 11] {
+fn fields(lane: &Lane) -> [(&'static str, String); 12] {
     let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
     [
         ("customer", text(&lane.customer_id)),
@@ -124,6 +125,7 @@ fn fields(lane: &Lane) -> [(&'static str, String); 11] {
         ("class", text(&lane.class)),
         ("loss_at", text(&lane.loss_at)),
         ("success_at", text(&lane.success_at)),
+        ("cause", text(&lane.cause)),
     ]
 }
 

@@ -42,17 +42,19 @@ pub(super) fn settings_fact(told: &Told) -> peer::SettingsFact {
 pub fn settings(settings: &Settings) -> common::Settings {
     let VerificationPolicy { required, fresh_days } = settings.verification;
     let verification = Some(common::VerificationPolicy { required, fresh_days });
-    common::Settings { verification, ..common::Settings::default() }
+    let won_opportunity_policy = settings.won_policy.code().into();
+    common::Settings { verification, won_opportunity_policy, ..common::Settings::default() }
 }
 
 /// What an earlier version does not tell is as it is by default.
-pub(super) fn told_settings(fact: peer::SettingsFact) -> Told {
+pub(super) fn told_settings(fact: peer::SettingsFact) -> Result<Told, Reject> {
     let told = fact.settings.unwrap_or_default();
     let verification = told.verification.map_or(Settings::DEFAULT.verification, |policy| VerificationPolicy {
         required: policy.required,
         fresh_days: policy.fresh_days,
     });
-    Told { settings: Settings { verification }, revision: fact.revision }
+    let won_policy = optional(told.won_opportunity_policy)?.unwrap_or(Settings::DEFAULT.won_policy);
+    Ok(Told { settings: Settings { verification, won_policy }, revision: fact.revision })
 }
 
 pub(super) fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {

@@ -195,7 +195,7 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
     if record.kind == RecordKind::Reason && reason.is_none() {
         return Err(Reject::Malformed("reason is missing in the lane of one".into()));
     }
-    let settings = message.settings.map(|fact| Box::new(told_settings(fact)));
+    let settings = message.settings.map(|fact| told_settings(fact).map(Box::new)).transpose()?;
     if record.kind == RecordKind::Settings && settings.is_none() {
         return Err(Reject::Malformed("settings are missing in their lane".into()));
     }

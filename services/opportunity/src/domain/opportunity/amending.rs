@@ -1,10 +1,10 @@
 //! The correction of what a close-out of an opportunity says of its reason.
 
-use crate::domain::World;
+use crate::domain::{Opportunity, World};
 use crm_closeout::{
-    amend::{self, Amending},
+    amend::{self, Amending, Stated},
     episode::{CloseOut, loss_at},
-    fact::Event,
+    fact::{ClosedFact, Event},
     ids::OpportunityId,
     reason::ReasonScope,
     refusal::Refusal,
@@ -29,9 +29,35 @@ impl World {
         if stated == said {
             return Ok(close_out);
         }
-        let text = amend::told(&said, &stated);
-        let amended = self.common.amend(cause, id, stated, &amending.note).ok_or_else(|| Refusal::not_found(id))?;
-        let after = self.change_opportunity(cause, &before, Some(id), |opportunity| {
+        self.restate(cause, &before, &close_out, stated, &amending.note)
+    }
+
+    /// The close-out of an opportunity that this close-out of an order caused says what it says now.
+    pub(in crate::domain) fn amend_caused(&mut self, cause: &Cause, closed: &ClosedFact) {
+        let caused = self.common.close_outs.of((cause.tenant_id, closed.close_out_id.0));
+        let caused: Vec<_> = caused.cloned().collect();
+        for close_out in caused {
+            let row = self.opportunities.get(&(cause.tenant_id, OpportunityId(close_out.subject.id))).cloned();
+            let in_force = row.filter(|row| row.close_out_id == Some(close_out.close_out_id));
+            let stated = amend::follows(&close_out, closed);
+            // What is not there is not corrected.
+            if let Some(before) = in_force.filter(|_| stated != close_out.stated()) {
+                drop(self.restate(cause, &before, &close_out, stated, ""));
+            }
+        }
+    }
+
+    fn restate(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        close_out: &CloseOut,
+        stated: Stated,
+        note: &str,
+    ) -> Result<CloseOut, Refusal> {
+        let (id, text) = (close_out.close_out_id, amend::told(&close_out.stated(), &stated));
+        let amended = self.common.amend(cause, id, stated, note).ok_or_else(|| Refusal::not_found(id))?;
+        let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
             opportunity.loss_at = loss_at(amended.outcome, amended.class, amended.closed_at);
         })?;
         let after = self.report(cause, &after, Event::Amended, Some(&amended))?;

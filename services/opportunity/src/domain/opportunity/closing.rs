@@ -1,24 +1,34 @@
 //! The close-out of an opportunity and its reversal. Every guard of `close_out` and `reopen` stands here.
 
 use super::{Closing, Opportunity, State};
-use crate::domain::{
-    World,
-    customer::{LOST, OPEN, WON},
-    opportunity_record,
-};
+use crate::domain::{World, opportunity_record};
 use crm_closeout::{
     codes::{Code, Record, Side},
-    episode::{CloseOut, CloseOutState, Delivery, Outcome},
+    episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass},
     fact::Event,
     ids::{CloseOutId, CompetitorId, OpportunityId, TenantId},
     plan::{Objections, Preview},
     reason::{Reason, ReasonScope},
     refusal::Refusal,
-    remarks::Cited,
+    remarks::{Cited, Remarks},
     time::Time,
     wording,
     working_set::Cause,
 };
+
+/// Why and by whose cause an opportunity is closed out, whoever asks for it.
+pub(in crate::domain) struct Grounds {
+    pub(in crate::domain) reason_code: String,
+    pub(in crate::domain) reason_version: i64,
+    pub(in crate::domain) class: Option<OutcomeClass>,
+    pub(in crate::domain) detail: String,
+    pub(in crate::domain) competitor: Option<CompetitorId>,
+    pub(in crate::domain) closed_at: Time,
+    pub(in crate::domain) historical: bool,
+    pub(in crate::domain) cause: Option<CloseOutId>,
+    pub(in crate::domain) hop: i32,
+    pub(in crate::domain) remarks: Remarks,
+}
 
 /// An opportunity and what a close-out of it comes to, as far as both are known.
 struct Judged {
@@ -29,14 +39,30 @@ struct Judged {
     against: Objections,
 }
 
+impl Closing {
+    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time) -> Grounds {
+        Grounds {
+            reason_code: reason.code.into_owned(),
+            reason_version: reason.version,
+            class: reason.class,
+            detail: self.detail.clone(),
+            competitor: self.competitor,
+            closed_at,
+            historical: self.closed_at.is_some(),
+            cause: None,
+            hop: 0,
+            remarks: self.remarks.clone().citing(cited),
+        }
+    }
+}
+
 impl World {
     /// Closes an opportunity out as LOST.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Opportunity, CloseOutId), Refusal> {
         let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
         against.decide()?;
         let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
-        let close_out = self.episode(cause, closing, &before, reason, cited, closed_at);
-        self.carry_out(cause, &before, close_out)
+        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))
     }
 
     /// Does what closing an opportunity out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
@@ -51,8 +77,7 @@ impl World {
         };
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
         let Some(reason) = reason.filter(|_| before.state == State::Open) else { return Ok((before, None, preview)) };
-        let close_out = self.episode(cause, closing, &before, reason, cited, closed_at);
-        let (after, close_out) = self.carry_out(cause, &before, close_out)?;
+        let (after, close_out) = self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))?;
         Ok((after, Some(close_out), preview))
     }
 
@@ -76,53 +101,46 @@ impl World {
         Judged { before, reason, cited, closed_at, against }
     }
 
-    fn episode(
+    /// Closes the opportunity out, on a caller's or another close-out's grounds.
+    pub(in crate::domain) fn carry_out(
         &mut self,
         cause: &Cause,
-        closing: &Closing,
         before: &Opportunity,
-        reason: Reason,
-        cited: Vec<Cited>,
-        closed_at: Time,
-    ) -> CloseOut {
-        CloseOut {
+        grounds: Grounds,
+    ) -> Result<(Opportunity, CloseOutId), Refusal> {
+        let id = CloseOutId(self.common.new_id());
+        let record = opportunity_record(before.opportunity_id);
+        let mut close_out = CloseOut {
             tenant_id: cause.tenant_id,
-            close_out_id: CloseOutId(self.common.new_id()),
-            subject: opportunity_record(closing.id),
+            close_out_id: id,
+            subject: record,
             customer_id: before.customer_id,
             episode: before.epoch + 1,
             outcome: Outcome::Lost,
-            reason_code: reason.code.into_owned(),
-            reason_version: reason.version,
-            class: reason.class,
-            detail: closing.detail.clone(),
-            competitor_id: closing.competitor,
-            remarks: closing.remarks.clone().citing(cited),
-            snapshot: before.snapshot(closed_at),
+            reason_code: grounds.reason_code,
+            reason_version: grounds.reason_version,
+            class: grounds.class,
+            detail: grounds.detail,
+            competitor_id: grounds.competitor,
+            remarks: grounds.remarks,
+            snapshot: before.snapshot(grounds.closed_at),
             actor: cause.actor.clone(),
-            closed_at,
-            historical: closing.closed_at.is_some(),
+            closed_at: grounds.closed_at,
+            historical: grounds.historical,
             state: CloseOutState::Effective,
-            cause: None,
-            hop: 0,
+            cause: grounds.cause,
+            hop: grounds.hop,
             request_id: cause.request_id,
             effects: Vec::new(),
             delivery: Delivery::PENDING,
             reversal: None,
             reversal_delivery: None,
             amendments: Vec::new(),
-        }
-    }
-
-    fn carry_out(
-        &mut self,
-        cause: &Cause,
-        before: &Opportunity,
-        mut close_out: CloseOut,
-    ) -> Result<(Opportunity, CloseOutId), Refusal> {
-        let (id, record) = (close_out.close_out_id, close_out.subject);
+        };
         let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
             opportunity.state = State::ClosedOut;
+            opportunity.won_at = None;
+            opportunity.won_before = None;
             opportunity.close_out_id = Some(id);
             opportunity.closed_at = Some(close_out.closed_at);
             opportunity.loss_at = close_out.loss_at();
@@ -133,10 +151,8 @@ impl World {
         self.common.remark(cause, Side::Opportunity, &mut close_out);
         if let Some(customer) = after.customer_id {
             let changes = self.touch(cause, customer, Some(id), |customer| {
-                customer.open_count -= 1;
-                customer.lost_count += 1;
-                customer.amounts.subtract(OPEN, before.amount);
-                customer.amounts.add(LOST, after.amount);
+                customer.remove(before);
+                customer.add(&after);
             });
             close_out.effects.extend(changes);
             let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
@@ -157,22 +173,26 @@ impl World {
         let before = self.opportunity(cause, id, etag)?;
         match (before.state, before.close_out_id) {
             (State::ClosedOut, Some(close_out)) => {
-                self.reverse(cause, &before, close_out, note).map(|after| (after, Some(close_out)))
+                self.reverse(cause, &before, close_out, note).map(|(after, _)| (after, Some(close_out)))
             }
-            (State::Won, _) => self.take_win_back(cause, &before).map(|after| (after, None)),
+            (State::Won, _) => {
+                self.check_no_live_order(cause.tenant_id, id)?;
+                self.take_win_back(cause, &before, None).map(|(after, _)| (after, None))
+            }
             (State::Open | State::ClosedOut, _) => {
                 Err(Refusal::new(&wording::NOT_CLOSED_OR_WON, id).with("state", before.state.word()))
             }
         }
     }
 
-    fn reverse(
+    /// Reverses a close-out, for a caller or because the close-out that caused it was reversed.
+    pub(in crate::domain) fn reverse(
         &mut self,
         cause: &Cause,
         before: &Opportunity,
         id: CloseOutId,
         note: &str,
-    ) -> Result<Opportunity, Refusal> {
+    ) -> Result<(Opportunity, Vec<Effect>), Refusal> {
         let close_out = self.common.close_outs.get(&(cause.tenant_id, id)).cloned();
         let close_out = close_out.ok_or_else(|| Refusal::not_found(id))?;
         let state = State::from_code(close_out.snapshot.state.into()).unwrap_or(State::Open);
@@ -193,43 +213,71 @@ impl World {
         effects.extend(self.common.withdraw_follow_up(cause, Side::Opportunity, &close_out));
         if let Some(customer) = after.customer_id {
             effects.extend(self.touch(cause, customer, Some(id), |customer| {
-                customer.lost_count -= 1;
-                customer.amounts.subtract(LOST, before.amount);
-                if state == State::Won {
-                    customer.won_count += 1;
-                    customer.amounts.add(WON, after.amount);
-                } else {
-                    customer.open_count += 1;
-                    customer.amounts.add(OPEN, after.amount);
-                }
+                customer.remove(before);
+                customer.add(&after);
             }));
             let text = note.to_owned();
             self.common.tell(cause, customer, "opportunity.reopened", record, Some(id), text);
         }
-        self.common.reverse(cause, id, note, effects);
-        Ok(after)
+        self.common.reverse(cause, id, note, effects.clone());
+        Ok((after, effects))
     }
 
-    fn take_win_back(&mut self, cause: &Cause, before: &Opportunity) -> Result<Opportunity, Refusal> {
-        self.check_no_live_order(cause.tenant_id, before.opportunity_id)?;
+    /// Takes a win back, for a caller or because of the close-out `by` of its last order.
+    pub(in crate::domain) fn take_win_back(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        by: Option<CloseOutId>,
+    ) -> Result<(Opportunity, Vec<Effect>), Refusal> {
         let now = self.common.now;
-        let after = self.change_opportunity(cause, before, None, |opportunity| {
+        self.move_win(cause, before, by, Event::Reopened, "opportunity.reopened", |opportunity| {
             opportunity.state = State::Open;
+            opportunity.taken_back_by = by;
+            opportunity.won_before = before.won_at.filter(|_| by.is_some());
             opportunity.won_at = None;
             opportunity.activity_at = now;
-        })?;
-        let after = self.report(cause, &after, Event::Reopened, None)?;
+        })
+    }
+
+    /// Gives a win back that the close-out `by` had taken, now that it is reversed.
+    pub(in crate::domain) fn give_win_back(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        by: CloseOutId,
+    ) -> Result<(Opportunity, Vec<Effect>), Refusal> {
+        self.move_win(cause, before, Some(by), Event::Won, "opportunity.won", |opportunity| {
+            opportunity.state = State::Won;
+            opportunity.won_at = before.won_before;
+            opportunity.taken_back_by = None;
+            opportunity.won_before = None;
+        })
+    }
+
+    fn move_win(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        by: Option<CloseOutId>,
+        event: Event,
+        kind: &str,
+        change: impl FnOnce(&mut Opportunity),
+    ) -> Result<(Opportunity, Vec<Effect>), Refusal> {
+        let after = self.change_opportunity(cause, before, by, change)?;
+        let after = self.report(cause, &after, event, None)?;
+        let (from, to) = (before.state.word(), after.state.word());
+        let mut effects =
+            vec![Effect::new(Side::Opportunity, EffectKind::SubjectReopened, before.opportunity_id, from, to)];
         if let Some(customer) = after.customer_id {
-            self.touch(cause, customer, None, |customer| {
-                customer.won_count -= 1;
-                customer.open_count += 1;
-                customer.amounts.subtract(WON, before.amount);
-                customer.amounts.add(OPEN, after.amount);
-            });
+            effects.extend(self.touch(cause, customer, by, |customer| {
+                customer.remove(before);
+                customer.add(&after);
+            }));
             let record = opportunity_record(before.opportunity_id);
-            self.common.tell(cause, customer, "opportunity.reopened", record, None, String::new());
+            self.common.tell(cause, customer, kind, record, by, String::new());
         }
-        Ok(after)
+        Ok((after, effects))
     }
 
     fn check_closable(&self, tenant: TenantId, opportunity: &Opportunity) -> Result<(), Refusal> {

@@ -5,6 +5,8 @@ mod amending;
 mod closing;
 mod working;
 
+pub(super) use closing::Grounds;
+
 use super::{World, opportunity_record};
 use crm_closeout::{
     cascade::{Change, Resend},
@@ -71,6 +73,10 @@ pub struct Opportunity {
     pub activity_at: Time,
     /// When it was won; none unless WON.
     pub won_at: Option<Time>,
+    /// The close-out of its last order that took its win back.
+    pub taken_back_by: Option<CloseOutId>,
+    /// When it had been won before that; none if something else has moved it since.
+    pub won_before: Option<Time>,
     /// The close-out in force; none unless CLOSED_OUT.
     pub close_out_id: Option<CloseOutId>,
     /// When that closed it.

@@ -1,11 +1,7 @@
 //! The way of an opportunity to won: made, changed, moved, won.
 
 use super::{NewOpportunity, Opportunity, OpportunityEdit, Since, State};
-use crate::domain::{
-    World,
-    customer::{OPEN, WON},
-    opportunity_record, pipeline,
-};
+use crate::domain::{World, opportunity_record, pipeline};
 use crm_closeout::{
     fact::Event,
     ids::{OpportunityId, TenantId},
@@ -47,6 +43,8 @@ impl World {
             stage_entered_at: since.stage_entered_at,
             activity_at: since.activity_at,
             won_at: None,
+            taken_back_by: None,
+            won_before: None,
             close_out_id: None,
             closed_at: None,
             loss_at: None,
@@ -63,8 +61,7 @@ impl World {
         if let Some(customer) = opportunity.customer_id {
             self.touch(cause, customer, None, |customer| {
                 customer.engaged = true;
-                customer.open_count += 1;
-                customer.amounts.add(OPEN, new.amount);
+                customer.add(&opportunity);
             });
         }
         Ok(opportunity)
@@ -105,12 +102,10 @@ impl World {
         if let Some(customer) = customer_id {
             self.touch(cause, customer, None, |customer| {
                 if before.customer_id.is_some() {
-                    customer.amounts.subtract(OPEN, before.amount);
-                } else {
-                    customer.engaged = true;
-                    customer.open_count += 1;
+                    customer.remove(&before);
                 }
-                customer.amounts.add(OPEN, after.amount);
+                customer.engaged = true;
+                customer.add(&after);
             });
         }
         if before.owner == after.owner && before.customer_id == after.customer_id {
@@ -156,15 +151,14 @@ impl World {
             opportunity.state = State::Won;
             opportunity.amount = amount.unwrap_or(opportunity.amount);
             opportunity.won_at = Some(at);
+            opportunity.won_before = None;
             opportunity.historical |= won_at.is_some();
         })?;
         let after = self.report(cause, &after, Event::Won, None)?;
         if let Some(customer) = after.customer_id {
             self.touch(cause, customer, None, |customer| {
-                customer.open_count -= 1;
-                customer.won_count += 1;
-                customer.amounts.subtract(OPEN, before.amount);
-                customer.amounts.add(WON, after.amount);
+                customer.remove(&before);
+                customer.add(&after);
             });
             let record = opportunity_record(id);
             self.common.tell(cause, customer, "opportunity.won", record, None, after.amount.to_string());

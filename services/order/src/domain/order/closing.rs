@@ -6,12 +6,13 @@ use crm_closeout::{
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
     fact::{Event, WonPolicy},
-    ids::{CloseOutId, OrderId},
+    ids::{CloseOutId, OrderId, TenantId},
     money::Money,
     plan::{Objections, Preview},
     reason::Reason,
     refusal::{Refusal, Violation},
     remarks::{Cited, Remarks},
+    settings::Settings,
     task::TaskKind,
     time::Time,
     wording,
@@ -44,7 +45,7 @@ struct Judged {
 }
 
 impl Closing {
-    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time) -> Grounds {
+    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time, decided: WonPolicy) -> Grounds {
         Grounds {
             outcome: self.outcome,
             reason_code: reason.code.into_owned(),
@@ -55,7 +56,7 @@ impl Closing {
             historical: self.closed_at.is_some(),
             cause: None,
             hop: 0,
-            won_policy: self.won_policy,
+            won_policy: self.won_policy.unwrap_or(decided),
             refund_reference: self.refund_reference.clone(),
             remarks: self.remarks.clone().citing(cited),
         }
@@ -68,7 +69,8 @@ impl World {
         let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
         against.decide()?;
         let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
-        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))
+        let decided = self.won_policy(cause.tenant_id);
+        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at, decided))
     }
 
     /// Does what closing an order out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
@@ -83,8 +85,14 @@ impl World {
         };
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
         let Some(reason) = reason.filter(|_| !before.state.is_closed()) else { return Ok((before, None, preview)) };
-        let (after, close_out) = self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))?;
+        let grounds = closing.grounds(reason, cited, closed_at, self.won_policy(cause.tenant_id));
+        let (after, close_out) = self.carry_out(cause, &before, grounds)?;
         Ok((after, Some(close_out), preview))
+    }
+
+    /// What a tenant has decided about won opportunities.
+    fn won_policy(&self, tenant: TenantId) -> WonPolicy {
+        Settings::of(tenant, &self.common.settings).won_policy
     }
 
     /// Every guard of a close-out.
@@ -182,7 +190,7 @@ impl World {
             return Err(Refusal::new(&wording::REFUNDED, id).with("refund", &before.refund_reference));
         }
         if let Some(opportunity) = before.opportunity_id {
-            self.check_parent(cause.tenant_id, opportunity)?;
+            self.check_parent(cause.tenant_id, opportunity, Some(close_out))?;
         }
         self.reverse(cause, &before, close_out, note).map(|(after, _)| (after, close_out))
     }

@@ -153,8 +153,8 @@ pub struct Closing {
     pub detail: String,
     /// Reference of the refund; empty: none.
     pub refund_reference: String,
-    /// What becomes of the won opportunity.
-    pub won_policy: WonPolicy,
+    /// What becomes of the won opportunity; none: what the tenant has decided.
+    pub won_policy: Option<WonPolicy>,
     /// When, if in the past.
     pub closed_at: Option<Time>,
     /// What it says beside its reason.
@@ -337,10 +337,16 @@ impl World {
         Ok(row.sent)
     }
 
-    /// Refuses while the opportunity is unknown or closed out.
-    pub(super) fn check_parent(&self, tenant: TenantId, opportunity: OpportunityId) -> Result<(), Refusal> {
+    /// Refuses while the opportunity is unknown or closed out, unless the order's own close-out is what caused that.
+    pub(super) fn check_parent(
+        &self,
+        tenant: TenantId,
+        opportunity: OpportunityId,
+        own: Option<CloseOutId>,
+    ) -> Result<(), Refusal> {
         let lane = self.common.mirror(tenant, parent_record(opportunity))?;
-        let Some(close_out) = lane.close_out_id.filter(|_| lane.is_closed()) else { return Ok(()) };
+        let foreign = own.is_none() || lane.cause != own;
+        let Some(close_out) = lane.close_out_id.filter(|_| lane.is_closed() && foreign) else { return Ok(()) };
         Err(Refusal::new(&wording::PARENT_CLOSED, opportunity).with("close_out", close_out))
     }
 }

@@ -20,7 +20,7 @@ impl World {
         let tenant = cause.tenant_id;
         self.check_customer(tenant, new.customer_id)?;
         if let Some(opportunity) = new.opportunity_id {
-            self.check_parent(tenant, opportunity)?;
+            self.check_parent(tenant, opportunity, None)?;
             self.check_same_customer(tenant, opportunity, new.customer_id)?;
             self.check_drafts(tenant, opportunity)?;
         }
@@ -93,7 +93,7 @@ impl World {
             return Err(before.wrong_state(&wording::ONLY_DRAFTS_CONFIRMED));
         }
         if let Some(opportunity) = before.opportunity_id {
-            self.check_parent(cause.tenant_id, opportunity)?;
+            self.check_parent(cause.tenant_id, opportunity, None)?;
         }
         let after = self.change_order(cause, &before, None, |order| order.state = State::Confirmed)?;
         self.recount(cause, &before, &after, None);

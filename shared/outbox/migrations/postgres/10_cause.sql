@@ -1,0 +1,2 @@
+-- A close-out may be reversed although its opportunity is closed out, where it has caused that itself.
+ALTER TABLE lane ADD COLUMN cause UUID; -- this side's close-out that caused the current one of the record
