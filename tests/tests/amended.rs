@@ -22,6 +22,7 @@ use uuid::Uuid;
 stories!(
     a_wrong_reason_is_corrected_on_both_sides_and_its_time_stays,
     a_correction_of_an_order_decides_the_lifecycle_again,
+    a_correction_weighs_the_customer_s_other_records,
     what_can_not_be_corrected_is_told_with_the_way_out,
 );
 
@@ -100,6 +101,30 @@ async fn a_wrong_reason_is_corrected_on_both_sides_and_its_time_stays(kind: Kind
     assert_eq!(again.propagation(), Propagation::NotNeeded, "what is so already changes nothing");
     assert_eq!(again.close_out.unwrap().amendments.len(), 2);
     client.reopen_opportunity(reopening(&opportunity)).await.unwrap();
+    pair.end().await;
+}
+
+async fn a_correction_weighs_the_customer_s_other_records(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let client = pair.client();
+    let customer = client.customer().await;
+    let only = client.opportunity(&customer).await;
+    let closed = client.close_out_opportunity(closing(&only)).await.unwrap().close_out.unwrap();
+    let request = sales::AmendCloseOutRequest {
+        detail: "They build trains, not cameras.".into(),
+        ..amending(&closed.name, "POOR_FIT")
+    };
+    client.amend_sales_close_out(request).await.unwrap();
+    let relationship = client.relationship(&customer).await;
+    assert_eq!((relationship.lifecycle(), relationship.last_loss_time), (Lifecycle::Dormant, None));
+
+    client.amend_sales_close_out(amending(&closed.name, "NO_INTENT_NOW")).await.unwrap();
+    assert_eq!(client.relationship(&customer).await.lifecycle(), Lifecycle::Lost);
+    let won = sales::WinOpportunityRequest { name: client.opportunity(&customer).await, ..Default::default() };
+    client.win_opportunity(won).await.unwrap();
+    assert_eq!(client.relationship(&customer).await.lifecycle(), Lifecycle::Dormant);
+    client.amend_sales_close_out(amending(&closed.name, "UNRESPONSIVE")).await.unwrap();
+    assert_eq!(client.relationship(&customer).await.lifecycle(), Lifecycle::Dormant, "it was won since");
     pair.end().await;
 }
 

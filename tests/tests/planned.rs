@@ -32,6 +32,8 @@ stories!(
     without_the_other_service_there_is_no_plan_and_nothing_is_done,
     a_copy_of_a_call_is_answered_before_its_plan_is_looked_at,
     what_changes_at_the_same_moment_belongs_to_the_plan_or_refuses_it,
+    two_copies_at_once_get_the_same_answer,
+    while_news_is_on_its_way_there_is_no_plan,
 );
 
 type Told = (Side, EffectKind, String, String, String, String);
@@ -366,4 +368,36 @@ async fn what_changes_at_the_same_moment_belongs_to_the_plan_or_refuses_it(kind:
     }
     println!("{refused} of 40 were refused");
     pair.end().await;
+}
+
+async fn two_copies_at_once_get_the_same_answer(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let client = pair.client();
+    let customer = client.customer().await;
+    for _ in 0..20 {
+        let opportunity = client.opportunity(&customer).await;
+        let request = bound(&of_opportunity(&client, closing(&opportunity)).await.unwrap());
+        let copies = futures::future::join_all((0..4).map(|_| client.close_out_opportunity(request.clone()))).await;
+        let names: Vec<_> = copies.into_iter().map(|copy| copy.unwrap().close_out.unwrap().name).collect();
+        assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+    }
+    pair.end().await;
+}
+
+async fn while_news_is_on_its_way_there_is_no_plan(kind: Kind) {
+    let fleet = Fleet::started(kind, 1, Databases::Direct).await;
+    let client = fleet.client(0);
+    let customer = client.customer().await;
+    let order = client.order(&customer, "").await;
+    fleet.replicas().for_each(|replica| replica.set_faults(Faults { held: true, ..Faults::default() }));
+    client.confirm_order(trade::ConfirmOrderRequest { name: order.clone(), ..Default::default() }).await.unwrap();
+    let early = of_order(&client, cancelling(&order)).await.unwrap_err();
+    assert_eq!(early.get_details_error_info().unwrap().reason, "PLAN_UNVERIFIABLE");
+    fleet.mend();
+    let plan = until("the news has come", Duration::from_secs(30), || async {
+        of_order(&client, cancelling(&order)).await.ok()
+    })
+    .await;
+    assert!(plan.effects.iter().any(|effect| effect.field == "live_order_count" && effect.after == "0"), "{plan:?}");
+    fleet.end().await;
 }

@@ -226,7 +226,7 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "PLAN_CHANGED" => {
             "look at it as it is now, closeout preview with the same flags, and close out with that --plan"
         }
-        "PLAN_UNVERIFIABLE" => "wait a moment, or close out without --plan",
+        "PLAN_UNVERIFIABLE" => "wait a moment; or close out without having seen it: --yes, and no --plan",
         "PARENT_CLOSED" => "reopen the record it belongs to first: closeout reopen NAME",
         "PARENT_UNKNOWN" => "wait a moment: the other service has not heard of it yet",
         "SUBJECT_CLOSED" | "ALREADY_CLOSED" => "it is closed already: closeout show NAME; closeout reopen NAME",

@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 /// Effects of each side in the plan that a refusal carries, which has to fit into headers.
 const IN_A_REFUSAL: usize = 10;
+const BYTES_IN_A_REFUSAL: usize = 4_096;
 /// How google.rpc.Status names its type.
 const PLAN_TYPE: &str = "type.googleapis.com/crm.common.v1.CloseOutPlan";
 
@@ -70,6 +71,15 @@ impl std::fmt::Display for PlanHash {
 fn part(text: &str) -> Option<Vec<u8>> {
     let part = Uuid::try_parse(text).ok().filter(|_| text.len() == 2 * HASH)?;
     Some(part.into_bytes().to_vec())
+}
+
+/// When the other service is asked for its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// Whatever speaks against the close-out.
+    Always,
+    /// Where nothing speaks against it.
+    IfItCanBeDone,
 }
 
 /// A plan with both its parts.
@@ -108,10 +118,14 @@ impl Plan {
         }
     }
 
-    /// The refusal of a close-out that comes to something else, with what it comes to now.
-    fn changed(&self) -> Status {
-        let status = failure::refusal(Refusal::new(&wording::PLAN_CHANGED, &self.subject));
-        with_detail(status, PLAN_TYPE, &self.shown(IN_A_REFUSAL))
+    /// The refusal of a close-out that is bound to another plan: what speaks against it, or else what it comes to now.
+    fn refused(&self) -> Status {
+        if let Some(refusal) = self.preview.against.first() {
+            return failure::refusal(refusal.clone());
+        }
+        let mut plan = self.shown(IN_A_REFUSAL);
+        while plan.encoded_len() > BYTES_IN_A_REFUSAL && plan.effects.pop().is_some() {}
+        with_detail(failure::refusal(Refusal::new(&wording::PLAN_CHANGED, &self.subject)), PLAN_TYPE, &plan)
     }
 }
 
@@ -163,7 +177,7 @@ impl<D: Domain> Front<D> {
         subject: String,
         preview: D::Command,
     ) -> Result<common::CloseOutPlan, Status> {
-        Ok(self.plan(caller, deadline, subject, preview).await?.shown(MAX_PLANNED))
+        Ok(self.plan(caller, deadline, subject, preview, Asks::Always).await?.shown(MAX_PLANNED))
     }
 
     /// Closes out, if that still comes to what the caller has confirmed.
@@ -182,19 +196,20 @@ impl<D: Domain> Front<D> {
         if self.is_answered(&caller, method, &meta).await? {
             return self.call(caller, deadline, method, meta, close_out).await;
         }
-        let plan = self.plan(caller.clone(), deadline, subject.clone(), preview.clone()).await?;
-        if let Some(refusal) = plan.preview.against.first() {
-            return Err(failure::refusal(refusal.clone()));
-        }
+        let plan = self.plan(caller.clone(), deadline, subject.clone(), preview.clone(), Asks::IfItCanBeDone).await?;
         let Some((_, peer)) = plan.peer.as_ref().filter(|_| plan.hash().as_ref() == Some(&confirmed)) else {
-            return Err(plan.changed());
+            // The first copy of the call may have been under way, and is committed now.
+            if self.is_answered(&caller, method, &meta).await? {
+                return self.call(caller, deadline, method, meta, close_out).await;
+            }
+            return Err(plan.refused());
         };
         let meta = Meta { confirmed: Some(Box::new(Confirmed { own: confirmed.own, peer: peer.clone() })), ..meta };
         let (tenant, until) = (caller.tenant, self.wait_until(&meta, deadline));
         match self.submit(caller.clone(), method, &meta, until, close_out).await {
             // It has changed since it was asked for a moment ago.
             Err(Failure::Refused(refusal)) if refusal.reason() == wording::PLAN_CHANGED.reason => {
-                Err(self.plan(caller, deadline, subject, preview).await?.changed())
+                Err(self.plan(caller, deadline, subject, preview, Asks::IfItCanBeDone).await?.refused())
             }
             committed => self.reply(tenant, until, committed.map_err(failure::failure)?).await,
         }
@@ -213,13 +228,15 @@ impl<D: Domain> Front<D> {
         deadline: Option<Instant>,
         subject: String,
         preview: D::Command,
+        asks: Asks,
     ) -> Result<Plan, Status> {
         let tenant = caller.tenant;
         let asked = call(caller, "PreviewCloseOut", &Meta::of_preview(), preview);
         let Answer { done, .. } = self.writer.call(asked, false).await.map_err(failure::failure)?;
         let found = done.preview.ok_or_else(|| Error::Corrupt("a preview has found nothing".into()));
         let found = found.map_err(|error| failure::database(&error))?;
-        let peer = match &found.message {
+        let asked = asks == Asks::Always || found.preview.against.is_empty();
+        let peer = match found.message.as_ref().filter(|_| asked) {
             Some(message) => Some(self.part_of_peer(tenant, deadline, message).await?),
             None => None,
         };

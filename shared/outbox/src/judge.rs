@@ -236,8 +236,7 @@ fn apply<D: Domain>(world: &mut D::World, message: &Incoming, fact: &Fact, befor
     D::apply(world, &cause, before, fact)
 }
 
-/// Says what a message would do, in the words of a plan, and undoes it. Its number does not matter: what comes before it may be on its
-/// way.
+/// Says what a message would do, in the words of a plan, and undoes it. What comes before it has to be here: it may change what that is.
 fn rehearse<D: Domain>(world: &mut D::World, message: &Incoming) -> Received {
     let Some(fact) = &message.fact else {
         return Received::Rejected(Reject::Malformed("there is nothing to be rehearsed".into()));
@@ -250,6 +249,10 @@ fn rehearse<D: Domain>(world: &mut D::World, message: &Incoming) -> Received {
     let Some(before) = common.lanes.get(&key).cloned() else {
         return Received::Rejected(Reject::Internal("the lane was not loaded".into()));
     };
+    if message.number > before.last_number + 1 {
+        D::rollback(world);
+        return Received::Gap(before.last_number + 1);
+    }
     let Applied { outcome, effects } = apply::<D>(world, message, fact, &before);
     let closed_at = fact.close_out.as_ref().map_or(fact.at, |closed| closed.closed_at);
     let effects = D::common(world).planned(message.tenant_id, &effects, closed_at);

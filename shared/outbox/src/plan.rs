@@ -4,11 +4,12 @@
 use crate::wire;
 use crm_closeout::{
     codes::Code as _,
-    episode::{CloseOut, Effect},
+    episode::{CloseOut, Effect, EffectKind},
     fact::{Applied, Outgoing, PeerOutcome},
     ids::TenantId,
     plan::{Planned, Preview, differences},
     refusal::Refusal,
+    remarks::FollowUp,
     time::Time,
     wording,
     working_set::Common,
@@ -37,17 +38,26 @@ pub struct Previewed {
     pub message: Option<Outgoing>,
 }
 
-/// This side's part of the plan of a close-out that was just decided. The version of its subject and the reason belong to it.
+/// This side's part of the plan of a close-out that was just decided. The version of its subject, the reasons, the competitor, what is to
+/// follow and a date of the past belong to it; the person's words do not.
 pub(crate) fn own(common: &Common, close_out: &CloseOut) -> Planned {
     let effects = common.planned(close_out.tenant_id, &close_out.effects, close_out.closed_at);
-    let head = format!(
-        "{} {} {} {}@{}",
-        close_out.subject,
-        common.judged_on(close_out),
-        close_out.outcome.code(),
-        close_out.reason_code,
-        close_out.reason_version
-    );
+    let CloseOut { subject, outcome, reason_code, reason_version, remarks, .. } = close_out;
+    let mut head =
+        format!("{subject} {} {} {reason_code}@{reason_version}", common.judged_on(close_out), outcome.code());
+    if close_out.historical {
+        head.push_str(&format!(" on {}", close_out.closed_at));
+    }
+    if let Some(competitor) = close_out.competitor_id {
+        head.push_str(&format!(" to {competitor}"));
+    }
+    for cited in &remarks.secondary {
+        head.push_str(&format!(" also {}@{}", cited.code, cited.version));
+    }
+    if let Some(FollowUp { title, assignee, due_at, .. }) = &remarks.follow_up {
+        let due = due_at.map_or_else(String::new, |at| at.to_string());
+        head.push_str(&format!(" then {title:?} by {assignee:?} until {due}"));
+    }
     Planned { hash: hash(&head, &effects), effects }
 }
 
@@ -73,10 +83,23 @@ pub(crate) fn compare(common: &Common, tenant: TenantId, planned: &Planned, clos
     let effects = common.planned(tenant, &applied.effects, closed_at);
     let done = Applied { outcome: applied.outcome, effects };
     if of_applied(&done) != planned.hash {
-        let differences = differences(&planned.effects, &done.effects);
-        applied.effects.splice(0..0, differences);
+        let mut differs = differences(&planned.effects, &done.effects);
+        if let Some(first) = done.effects.first().filter(|_| differs.is_empty()) {
+            // Of very many effects only the first are told beforehand.
+            let (before, after) = (count(&planned.effects), count(&done.effects));
+            differs.push(Effect::new(first.side, EffectKind::Differs, "", &before, &after));
+        }
+        applied.effects.splice(0..0, differs);
         applied.outcome = PeerOutcome::NeedsReview;
     }
+}
+
+/// `131 effects`, those that are only counted among them.
+fn count(effects: &[Effect]) -> String {
+    let more = effects.iter().filter(|effect| effect.kind == EffectKind::More);
+    let (lines, more): (usize, usize) =
+        (more.clone().count(), more.filter_map(|one| one.after.parse::<usize>().ok()).sum());
+    format!("{} effects", effects.len() - lines + more)
 }
 
 fn hash(head: &str, effects: &[Effect]) -> Vec<u8> {

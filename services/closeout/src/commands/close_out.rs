@@ -1,4 +1,5 @@
-//! `closeout close-out`: shows what it would do on both sides, asks, closes out if it still comes to that, and shows what was done.
+//! `closeout close-out`: shows what it would do on both sides, asks, closes out if it still comes to that, and shows what was done. Where
+//! a competitor is only made when the person has said yes, there is no plan with it yet to be bound to.
 
 use super::closing::Closing;
 use super::preview;

@@ -84,7 +84,11 @@ async fn show(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
     } else {
         let old = decided(&copy).join("; ");
         screen.line(&screen.paint(Paint::Changed, &format!("The order service still has: {old}.")))?;
-        screen.note("They arrive there without your doing; closeout parked list shows what can not.")?;
+        screen.note(&if own.etag == copy.etag {
+            format!("An earlier version of it has taken them: closeout resend {} --because \"it is new now\"", own.lane)
+        } else {
+            "They arrive there without your doing; closeout parked list shows what can not.".to_owned()
+        })?;
     }
     Ok(Ending::Done)
 }

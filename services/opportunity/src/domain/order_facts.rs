@@ -67,7 +67,9 @@ fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> App
     let mut applied = done(Vec::new());
     let of = (before.customer_id, before.parent_id);
     let reversed = over.map(|over| reopen(world, cause, before.record, of, over));
-    for one in reversed.into_iter().chain(told.map(|closed| close(world, cause, before.record, fact, closed))) {
+    // The whole state does not tell what was to become of the won opportunity: a person is asked.
+    let told = told.map(|closed| ClosedFact { won_policy: Some(WonPolicy::Ask), ..closed.clone() });
+    for one in reversed.into_iter().chain(told.map(|closed| close(world, cause, before.record, fact, &closed))) {
         applied.effects.extend(one.effects);
         if one.outcome != PeerOutcome::Applied {
             applied.outcome = one.outcome;

@@ -218,7 +218,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     reasons::load(tx, &mut common.reasons, load::reasons_of(items, &amended, amending), &asked).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = competitors::taken(tx, &named.competitors).await?;
-    let weighed = weighed(items, &opportunities, &customers);
+    let weighed = weighed(items, &amended, &opportunities, &customers);
     let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
     Ok(World { common, opportunities, customers, competitors, pipelines, standing, numbers, names })
 }
@@ -295,6 +295,7 @@ static STANDING: LazyLock<Sql> = LazyLock::new(|| {
 /// out open opportunities, and not the last one. Such a customer stays ACTIVE, and its losses only become newer.
 fn weighed(
     items: &[Item<Command>],
+    amended: &Rows<CloseOut>,
     opportunities: &Rows<Opportunity>,
     customers: &Rows<Customer>,
 ) -> BTreeSet<(TenantId, CustomerId)> {
@@ -312,6 +313,7 @@ fn weighed(
             Item::Call(_) | Item::Message(_) | Item::Release(_) => others.item(item),
         }
     }
+    others.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
     let moved = others.opportunities.iter().filter_map(|key| opportunities.get(key));
     others.customers.extend(moved.filter_map(|row| row.customer_id.map(|customer| (row.tenant_id, customer))));
     let weighs = |customer: &&Customer| {

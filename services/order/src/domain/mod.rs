@@ -147,8 +147,11 @@ impl World {
         self.common.create_task(cause, new, closed_by)
     }
 
-    /// Applies a fact about an opportunity, a customer or a reason.
+    /// Applies a fact about an opportunity, a customer or a reason. Its customer may be missing where it is only rehearsed.
     pub fn apply(&mut self, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
+        if let Some(id) = fact.customer_id.filter(|id| self.customers.get(&(cause.tenant_id, *id)).is_none()) {
+            self.customers.insert(Customer::stub(cause.tenant_id, id, self.common.now));
+        }
         opportunity_facts::apply(self, cause, before, fact)
     }
 }

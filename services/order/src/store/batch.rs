@@ -67,7 +67,8 @@ impl Named {
             Item::Release(_) => {}
             Item::Message(message) => {
                 let (tenant, Some(fact)) = (message.tenant_id, &message.fact) else { return };
-                self.told.extend(fact.customer_id.map(|id| (tenant, id)));
+                let customers = if message.rehearsal { &mut self.customers } else { &mut self.told };
+                customers.extend(fact.customer_id.map(|id| (tenant, id)));
                 self.reasons.extend(fact.reason.as_ref().map(|told| (tenant, told.reason.code.to_string())));
                 self.decides.extend(fact.settings.as_ref().map(|_| tenant));
                 if message.record.kind != RecordKind::Opportunity {

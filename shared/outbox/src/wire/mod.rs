@@ -324,14 +324,22 @@ pub fn rehearsed(received: Received) -> peer::RehearseResponse {
 /// What the peer said a message would do; the error is why it does not say.
 pub fn rehearsed_back(response: peer::RehearseResponse) -> Result<(PeerOutcome, Planned), String> {
     let outcome = MessageOutcomeKind::try_from(response.outcome).ok().and_then(applied).ok_or(response.fault)?;
+    if response.hash.len() != plan::HASH {
+        return Err(format!("a hash of {} bytes instead of {}", response.hash.len(), plan::HASH));
+    }
     let effects = response.effects.into_iter().filter_map(effect_back).collect();
     Ok((outcome, Planned { effects, hash: response.hash }))
 }
 
 /// At most so many effects for the wire, and a count of the rest.
 pub fn listed(effects: &[Effect], most: usize) -> Vec<common::Effect> {
+    // The rest may have been counted before.
+    let (effects, counted) = match effects.split_last() {
+        Some((last, before)) if last.kind == EffectKind::More => (before, last.after.parse().unwrap_or(0)),
+        Some(_) | None => (effects, 0),
+    };
     let mut listed: Vec<_> = effects.iter().take(most).map(effect).collect();
-    if let (Some(first), rest @ 1..) = (effects.first(), effects.len().saturating_sub(most)) {
+    if let (Some(first), rest @ 1..) = (effects.first(), effects.len().saturating_sub(most) + counted) {
         let more = Effect::new(first.side, EffectKind::More, "", "", &rest.to_string());
         listed.push(effect(&more));
     }
@@ -477,5 +485,8 @@ mod tests {
         let applied = Applied { outcome: PeerOutcome::Applied, effects: vec![effect; 130] };
         let outcome = outcome(Received::Applied(applied));
         assert_eq!((outcome.effects.len(), outcome.effects[100].after.as_str()), (101, "30"));
+        let told: Vec<_> = outcome.effects.into_iter().filter_map(effect_back).collect();
+        let again = listed(&told, 10);
+        assert_eq!((again.len(), again[10].after.as_str()), (11, "120"));
     }
 }
