@@ -87,6 +87,13 @@ impl CloseOut {
 }
 
 impl Common {
+    /// Close-outs that the one of this fact caused and that do not say what it says, with what they are to say.
+    pub fn to_follow(&self, tenant: TenantId, closed: &ClosedFact) -> Vec<(CloseOut, Stated)> {
+        let caused = self.close_outs.of((tenant, closed.close_out_id.0));
+        let followed = caused.map(|close_out| (close_out.clone(), follows(close_out, closed)));
+        followed.filter(|(close_out, stated)| *stated != close_out.stated()).collect()
+    }
+
     /// The close-out that is to be corrected, if it is in force and no other one caused it.
     pub fn amendable(&self, tenant: TenantId, id: CloseOutId) -> Result<CloseOut, Refusal> {
         let close_out = self.close_outs.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
@@ -163,7 +170,7 @@ pub fn told(before: &Stated, after: &Stated) -> String {
 }
 
 /// What a caused close-out says after the one that caused it was corrected.
-pub fn follows(before: &CloseOut, fact: &ClosedFact) -> Stated {
+fn follows(before: &CloseOut, fact: &ClosedFact) -> Stated {
     Stated {
         reason_code: fact.reason_code.clone(),
         reason_version: fact.reason_version,

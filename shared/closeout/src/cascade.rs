@@ -6,6 +6,7 @@ use crate::{
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Propagation, Reversal},
     fact::{Event, Fact, MirrorState, Outgoing},
     ids::{CloseOutId, CustomerId, TaskId, TenantId},
+    plan::Objections,
     reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope, code_of},
     records::{AuditEntry, Lane, TimelineEntry},
     refusal::{Refusal, check_etag},
@@ -338,10 +339,20 @@ impl Common {
         Ok((reason.clone(), catalogue.cited(given.secondary)))
     }
 
-    /// The reason that a close-out names, whether it may be used or not.
-    pub fn named_reason(&self, tenant: TenantId, given: &Given<'_>) -> Option<Reason> {
-        let listed = Catalogue::of(tenant, &self.reasons).get(code_of(given.reason)?)?;
-        Some(listed.reason.clone())
+    /// As [`Common::check_reason`]; where that refuses, it is heeded, and the reason is the one that is named, if there is such a one.
+    pub fn heed_reason(
+        &self,
+        against: &mut Objections,
+        tenant: TenantId,
+        scope: ReasonScope,
+        given: &Given<'_>,
+        subject: Record,
+    ) -> (Option<Reason>, Vec<Cited>) {
+        let Some((reason, cited)) = against.heed(self.check_reason(tenant, scope, given, subject)) else {
+            let named = code_of(given.reason).and_then(|code| Catalogue::of(tenant, &self.reasons).get(code));
+            return (named.map(|listed| listed.reason.clone()), Vec::new());
+        };
+        (Some(reason), cited)
     }
 
     /// Puts a reason into a tenant's catalogue as it is now, and keeps its version if that is new.

@@ -34,14 +34,10 @@ impl World {
 
     /// The close-out of an opportunity that this close-out of an order caused says what it says now.
     pub(in crate::domain) fn amend_caused(&mut self, cause: &Cause, closed: &ClosedFact) {
-        let caused = self.common.close_outs.of((cause.tenant_id, closed.close_out_id.0));
-        let caused: Vec<_> = caused.cloned().collect();
-        for close_out in caused {
+        for (close_out, stated) in self.common.to_follow(cause.tenant_id, closed) {
             let row = self.opportunities.get(&(cause.tenant_id, OpportunityId(close_out.subject.id))).cloned();
-            let in_force = row.filter(|row| row.close_out_id == Some(close_out.close_out_id));
-            let stated = amend::follows(&close_out, closed);
             // What is not there is not corrected.
-            if let Some(before) = in_force.filter(|_| stated != close_out.stated()) {
+            if let Some(before) = row.filter(|row| row.close_out_id == Some(close_out.close_out_id)) {
                 drop(self.restate(cause, &before, &close_out, stated, ""));
             }
         }

@@ -86,7 +86,8 @@ impl World {
         let (tenant, given, now) = (cause.tenant_id, closing.given(), self.common.now);
         let mut against = Objections::default();
         let record = opportunity_record(closing.id);
-        let checked = against.heed(self.common.check_reason(tenant, ReasonScope::Opportunity, &given, record));
+        let scope = ReasonScope::Opportunity;
+        let (reason, cited) = self.common.heed_reason(&mut against, tenant, scope, &given, record);
         let before = against.heed(self.opportunity(cause, closing.id, &closing.etag));
         let mut closed_at = closing.closed_at.unwrap_or(now);
         if let Some(before) = &before {
@@ -94,10 +95,6 @@ impl World {
             closed_at = against.heed(self.when(before, closing.closed_at)).unwrap_or(closed_at);
         }
         against.heed(self.check_competitor(tenant, closing.competitor));
-        let (reason, cited) = checked.map_or_else(
-            || (self.common.named_reason(tenant, &given), Vec::new()),
-            |(reason, cited)| (Some(reason), cited),
-        );
         Judged { before, reason, cited, closed_at, against }
     }
 

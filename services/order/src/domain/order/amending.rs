@@ -34,15 +34,11 @@ impl World {
 
     /// The close-outs of orders that this close-out of an opportunity caused say what it says now.
     pub(in crate::domain) fn amend_caused(&mut self, cause: &Cause, closed: &ClosedFact) {
-        let caused = self.common.close_outs.of((cause.tenant_id, closed.close_out_id.0));
-        let caused: Vec<_> = caused.cloned().collect();
-        for close_out in caused {
-            let order = self.orders.get(&(cause.tenant_id, OrderId(close_out.subject.id))).cloned();
-            let in_force = order.filter(|order| order.close_out_id == Some(close_out.close_out_id));
-            let stated = amend::follows(&close_out, closed);
+        for (close_out, stated) in self.common.to_follow(cause.tenant_id, closed) {
+            let row = self.orders.get(&(cause.tenant_id, OrderId(close_out.subject.id))).cloned();
             // What is not there is not corrected.
-            if let Some(order) = in_force.filter(|_| stated != close_out.stated()) {
-                drop(self.restate(cause, &order, &close_out, stated, ""));
+            if let Some(before) = row.filter(|row| row.close_out_id == Some(close_out.close_out_id)) {
+                drop(self.restate(cause, &before, &close_out, stated, ""));
             }
         }
     }

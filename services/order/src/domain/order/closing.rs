@@ -100,7 +100,7 @@ impl World {
         let (tenant, given, now) = (cause.tenant_id, closing.given(), self.common.now);
         let mut against = Objections::default();
         let record = order_record(closing.id);
-        let checked = against.heed(self.common.check_reason(tenant, closing.scope(), &given, record));
+        let (reason, cited) = self.common.heed_reason(&mut against, tenant, closing.scope(), &given, record);
         let before = against.heed(self.order(cause, closing.id, &closing.etag));
         let closed_at = closing.closed_at.unwrap_or(now);
         if let Some(before) = &before {
@@ -109,10 +109,6 @@ impl World {
                 against.heed::<()>(Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into()));
             }
         }
-        let (reason, cited) = checked.map_or_else(
-            || (self.common.named_reason(tenant, &given), Vec::new()),
-            |(reason, cited)| (Some(reason), cited),
-        );
         Judged { before, reason, cited, closed_at, against }
     }
 
