@@ -86,6 +86,10 @@ impl Progress for Option<common::CloseOut> {
         if let Some(close_out) = self {
             (close_out.state, close_out.propagation, close_out.peer_outcome) = (0, 0, 0);
             (close_out.effects, close_out.reversal) = (Vec::new(), None);
+            if close_out.approval.take().is_some() {
+                // It counts from when it was approved.
+                (close_out.close_time, close_out.snapshot) = (None, None);
+            }
         }
     }
 }
@@ -257,6 +261,24 @@ interventions! {
     /// AmendCloseOut of the order service; about the order.
     amend_trade_close_out = Order.trade_close_outs.amend_close_out(trade::AmendCloseOutRequest) -> trade::AmendCloseOutResponse,
         "AmendCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// ApproveCloseOut of the opportunity service; about the opportunity.
+    approve_sales_close_out = Opportunity.sales_close_outs.approve_close_out(sales::ApproveCloseOutRequest) -> sales::ApproveCloseOutResponse,
+        "ApproveCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// RejectCloseOut of the opportunity service; about the opportunity.
+    reject_sales_close_out = Opportunity.sales_close_outs.reject_close_out(sales::RejectCloseOutRequest) -> sales::RejectCloseOutResponse,
+        "RejectCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// WithdrawCloseOut of the opportunity service; about the opportunity.
+    withdraw_sales_close_out = Opportunity.sales_close_outs.withdraw_close_out(sales::WithdrawCloseOutRequest) -> sales::WithdrawCloseOutResponse,
+        "WithdrawCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// ApproveCloseOut of the order service; about the order.
+    approve_trade_close_out = Order.trade_close_outs.approve_close_out(trade::ApproveCloseOutRequest) -> trade::ApproveCloseOutResponse,
+        "ApproveCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// RejectCloseOut of the order service; about the order.
+    reject_trade_close_out = Order.trade_close_outs.reject_close_out(trade::RejectCloseOutRequest) -> trade::RejectCloseOutResponse,
+        "RejectCloseOut", |reply| reply.close_out.clone().unwrap().subject;
+    /// WithdrawCloseOut of the order service; about the order.
+    withdraw_trade_close_out = Order.trade_close_outs.withdraw_close_out(trade::WithdrawCloseOutRequest) -> trade::WithdrawCloseOutResponse,
+        "WithdrawCloseOut", |reply| reply.close_out.clone().unwrap().subject;
     /// RetryParkedMessage of the opportunity service.
     retry_sales_message = Opportunity.sales_operator.retry_parked_message(sales::RetryParkedMessageRequest) -> sales::RetryParkedMessageResponse,
         "RetryParkedMessage", |reply| message(reply.parked_message.as_ref());

@@ -14,7 +14,7 @@ use crm_tests::{
 };
 use prost_types::{FieldMask, Timestamp};
 use sales::opportunity_service_client::OpportunityServiceClient;
-use std::fmt::Debug;
+use std::{fmt::Debug, time::SystemTime};
 use tonic::{
     Code,
     Code::{Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unauthenticated},
@@ -222,7 +222,9 @@ async fn states(world: &World, table: &mut Table) {
     table.refused("old etag", close(open, "\"0\"").await, Aborted, "VERSION_MISMATCH");
     table.refused("no etag at all", close(open, "x").await, Aborted, "VERSION_MISMATCH");
     table.refused("closed", close(closed, "").await, FailedPrecondition, "ALREADY_CLOSED");
-    table.refused("won", close(won, "").await, FailedPrecondition, "WRONG_STATE");
+    let past = Some(Historical { close_time: Some(SystemTime::now().into()), ..Default::default() });
+    let past = sales::CloseOutOpportunityRequest { historical: past, ..closing(won) };
+    table.refused("won", client.close_out_opportunity(past).await, FailedPrecondition, "WRONG_STATE");
     table.refused("live order", close(with_live_order, "").await, FailedPrecondition, "LIVE_ORDER");
     table.refused("open", client.reopen_opportunity(reopening(open)).await, FailedPrecondition, "NOT_CLOSED");
     let opportunity = sales::Opportunity { name: closed.clone(), title: "x".into(), ..Default::default() };

@@ -266,6 +266,30 @@ calls! {
     /// Corrects a close-out of the opportunity service.
     amend_sales_close_out(sales::AmendCloseOutRequest) -> sales::AmendCloseOutResponse
         = sales_close_outs.amend_close_out;
+    /// Lists close-outs of the opportunity service that wait for approval.
+    list_sales_pending(sales::ListPendingCloseOutsRequest) -> sales::ListPendingCloseOutsResponse
+        = sales_close_outs.list_pending_close_outs;
+    /// Lists close-outs of the order service that wait for approval.
+    list_trade_pending(trade::ListPendingCloseOutsRequest) -> trade::ListPendingCloseOutsResponse
+        = trade_close_outs.list_pending_close_outs;
+    /// Approves a close-out of the opportunity service.
+    approve_sales_close_out(sales::ApproveCloseOutRequest) -> sales::ApproveCloseOutResponse
+        = sales_close_outs.approve_close_out;
+    /// Approves a close-out of the order service.
+    approve_trade_close_out(trade::ApproveCloseOutRequest) -> trade::ApproveCloseOutResponse
+        = trade_close_outs.approve_close_out;
+    /// Does not approve a close-out of the opportunity service.
+    reject_sales_close_out(sales::RejectCloseOutRequest) -> sales::RejectCloseOutResponse
+        = sales_close_outs.reject_close_out;
+    /// Does not approve a close-out of the order service.
+    reject_trade_close_out(trade::RejectCloseOutRequest) -> trade::RejectCloseOutResponse
+        = trade_close_outs.reject_close_out;
+    /// Takes a close-out of the opportunity service back that waits.
+    withdraw_sales_close_out(sales::WithdrawCloseOutRequest) -> sales::WithdrawCloseOutResponse
+        = sales_close_outs.withdraw_close_out;
+    /// Takes a close-out of the order service back that waits.
+    withdraw_trade_close_out(trade::WithdrawCloseOutRequest) -> trade::WithdrawCloseOutResponse
+        = trade_close_outs.withdraw_close_out;
     /// Corrects a close-out of the order service.
     amend_trade_close_out(trade::AmendCloseOutRequest) -> trade::AmendCloseOutResponse
         = trade_close_outs.amend_close_out;

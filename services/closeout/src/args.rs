@@ -1,6 +1,7 @@
 //! What a person can ask for: every command with its examples, and the flags of some; those of the others stand with what they do.
 
 use crate::commands::amend::{self, AmendArgs};
+use crate::commands::approvals::{self, ApprovalsArgs};
 use crate::commands::competitors::{self, CompetitorsArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::list::ListArgs;
@@ -142,6 +143,9 @@ Examples:
     /// Shows what closing an opportunity or order out would do on both sides, and what would refuse it; changes nothing.
     #[command(after_help = preview::EXAMPLES)]
     Preview(PreviewArgs),
+    /// What waits for a second person: lists it, approves it, rejects it, takes it back.
+    #[command(after_help = approvals::EXAMPLES)]
+    Approvals(ApprovalsArgs),
     /// Corrects what a close-out says of its reason; its time stays.
     #[command(after_help = amend::EXAMPLES)]
     Amend(AmendArgs),
@@ -204,7 +208,8 @@ Examples:
     /// The stages that opportunities go through: lists pipelines, makes and changes them, takes them into and out of use.
     #[command(after_help = pipelines::EXAMPLES)]
     Pipelines(PipelinesArgs),
-    /// What is decided for all close-outs: whether they need a verification of the customer's status, and how fresh a one.
+    /// What is decided for all close-outs: whether they need a verification of the customer's status, how fresh a one, from which
+    /// amount on a second person.
     #[command(after_help = settings::EXAMPLES)]
     Settings(SettingsArgs),
     /// To whom opportunities are lost: lists competitors, makes and renames them, takes them out of use, merges them.

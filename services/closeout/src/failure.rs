@@ -230,6 +230,13 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "PARENT_CLOSED" => "reopen the record it belongs to first: closeout reopen NAME",
         "PARENT_UNKNOWN" => "wait a moment: the other service has not heard of it yet",
         "SUBJECT_CLOSED" | "ALREADY_CLOSED" => "it is closed already: closeout show NAME; closeout reopen NAME",
+        "CLOSE_PENDING" => "see what waits and why: closeout approvals",
+        "NOT_PENDING" => "closeout show NAME tells what was decided; closeout approvals lists what waits",
+        "APPROVAL_EXPIRED" => "close it out again, and have that approved",
+        "SELF_APPROVAL" => {
+            "another person approves it with --principal NAME; you can withdraw it: closeout approvals withdraw"
+        }
+        "NOT_REQUESTER" => "reject it instead: closeout approvals reject NAME --note TEXT",
         "REFUND_REFERENCE_REQUIRED" => "the order was paid: give --refund-reference",
         "IDEMPOTENCY_KEY_REUSED" => "this row was imported before with other content; change the record instead",
         "CODE_TAKEN" => "change that one instead: closeout reasons update CODE",

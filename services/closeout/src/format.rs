@@ -40,6 +40,19 @@ pub(crate) fn money_or_none(amount: Option<&Money>) -> String {
     amount.map_or_else(|| "-".to_owned(), money)
 }
 
+/// Whole units and billionths of an amount as people write it: `99.50`.
+pub(crate) fn parse_amount(text: &str) -> Result<(i64, i32), String> {
+    let read = || {
+        let (units, rest) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(units) || !digits(rest) || rest.len() > 9 {
+            return None;
+        }
+        Some((units.parse().ok()?, format!("{rest:0<9}").parse().ok()?))
+    };
+    read().ok_or_else(|| "an amount, such as 1200 or 99.50".to_owned())
+}
+
 /// `10,005,534`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -73,4 +73,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1005, "fast_path"),
     migration!(1006, "competitor"),
     migration!(1007, "won_policy"),
+    migration!(1008, "approval"),
 ];

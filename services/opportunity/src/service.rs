@@ -79,6 +79,10 @@ impl Domain for Opportunities {
                 let (opportunity, close_out, preview) = world.preview(cause, closing)?;
                 Decided { preview: Some(Box::new(preview)), ..reply(&convert::opportunity(&opportunity), close_out) }
             }
+            Command::Rule(ruling) => {
+                let ruled = world.rule(cause, ruling)?;
+                reply(&crm_api::convert::close_out(&ruled), Some(ruled.close_out_id))
+            }
             Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (opportunity, close_out) = world.reopen(cause, *id, etag, note)?;
@@ -101,7 +105,7 @@ impl Domain for Opportunities {
             }
             Command::Reason(command) => reply_about_reasons(world, cause, command)?,
             Command::UpdateSettings { etag, edit } => {
-                reply(&crm_api::settings::shown(&world.update_settings(cause, etag, *edit)?), None)
+                reply(&crm_api::settings::shown(&world.update_settings(cause, etag, edit)?), None)
             }
             Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
             Command::Competitor(command) => reply_about_competitors(world, cause, command)?,

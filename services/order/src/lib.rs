@@ -65,5 +65,9 @@ impl App {
 }
 
 /// The schema of the service's own tables.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[migration!(1001, "order"), migration!(1002, "search"), migration!(1003, "fast_path")];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    migration!(1001, "order"),
+    migration!(1002, "search"),
+    migration!(1003, "fast_path"),
+    migration!(1004, "approval"),
+];

@@ -64,6 +64,10 @@ impl Domain for Orders {
                 let (closed, close_out, preview) = world.preview(cause, closing)?;
                 Decided { preview: Some(Box::new(preview)), ..order(&closed, close_out) }
             }
+            Command::Rule(ruling) => {
+                let ruled = world.rule(cause, ruling)?;
+                reply(&crm_api::convert::close_out(&ruled), Some(ruled.close_out_id))
+            }
             Command::Amend(amending) => reply(&crm_api::convert::close_out(&world.amend(cause, amending)?), None),
             Command::Reopen { id, etag, note } => {
                 let (reopened, close_out) = world.reopen(cause, *id, etag, note)?;

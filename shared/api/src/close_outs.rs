@@ -7,7 +7,7 @@ use crate::{
     search::{self, Found, Search, criteria::Criteria},
 };
 use crm_closeout::{
-    codes::Record,
+    codes::{Code, Record},
     episode::{CloseOut, CloseOutState, Outcome},
     ids::{CloseOutId, CustomerId, TenantId},
     records::TimelineEntry,
@@ -67,6 +67,18 @@ pub struct Endings {
     pub outcome: Option<Outcome>,
 }
 
+/// Lists close-outs that wait for approval, of subjects in this state, the newest subject first.
+pub async fn pending<S: Code>(
+    db: &Db,
+    tenant: TenantId,
+    state: S,
+    page: &Page,
+) -> Result<(Vec<common::CloseOut>, String), Status> {
+    let rows = crm_outbox::state::close_outs(db, tenant, state, page.after, page.size).await;
+    let rows = rows.map_err(|e| failure::database(&e))?;
+    Ok(page.reply(&rows, |row| row.subject.id, convert::close_out))
+}
+
 /// Finds close-outs, the best match first.
 pub async fn search<M: prost::Message>(
     db: &Db,
@@ -97,11 +109,30 @@ pub async fn timeline(
     rows.map_err(|e| failure::database(&e))
 }
 
-/// Implements a service's CloseOutService: `pb` is its package, `outcome` how its subjects end when they do not go on,
+/// Implements a method that decides about a close-out that waits.
+#[macro_export]
+macro_rules! ruling {
+    ($self:ident, $request:ident, $verdict:ident, $note:ident $(, $wait:ident)?) => {{
+        let $crate::meta::Opened { caller, deadline, request: mut asked } = $crate::meta::open($request)?;
+        let mut fields = $crate::fields::Fields::new();
+        let meta = $crate::meta!(&mut fields, asked $(, $wait)?);
+        let verdict = crm_closeout::approval::Verdict::$verdict;
+        let ruling = crm_closeout::approval::Ruling {
+            id: fields.name("name", &asked.name, crm_closeout::ids::CloseOutId::parse, crm_closeout::ids::CloseOutId),
+            etag: asked.etag,
+            verdict,
+            note: fields.$note("note", &asked.note),
+        };
+        fields.done()?;
+        $self.0.call::<crm_proto::common::CloseOut>(caller, deadline, verdict.method(), meta, ruling.into()).await?
+    }};
+}
+
+/// Implements a service's CloseOutService: `pb` is its package, `pending` the state of a subject whose close-out waits, `outcome` how its subjects end when they do not go on,
 /// `competitor` which one a correction names, if its close-outs name any, and `competitors` finds those that a report is about.
 #[macro_export]
 macro_rules! close_out_service {
-    ($pb:ident, $domain:ty, $outcome:ident, $competitor:expr, $competitors:path) => {
+    ($pb:ident, $domain:ty, $pending:expr, $outcome:ident, $competitor:expr, $competitors:path) => {
         /// The methods about records of close-outs.
         #[derive(Debug)]
         pub(crate) struct CloseOuts(pub(crate) $crate::front::Front<$domain>);
@@ -202,6 +233,46 @@ macro_rules! close_out_service {
                     close_out: Some(outcome.resource),
                     propagation: outcome.propagation.into(),
                 }))
+            }
+
+            async fn list_pending_close_outs(
+                &self,
+                request: tonic::Request<$pb::ListPendingCloseOutsRequest>,
+            ) -> Result<tonic::Response<$pb::ListPendingCloseOutsResponse>, tonic::Status> {
+                let $crate::meta::Opened { caller, mut request, .. } = $crate::meta::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let page = $crate::page!(&mut fields, request);
+                fields.done()?;
+                let (close_outs, next_page_token) =
+                    $crate::close_outs::pending(&self.0.db, caller.tenant, $pending, &page).await?;
+                Ok(tonic::Response::new($pb::ListPendingCloseOutsResponse { close_outs, next_page_token }))
+            }
+
+            async fn approve_close_out(
+                &self,
+                request: tonic::Request<$pb::ApproveCloseOutRequest>,
+            ) -> Result<tonic::Response<$pb::ApproveCloseOutResponse>, tonic::Status> {
+                let outcome = $crate::ruling!(self, request, Approve, words, Peer);
+                Ok(tonic::Response::new($pb::ApproveCloseOutResponse {
+                    close_out: outcome.close_out.or(Some(outcome.resource)),
+                    propagation: outcome.propagation.into(),
+                }))
+            }
+
+            async fn reject_close_out(
+                &self,
+                request: tonic::Request<$pb::RejectCloseOutRequest>,
+            ) -> Result<tonic::Response<$pb::RejectCloseOutResponse>, tonic::Status> {
+                let outcome = $crate::ruling!(self, request, Reject, explanation);
+                Ok(tonic::Response::new($pb::RejectCloseOutResponse { close_out: Some(outcome.resource) }))
+            }
+
+            async fn withdraw_close_out(
+                &self,
+                request: tonic::Request<$pb::WithdrawCloseOutRequest>,
+            ) -> Result<tonic::Response<$pb::WithdrawCloseOutResponse>, tonic::Status> {
+                let outcome = $crate::ruling!(self, request, Withdraw, words);
+                Ok(tonic::Response::new($pb::WithdrawCloseOutResponse { close_out: Some(outcome.resource) }))
             }
 
             async fn report_close_outs(

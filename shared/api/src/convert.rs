@@ -2,32 +2,22 @@
 
 use crate::remarks;
 use crm_closeout::{
+    approval::Approval,
     codes::{Code, Record, RecordKind},
     episode::{CloseOut, Delivery, Propagation},
-    money::Money,
     reason::{self, Listed},
     refusal,
     task::Task,
     time::Time,
 };
 use crm_outbox::wire;
+pub use crm_outbox::wire::money;
 use crm_proto::common;
 use prost_types::Timestamp;
 
 /// A point in time.
 pub fn time(time: Time) -> Timestamp {
     Timestamp { seconds: time.0.div_euclid(1_000_000), nanos: (time.0.rem_euclid(1_000_000) * 1_000) as i32 }
-}
-
-/// An amount.
-pub fn money(money: Money) -> crm_proto::Money {
-    let digits = money.currency.digits();
-    let unit = 10_i64.pow(digits);
-    crm_proto::Money {
-        currency_code: money.currency.to_string(),
-        units: money.minor / unit,
-        nanos: (money.minor % unit) as i32 * 10_i32.pow(9 - digits),
-    }
 }
 
 /// A task.
@@ -110,7 +100,22 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
     };
     remarks::show(&close_out.remarks, &mut shown);
     shown.amendments = close_out.amendments.iter().map(remarks::amendment).collect();
+    shown.approval = close_out.approval.as_ref().map(approval);
     shown
+}
+
+fn approval(approval: &Approval) -> common::Approval {
+    let ruling = approval.ruling.as_ref();
+    common::Approval {
+        causes: approval.causes.iter().map(|cause| cause.code().into()).collect(),
+        request_time: Some(time(approval.asked_at)),
+        expire_time: Some(time(approval.expires_at)),
+        planned_effects: approval.planned.iter().map(wire::effect).collect(),
+        refund_reference: approval.refund_reference.clone(),
+        decider: ruling.map_or_else(String::new, |ruled| ruled.actor.clone()),
+        decide_time: ruling.map(|ruled| time(ruled.at)),
+        note: ruling.map_or_else(String::new, |ruled| ruled.note.clone()),
+    }
 }
 
 /// A reason of a catalogue, its label in a language.

@@ -105,7 +105,12 @@ impl<D: Domain> Front<D> {
         let Answer { mut done, delivery, open: _open } = answer;
         let resource = M::decode(&*done.reply).map_err(|e| failure::database(&Error::Corrupt(e.to_string())))?;
         let Some(message) = done.message else {
-            let close_out = done.close_out.as_ref().map(convert::close_out);
+            // Nothing is on its way where it waits for another person; a copy of such a call reads where it stands.
+            let close_out = match (done.close_out.take(), done.close_out_id) {
+                (None, Some(id)) => self.close_out(tenant, id).await?,
+                (close_out, _) => close_out,
+            };
+            let close_out = close_out.as_ref().map(convert::close_out);
             return Ok(Outcome { resource, close_out, propagation: common::Propagation::NotNeeded });
         };
         let mut applied = None;

@@ -1,6 +1,7 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{bulk, front::Front, inbox::Inbox, peer::Peer, trace};
+use crate::{bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace};
+use crm_closeout::approval::Ruling;
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -143,7 +144,10 @@ impl Host {
         services: &[&'static str],
         routes: impl FnOnce(Front<D>) -> Routes,
         shutdown: CancellationToken,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), HostError>
+    where
+        D::Command: From<Ruling>,
+    {
         let channels = peers.iter().map(|url| channel::connect(url, self.token.clone()));
         let channels: Arc<[PeerChannel]> = channels.collect::<Result<_, _>>()?;
         if channels.is_empty() {
@@ -156,7 +160,9 @@ impl Host {
         let stop_relay = CancellationToken::new();
         let mut desk = tokio::spawn(desk.work());
         let stop_duties = CancellationToken::new();
-        let duties = tokio::spawn(job::work(self.db.clone(), stop_duties.clone()));
+        let duty = writer.clone();
+        let duty = move |job| duties::carry_out(duty.clone(), job);
+        let duties = tokio::spawn(job::work(self.db.clone(), duty, stop_duties.clone()));
         let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),
             courier,

@@ -8,6 +8,7 @@ pub mod amend;
 pub mod bulk;
 pub mod close_outs;
 pub mod convert;
+pub mod duties;
 pub mod failure;
 pub mod fields;
 pub mod front;

@@ -113,6 +113,9 @@ impl Plan {
             effects,
             peer_outcome: self.peer.as_ref().map_or(0, |(outcome, _)| outcome.code().into()),
             obstacles: self.preview.against.iter().flat_map(obstacles).collect(),
+            approval_causes: about
+                .and_then(|it| it.approval.as_ref())
+                .map_or_else(Vec::new, |approval| approval.causes.iter().map(|cause| cause.code().into()).collect()),
             win_back_time: self.preview.win_back_at.map(convert::time),
             plan_hash: self.hash().map_or_else(String::new, |hash| hash.to_string()),
         }

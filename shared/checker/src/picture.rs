@@ -89,6 +89,9 @@ pub(crate) struct Subject {
     pub(crate) owner: String,
     pub(crate) state: MirrorState,
     pub(crate) epoch: i64,
+    /// How many close-outs it has, with those that came to nothing or wait for approval.
+    pub(crate) episodes: i64,
+    /// The close-out in force.
     pub(crate) close_out: Option<CloseOutId>,
     pub(crate) closed_at: Option<Time>,
     pub(crate) updated_at: Time,
@@ -291,18 +294,20 @@ impl Side {
 
     fn opportunity(&mut self, row: sales::Opportunity) {
         let key = (row.tenant_id, sales::opportunity_record(row.opportunity_id));
-        let (state, counter) = match row.state {
-            sales::State::Open => (MirrorState::Live, 0),
-            sales::State::Won => (MirrorState::Won, 1),
-            sales::State::ClosedOut => (MirrorState::Closed, 2),
+        let (state, counter) = match (row.state, row.won_at) {
+            (sales::State::Open, _) | (sales::State::ClosePending, None) => (MirrorState::Live, 0),
+            (sales::State::Won, _) | (sales::State::ClosePending, Some(_)) => (MirrorState::Won, 1),
+            (sales::State::ClosedOut, _) => (MirrorState::Closed, 2),
         };
+        let waits = row.state == sales::State::ClosePending;
         let subject = Subject {
             customer: row.customer_id,
             parent: None,
             owner: row.owner,
             state,
             epoch: row.epoch,
-            close_out: row.close_out_id,
+            episodes: row.epoch + row.declined + i64::from(waits),
+            close_out: row.close_out_id.filter(|_| !waits),
             closed_at: row.closed_at,
             updated_at: row.updated_at,
             counter,
@@ -317,10 +322,11 @@ impl Side {
         let key = (row.tenant_id, trade::order_record(row.order_id));
         let (state, counter) = match row.state {
             trade::State::Draft => (MirrorState::Draft, 0),
-            trade::State::Confirmed | trade::State::InFulfilment => (MirrorState::Live, 1),
+            trade::State::Confirmed | trade::State::InFulfilment | trade::State::ClosePending => (MirrorState::Live, 1),
             trade::State::Processed => (MirrorState::Processed, 2),
             trade::State::Cancelled => (MirrorState::Closed, 3),
         };
+        let waits = row.state == trade::State::ClosePending;
         let sum = |count: fn(&trade::Line) -> i64| row.lines.0.iter().map(|line| count(line) * line.unit_minor).sum();
         let (total, cancelled): (i64, i64) = (sum(|line| line.quantity - line.cancelled), sum(|line| line.cancelled));
         let subject = Subject {
@@ -329,7 +335,8 @@ impl Side {
             owner: row.owner,
             state,
             epoch: row.epoch,
-            close_out: row.close_out_id,
+            episodes: row.epoch + row.declined + i64::from(waits),
+            close_out: row.close_out_id.filter(|_| !waits),
             closed_at: row.closed_at,
             updated_at: row.updated_at,
             counter,

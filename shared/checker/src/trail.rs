@@ -77,6 +77,11 @@ fn is_edit(row: &AuditEntry) -> bool {
     row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
 }
 
+/// Time alone has asked for it: a close-out has waited long enough for approval. Its id is that of the request.
+fn is_duty(row: &AuditEntry, id: Uuid) -> bool {
+    row.method == "ExpireCloseOut" && row.close_out_id.is_some_and(|close_out| close_out.0 == id)
+}
+
 /// The trails of one side.
 #[derive(Default)]
 pub(crate) struct Trails {
@@ -143,7 +148,7 @@ impl Trails {
             return;
         };
         self.asked += 1;
-        if asked.has(&row, id) {
+        if asked.has(&row, id) || is_duty(&row, id) {
             let AuditEntry { actor, method, resource, version_after: version, .. } = row;
             self.effects.entry((row.tenant_id, id)).or_default().push(Effect { actor, method, resource, version });
         } else {

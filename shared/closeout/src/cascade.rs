@@ -383,6 +383,11 @@ impl Common {
         effects
     }
 
+    /// A close-out that is loaded.
+    pub fn close_out(&self, tenant: TenantId, id: CloseOutId) -> Result<CloseOut, Refusal> {
+        self.close_outs.get(&(tenant, id)).cloned().ok_or_else(|| Refusal::not_found(id))
+    }
+
     /// Marks a close-out as reversed and adds what the reversal did here.
     pub fn reverse(&mut self, cause: &Cause, close_out_id: CloseOutId, note: &str, effects: Vec<Effect>) {
         let at = self.now;

@@ -3,15 +3,16 @@
 
 use crate::{
     amend::Amendment,
+    approval::Approval,
     codes,
     codes::{Record, Side},
-    fact::{ClosedFact, PeerOutcome, WonPolicy},
+    fact::{ClosedFact, Event, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
     money::Money,
     pipeline::StageName,
     remarks::Remarks,
     time::Time,
-    working_set::{Keyed, Owner},
+    working_set::{Cause, Keyed, Owner},
 };
 use uuid::Uuid;
 
@@ -57,6 +58,14 @@ codes! {
         Effective = 1 "EFFECTIVE",
         /// The subject was reopened.
         Reversed = 2 "REVERSED",
+        /// It waits for another person's approval; nothing of it is done.
+        PendingApproval = 3 "PENDING_APPROVAL",
+        /// Another person did not approve it.
+        Rejected = 4 "REJECTED",
+        /// Nobody decided in time.
+        Expired = 5 "EXPIRED",
+        /// Who had asked for it took it back.
+        Withdrawn = 6 "WITHDRAWN",
     }
 }
 
@@ -231,7 +240,7 @@ pub struct CloseOut {
     pub snapshot: Snapshot,
     /// Who closed it out.
     pub actor: String,
-    /// When it counts as closed.
+    /// When it counts as closed; before it is approved, when it was asked for.
     pub closed_at: Time,
     /// The date was given by the caller.
     pub historical: bool,
@@ -253,6 +262,8 @@ pub struct CloseOut {
     pub reversal_delivery: Option<Delivery>,
     /// What was corrected since, the oldest first.
     pub amendments: Vec<Amendment>,
+    /// Why it waits or waited for another person; none: it needed no approval.
+    pub approval: Option<Approval>,
 }
 
 impl Keyed for CloseOut {
@@ -284,6 +295,11 @@ impl CloseOut {
             won_policy,
             planned: None,
         }
+    }
+
+    /// Who is told to be behind an event of it: of the close who asked for it, even if another person approved it.
+    pub fn acted<'a>(&'a self, event: Event, cause: &'a Cause) -> &'a String {
+        if event == Event::Closed { &self.actor } else { &cause.actor }
     }
 
     /// When the customer was lost with it; none if it does not count as a loss.

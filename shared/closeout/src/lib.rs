@@ -4,16 +4,18 @@
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
 //! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`settings`], [`remarks`],
-//! [`task`], [`episode`], [`fact`], [`records`], [`working_set`], [`cascade`], [`amend`], [`plan`];
+//! [`task`], [`episode`], [`fact`], [`records`], [`job`], [`working_set`], [`cascade`], [`amend`], [`approval`], [`plan`];
 //! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
 pub mod amend;
+pub mod approval;
 pub mod cascade;
 pub mod codes;
 pub mod episode;
 pub mod fact;
 pub mod ids;
+pub mod job;
 pub mod money;
 pub mod pipeline;
 pub mod plan;

@@ -73,6 +73,11 @@ impl Refusal {
         Self::new(&wording::NOT_FOUND, name)
     }
 
+    /// A subject whose close-out waits for approval is not changed.
+    pub fn close_pending(subject: impl ToString, close_out: impl ToString) -> Self {
+        Self::new(&wording::CLOSE_PENDING, subject).with("close_out", close_out)
+    }
+
     /// A subject that is closed out is not changed.
     pub fn subject_closed(subject: impl ToString, close_out: impl ToString) -> Self {
         Self::new(&wording::SUBJECT_CLOSED, subject).with("close_out", close_out)

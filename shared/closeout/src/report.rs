@@ -64,6 +64,11 @@ impl Row {
     fn add(&mut self, counted: &Counted) {
         match counted.state {
             CloseOutState::Reversed => self.reversed += counted.count,
+            // They closed nothing out, and are not counted at all.
+            CloseOutState::PendingApproval
+            | CloseOutState::Rejected
+            | CloseOutState::Expired
+            | CloseOutState::Withdrawn => {}
             CloseOutState::Effective => {
                 self.count += counted.count;
                 self.verified += counted.verified;

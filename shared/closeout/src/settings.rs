@@ -1,6 +1,7 @@
 //! What a tenant has decided about close-outs. One that has decided nothing has no row, and the defaults.
 
 use crate::{
+    approval::ApprovalPolicy,
     cascade::Change,
     fact::WonPolicy,
     ids::TenantId,
@@ -28,16 +29,22 @@ pub struct Settings {
     pub verification: VerificationPolicy,
     /// What becomes of a won opportunity when its last order is cancelled as a whole.
     pub won_policy: WonPolicy,
+    /// About another person's approval.
+    pub approval: ApprovalPolicy,
 }
 
 impl Settings {
     /// What holds where a tenant has decided nothing.
-    pub const DEFAULT: Self =
-        Self { verification: VerificationPolicy { required: false, fresh_days: 30 }, won_policy: WonPolicy::Ask };
+    pub const DEFAULT: Self = Self {
+        verification: VerificationPolicy { required: false, fresh_days: 30 },
+        won_policy: WonPolicy::Ask,
+        approval: ApprovalPolicy::DEFAULT,
+    };
 
     /// Those of a tenant among these rows.
     pub fn of(tenant: TenantId, rows: &Rows<Entry>) -> &Self {
-        rows.get(&tenant).map_or(&Self::DEFAULT, |entry| &entry.told.settings)
+        static DEFAULT: Settings = Settings::DEFAULT;
+        rows.get(&tenant).map_or(&DEFAULT, |entry| &entry.told.settings)
     }
 }
 

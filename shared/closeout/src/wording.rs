@@ -52,6 +52,8 @@ pub enum Class {
     Field,
     /// The caller is not known.
     Caller,
+    /// The caller may not do this.
+    Denied,
     /// There is no such record in the tenant.
     NotFound,
     /// A unique value is taken.
@@ -78,6 +80,7 @@ impl Class {
         match self {
             Self::Argument | Self::Field => "INVALID_ARGUMENT",
             Self::Caller => "UNAUTHENTICATED",
+            Self::Denied => "PERMISSION_DENIED",
             Self::NotFound => "NOT_FOUND",
             Self::Exists => "ALREADY_EXISTS",
             Self::Precondition => "FAILED_PRECONDITION",
@@ -313,6 +316,9 @@ wordings! {
     REPEATED = "REPEATED", Field;
         "{value} is named twice";
         "{value} 重复";
+    TOO_MANY_LIMITS = "COUNT", Field;
+        "must be at most {most} amounts, are {count}";
+        "最多 {most} 个金额，现有 {count} 个";
     MERGED_INTO_ITSELF = "REPEATED", Field;
         "{value} is the target, too; leave it out of the sources";
         "{value} 同时是合并目标；请将其从来源中去掉";
@@ -455,6 +461,15 @@ wordings! {
     ALREADY_CLOSED = "ALREADY_CLOSED", Precondition;
         "{subject} is closed out already, by {close_out}";
         "{subject} 已由 {close_out} 消单，无需再次消单";
+    CLOSE_PENDING = "CLOSE_PENDING", Precondition;
+        "{subject} waits for another person's approval of {close_out}; approve, reject or withdraw that first";
+        "{subject} 的消单 {close_out} 正在等待他人审批；请先批准、驳回或撤回该消单";
+    NOT_PENDING = "NOT_PENDING", Precondition;
+        "{subject} is {state} and waits for nobody's approval; read it to see what was decided";
+        "{subject} 处于 {state}，不在等待审批；请读取该消单查看审批结果";
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED", Precondition;
+        "{subject} could be approved until {expired}; {actor} has to ask for it again";
+        "{subject} 的审批已于 {expired} 到期；请由 {actor} 重新发起消单";
     NOT_IN_FORCE = "NOT_IN_FORCE", Precondition;
         "{subject} is {state}; only a close-out in force can be amended";
         "{subject} 处于 {state}；只有生效中的消单才能更正";
@@ -599,6 +614,13 @@ wordings! {
         "an internal error; its details are in the log";
         "内部错误；详情见日志";
 
+    // What a caller may not do.
+    SELF_APPROVAL = "SELF_APPROVAL", Denied;
+        "{subject} was asked for by {actor}, so another person has to decide; withdraw it to take it back";
+        "{subject} 由 {actor} 发起，须由他人审批；如需取消请撤回";
+    NOT_REQUESTER = "NOT_REQUESTER", Denied;
+        "{subject} was asked for by {actor}, who alone can withdraw it; reject it instead";
+        "{subject} 由 {actor} 发起，只有其本人可以撤回；请改为驳回";
     // Callers.
     TENANT_MISSING = "TENANT_MISSING", Caller;
         "`x-tenant-id` is missing: a UUID in lower case with hyphens";

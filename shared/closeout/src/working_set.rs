@@ -6,6 +6,7 @@ use crate::{
     episode::CloseOut,
     fact::Outgoing,
     ids::TenantId,
+    job::Job,
     reason::{self, Edition},
     records::{AuditEntry, Lane, Received, TimelineEntry},
     settings,
@@ -116,6 +117,14 @@ impl<R: Keyed> Rows<R> {
         note(&mut self.owned, &row, key.clone());
         let before = self.slots.insert(key.clone(), Slot { row: Arc::new(row), fresh: true, before: None });
         self.journal.push((key, before));
+    }
+
+    /// A row in the place of the one with its key, or a new one.
+    pub fn put(&mut self, row: R) {
+        match self.edit(&row.key()) {
+            Some(place) => *place = row,
+            None => self.insert(row),
+        }
     }
 
     /// Every row, by key.
@@ -248,6 +257,8 @@ pub struct Common {
     pub editions: Log<Edition>,
     /// Messages to send.
     pub outgoing: Log<(TenantId, Outgoing)>,
+    /// Duties for later.
+    pub jobs: Log<Job>,
     /// Entries of customers' timelines.
     pub timeline: Log<TimelineEntry>,
     /// Entries of the audit trail.
@@ -275,6 +286,7 @@ impl Common {
             settings: Rows::default(),
             editions: Log::default(),
             outgoing: Log::default(),
+            jobs: Log::default(),
             timeline: Log::default(),
             audit: Log::default(),
         }
@@ -295,6 +307,7 @@ impl Common {
         self.settings.begin();
         self.editions.begin();
         self.outgoing.begin();
+        self.jobs.begin();
         self.timeline.begin();
         self.audit.begin();
     }
@@ -309,6 +322,7 @@ impl Common {
         self.settings.rollback();
         self.editions.rollback();
         self.outgoing.rollback();
+        self.jobs.rollback();
         self.timeline.rollback();
         self.audit.rollback();
     }

@@ -231,7 +231,7 @@ fn step<C>(items: &[Item<C>], when: &'static str) -> &'static str {
 }
 
 fn closes_out(method: &str) -> bool {
-    method.trim_start_matches("Bulk").starts_with("CloseOut")
+    method.trim_start_matches("Bulk").trim_start_matches("Approve").starts_with("CloseOut")
 }
 
 async fn fill<D: Domain>(
@@ -283,6 +283,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
     table::save(tx, &common.settings).await?;
     table::insert_missing(tx, common.editions.entries()).await?;
     table::insert(tx, common.received.inserted()).await?;
+    table::insert_missing(tx, common.jobs.entries()).await?;
     table::insert(tx, common.timeline.entries()).await?;
     table::insert(tx, common.audit.entries()).await?;
     let mut outbox: Vec<_> = common

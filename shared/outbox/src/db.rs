@@ -148,6 +148,7 @@ const SHARED: &[Migration] = &[
     migration!(8, "fast_path"),
     migration!(9, "remarks"),
     migration!(10, "cause"),
+    migration!(11, "approval"),
 ];
 
 /// The shared migrations and a service's own, as sqlx runs them.

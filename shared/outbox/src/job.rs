@@ -1,7 +1,8 @@
-//! Timed duties: rows that are made once, however many processes ask for them, and worked on step by step. A step and the progress
-//! it makes are one transaction under the lock of the job's row, so no step is done twice and none is lost.
+//! Timed duties: rows that are made once, however many processes ask for them, and worked on by whichever finds them due.
 //!
-//! The one duty so far is retention: answers by request id are kept for seven days.
+//! Retention (answers by request id are kept for seven days) is done here step by step: a step and the progress it makes are one
+//! transaction under the lock of the job's row. What a rule decides is done by a command, like a caller's: the job is claimed for a
+//! minute, its command has a request id of its own, so that it is done once however often it is tried, and then the job is gone.
 
 use crate::{
     db::{Db, Error, Row, Tx},
@@ -9,49 +10,18 @@ use crate::{
     table,
     table::Table,
 };
-use crm_closeout::{codes, ids::TenantId, time::Time, working_set::Keyed};
+use crm_closeout::{
+    ids::TenantId,
+    job::{Job, JobKind},
+    time::Time,
+};
 use serde_json::json;
-use std::{sync::LazyLock, time::Duration};
+use std::{future::Future, sync::LazyLock, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-codes! {
-    /// Kind of a duty.
-    pub enum JobKind {
-        /// What is kept only for a time is removed, once a day in each tenant in which something happens.
-        Retention = 1 "RETENTION",
-    }
-}
-
 crate::part_code!(JobKind);
-
-/// A duty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
-    /// Whose.
-    pub tenant_id: TenantId,
-    /// What.
-    pub kind: JobKind,
-    /// What makes it one of its kind, such as the day.
-    pub job_key: String,
-    /// From when on it is to be done.
-    pub due_at: Time,
-    /// How far it is, in the words of its kind; empty: not begun.
-    pub progress: String,
-    /// How many steps it took so far.
-    pub steps: i64,
-    /// When it was done.
-    pub done_at: Option<Time>,
-}
-
-impl Keyed for Job {
-    type Key = (TenantId, JobKind, String);
-
-    fn key(&self) -> Self::Key {
-        (self.tenant_id, self.kind, self.job_key.clone())
-    }
-}
 
 table!(Job = "job", key |key| [tenant_id: TenantId = key.0, kind: JobKind = key.1, job_key: String = key.2], {
     tenant_id: TenantId, kind: JobKind, job_key: String, due_at: Time, progress: String, steps: i64, done_at: Option<Time>,
@@ -62,29 +32,37 @@ const DAY: i64 = 24 * 3_600 * 1_000_000;
 pub const ANSWERS_KEPT: i64 = 7 * DAY;
 /// Rows that one step looks at.
 pub const STEP: i64 = 2_000;
+/// How long the process that claimed a job has it alone, in microseconds.
+const CLAIM: i64 = 60 * 1_000_000;
 const LOOK: Duration = Duration::from_secs(3_600);
 const POLL: Duration = Duration::from_secs(1);
 /// Callers come first.
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 
-impl Job {
-    /// Retention in a tenant on the day of this moment, by UTC.
-    pub fn retention(tenant_id: TenantId, now: Time) -> Self {
-        let (kind, job_key) = (JobKind::Retention, format!("day-{}", now.0.div_euclid(DAY)));
-        Self { tenant_id, kind, job_key, due_at: now, progress: String::new(), steps: 0, done_at: None }
-    }
+/// What a look for duties came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is due.
+    Idle,
+    /// A step was done.
+    Done,
+    /// This one is to be done by a command, and for a minute nobody else takes it up.
+    Claimed(Job),
 }
 
-/// Works on duties until `stop`: puts in those of the day, then does what is due, a step at a time. Run it in a task of its own;
-/// any number of processes may.
-pub async fn work(db: Db, stop: CancellationToken) {
+/// Works on duties until `stop`: puts in those of the day, then does what is due, a step at a time. `command` does what a rule
+/// decides and answers whether that is over. Run it in a task of its own; any number of processes may.
+pub async fn work<F>(db: Db, command: impl Fn(Job) -> F, stop: CancellationToken)
+where
+    F: Future<Output = bool>,
+{
     let (mut hour, mut step_due) = (interval(LOOK), interval(POLL));
     step_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
             () = stop.cancelled() => return,
             _ = hour.tick() => put_todays(&db).await,
-            _ = step_due.tick() => match step(&db).await {
+            _ = step_due.tick() => match look(&db, &command).await {
                 Ok(true) => {
                     step_due.reset_after(BETWEEN_STEPS);
                     Ok(())
@@ -96,6 +74,28 @@ pub async fn work(db: Db, stop: CancellationToken) {
             tracing::debug!(%error, "a duty can not be done now; it is tried again soon");
         }
     }
+}
+
+async fn look<F: Future<Output = bool>>(db: &Db, command: &impl Fn(Job) -> F) -> Result<bool, Error> {
+    match step(db).await? {
+        Step::Idle => Ok(false),
+        Step::Done => Ok(true),
+        Step::Claimed(job) => {
+            if command(job.clone()).await {
+                finish(db, &job).await?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// A job that was done by a command is gone.
+async fn finish(db: &Db, job: &Job) -> Result<(), Error> {
+    static FINISH: LazyLock<Sql> =
+        LazyLock::new(|| Sql::plain("DELETE FROM job WHERE tenant_id = {1} AND kind = {2} AND job_key = {3}"));
+    let mut tx = db.begin().await?;
+    tx.execute(&FINISH, Args::none().with(&job.tenant_id).with(&job.kind).with(&job.job_key)).await?;
+    tx.commit().await
 }
 
 /// Puts in the duties of today in every tenant. It jumps from tenant to tenant by the key of what they keep.
@@ -122,8 +122,8 @@ pub async fn put(db: &Db, jobs: &[Job]) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// Does one step of the job that has been due longest, if there is one that no other process works on. Whether there was.
-pub async fn step(db: &Db) -> Result<bool, Error> {
+/// Does one step of the job that has been due longest, or claims it, if there is one that no other process works on.
+pub async fn step(db: &Db) -> Result<Step, Error> {
     static DUE: LazyLock<Sql> = LazyLock::new(|| {
         let list = &Job::statements().list;
         let due = "t.done_at IS NULL AND t.due_at <= {now} ORDER BY t.due_at LIMIT 1 {skip}";
@@ -133,26 +133,32 @@ pub async fn step(db: &Db) -> Result<bool, Error> {
         LazyLock::new(|| Sql::plain("SELECT 1 FROM job AS t WHERE t.done_at IS NULL AND t.due_at <= {now} LIMIT 1"));
     // Most of the time there is nothing to do, and nothing is to be locked to find that out.
     if db.read(&ANY, Args::none()).await?.is_empty() {
-        return Ok(false);
+        return Ok(Step::Idle);
     }
     let mut tx = db.begin().await?;
     let rows = tx.rows(&DUE, Args::none()).await?;
     let Some(row) = rows.first() else {
         tx.rollback().await?;
-        return Ok(false);
+        return Ok(Step::Idle);
     };
     let (mut job, now) = (Job::read(row)?, row.get::<Time>(Job::statements().columns.len())?);
-    let progress = match job.kind {
-        JobKind::Retention => retain(&mut tx, &job, now).await?,
-    };
     job.steps += 1;
-    match progress {
-        Some(progress) => job.progress = progress,
-        None => job.done_at = Some(now),
-    }
+    let claimed = match job.kind {
+        JobKind::Retention => {
+            match retain(&mut tx, &job, now).await? {
+                Some(progress) => job.progress = progress,
+                None => job.done_at = Some(now),
+            }
+            false
+        }
+        JobKind::Expiry => {
+            job.due_at = Time(now.0 + CLAIM);
+            true
+        }
+    };
     table::update(&mut tx, [&job]).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(if claimed { Step::Claimed(job) } else { Step::Done })
 }
 
 static WALK: LazyLock<Sql> = LazyLock::new(|| {

@@ -9,6 +9,7 @@
 //! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`plan`], [`load`], [`reasons`], [`settings`], `remarks`, [`writer`], [`seats`], [`relay`],
 //! [`settle`], [`select`], [`search`], [`report`], [`operator`], [`job`], [`metrics`].
 
+mod approval;
 pub mod batch;
 mod bind;
 pub mod cell;

@@ -38,10 +38,15 @@ pub struct Previewed {
     pub message: Option<Outgoing>,
 }
 
-/// This side's part of the plan of a close-out that was just decided. The version of its subject, the reasons, the competitor, what is to
-/// follow and a date of the past belong to it; the person's words do not.
+/// This side's part of the plan of a close-out that was just decided. The version of its subject, the reasons, the competitor, why it needs
+/// approval, what is to follow and a date of the past belong to it; the person's words do not.
 pub(crate) fn own(common: &Common, close_out: &CloseOut) -> Planned {
-    let effects = common.planned(close_out.tenant_id, &close_out.effects, close_out.closed_at);
+    // Where it waits for another person, its effects are those that the approval is going to have.
+    let waiting = close_out.approval.as_ref().filter(|_| close_out.is_awaiting());
+    let effects = match waiting {
+        Some(approval) => approval.planned.clone(),
+        None => common.planned(close_out.tenant_id, &close_out.effects, close_out.closed_at),
+    };
     let CloseOut { subject, outcome, reason_code, reason_version, remarks, .. } = close_out;
     let mut head =
         format!("{subject} {} {} {reason_code}@{reason_version}", common.judged_on(close_out), outcome.code());
@@ -50,6 +55,9 @@ pub(crate) fn own(common: &Common, close_out: &CloseOut) -> Planned {
     }
     if let Some(competitor) = close_out.competitor_id {
         head.push_str(&format!(" to {competitor}"));
+    }
+    for cause in close_out.approval.iter().flat_map(|approval| &approval.causes) {
+        head.push_str(&format!(" once approved, as {}", cause.word()));
     }
     for cited in &remarks.secondary {
         head.push_str(&format!(" also {}@{}", cited.code, cited.version));

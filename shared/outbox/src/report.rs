@@ -47,7 +47,7 @@ fn statement(dimension: Dimension) -> Sql {
         format!(
             "SELECT {value} AS value, t.state, t.amount_currency, count(*), count({verified}), \
              CAST(sum(t.amount_minor) AS BIGINT) FROM close_out AS t WHERE t.tenant_id = {{1}} AND t.closed_at >= {{2}} \
-             AND t.closed_at < {{3}} AND t.outcome = {{4}} GROUP BY 1, t.state, t.amount_currency"
+             AND t.closed_at < {{3}} AND t.outcome = {{4}} AND t.state IN (1, 2) GROUP BY 1, t.state, t.amount_currency"
         )
     };
     let competitor = "coalesce(CAST(t.competitor_id AS TEXT), '')";

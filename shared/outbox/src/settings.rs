@@ -7,14 +7,16 @@ use crate::{
     tables::int,
 };
 use crm_closeout::{
+    approval::ApprovalPolicy,
     fact::WonPolicy,
     ids::TenantId,
+    money::Currency,
     settings::{Entry, Settings, Told, VerificationPolicy},
     time::Time,
     working_set::Rows,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 part_json!(Settings);
 
@@ -22,7 +24,10 @@ impl JsonText for Settings {
     fn to_json(&self) -> Value {
         let VerificationPolicy { required, fresh_days } = self.verification;
         let verification = json!({ "required": required, "fresh_days": fresh_days });
-        json!({ "verification": verification, "won_policy": self.won_policy.word() })
+        let ApprovalPolicy { over, expire_days } = &self.approval;
+        let over: BTreeMap<_, _> = over.iter().map(|(currency, minor)| (currency.to_string(), *minor)).collect();
+        let approval = json!({ "over": over, "expire_days": expire_days });
+        json!({ "verification": verification, "won_policy": self.won_policy.word(), "approval": approval })
     }
 
     /// What is not there was decided by nobody when it was written.
@@ -38,8 +43,18 @@ impl JsonText for Settings {
             Some(word) => *WonPolicy::ALL.iter().find(|policy| word == policy.word())?,
             None => Self::DEFAULT.won_policy,
         };
-        Some(Self { verification, won_policy })
+        let approval = match value.get("approval") {
+            Some(value) => approval(value)?,
+            None => ApprovalPolicy::DEFAULT,
+        };
+        Some(Self { verification, won_policy, approval })
     }
+}
+
+fn approval(value: &Value) -> Option<ApprovalPolicy> {
+    let limit = |(currency, minor): (&String, &Value)| Some((Currency::parse(currency)?, minor.as_i64()?));
+    let over = value["over"].as_object()?.iter().map(limit).collect::<Option<_>>()?;
+    Some(ApprovalPolicy { over, expire_days: int(value, "expire_days")?.try_into().ok()? })
 }
 
 impl Part for Told {

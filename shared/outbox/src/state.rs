@@ -3,11 +3,11 @@
 
 use crate::{
     cells,
-    db::{Error, Tx},
+    db::{Db, Error, Tx},
     sql::{Args, Sql},
     table::{self, Statements, Table},
 };
-use crm_closeout::{codes::Code, ids::TenantId, working_set::Keyed};
+use crm_closeout::{codes::Code, episode::CloseOut, ids::TenantId, working_set::Keyed};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
@@ -58,4 +58,31 @@ pub async fn save<S: Code + PartialEq>(
     // One may be there where a version that does not know of them moved the subject.
     entered.sort_by_key(Keyed::key);
     table::insert_missing(tx, &entered).await
+}
+
+/// Close-outs that wait for approval, by way of the subjects in that state: those beyond `after` by the subject's id, the newest first,
+/// one more than `size` to see whether another page follows.
+pub async fn close_outs<S: Code>(
+    db: &Db,
+    tenant: TenantId,
+    state: S,
+    after: Option<Uuid>,
+    size: usize,
+) -> Result<Vec<CloseOut>, Error> {
+    static PENDING: LazyLock<Sql> = LazyLock::new(|| {
+        let list = &CloseOut::statements().list;
+        let on =
+            "t.tenant_id = w.tenant_id AND t.subject_kind IN (2, 3) AND t.subject_id = w.subject_id AND t.state = 3";
+        let text = |from: &str| {
+            format!(
+                "SELECT {list} FROM subject_in_state AS w {from} WHERE w.tenant_id = {{1}} AND w.state = {{2}} \
+                 AND w.subject_id < {{3}} ORDER BY w.subject_id DESC LIMIT {{4}}"
+            )
+        };
+        let postgres = format!("CROSS JOIN LATERAL (SELECT * FROM close_out AS t WHERE {on} OFFSET 0) AS t");
+        Sql::each(&text(&postgres), &text(&format!("CROSS JOIN close_out AS t ON {on}")), &[])
+    });
+    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let args = Args::none().with(&tenant).with(&state.code()).with(&after.unwrap_or(Uuid::max())).with(&limit);
+    db.read_table(&PENDING, args).await
 }

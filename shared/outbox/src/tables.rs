@@ -7,6 +7,7 @@ use crate::{
 };
 use crm_closeout::{
     amend::Amendment,
+    approval::Approval,
     codes::{Code, Record, RecordKind, Side},
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
@@ -129,7 +130,7 @@ table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,
     state: CloseOutState, cause: Option<CloseOutId>, hop: i32, request_id: Option<Uuid>, effects: Vec<Effect>,
     delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>, remarks: Remarks,
-    amendments: Vec<Amendment>,
+    amendments: Vec<Amendment>, approval: Option<Approval>,
 });
 
 impl Part for Delivery {

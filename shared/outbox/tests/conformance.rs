@@ -8,13 +8,15 @@ mod fresh;
 
 use crm_closeout::{
     amend::{Amendment, Stated},
+    approval::{Approval, ApprovalCause, ApprovalPolicy, Ruled},
     codes::{Record, RecordKind, Side},
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
     fact::{Applied, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
-    money::Money,
+    job::Job,
+    money::{Currency, Money},
     pipeline::StageName,
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
     remarks::{Cited, Finding, FollowUp, Reassessment, Remarks, Verification, VerificationMethod},
@@ -25,14 +27,20 @@ use crm_closeout::{
 };
 use crm_outbox::{
     db::{Db, Error, Tx},
-    job::{self, Job},
+    job::{self, Step},
     select::{Order, Select},
     settle::{self, Fault, Later, Settled, Settlement},
     sql::{Args, Sql},
     table::{self, Table},
     tables::OutboxRow,
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -58,6 +66,7 @@ fresh::on_both!(&[];
     the_backlog_is_counted,
     a_duty_is_put_in_once_and_each_of_its_steps_is_done_once,
     old_answers_are_forgotten_and_young_ones_kept,
+    a_duty_for_a_command_is_claimed_by_one_and_gone_once_it_is_done,
     a_claim_takes_what_is_due_and_leases_it,
     released_messages_are_due_at_once,
     pages_neither_miss_nor_repeat,
@@ -133,6 +142,15 @@ fn close_out(n: u128) -> CloseOut {
         delivery: Delivery::PENDING,
         reversal: Some(Reversal { at: Time(9), actor: "eve".into(), note: "back".into(), effects: vec![effect()] }),
         reversal_delivery: Some(Delivery::PENDING),
+        approval: Some(Approval {
+            causes: vec![ApprovalCause::OverAmount, ApprovalCause::Paid],
+            asked_at: Time(10),
+            expires_at: Time(11),
+            planned: vec![effect()],
+            won_policy: Some(WonPolicy::Keep),
+            refund_reference: "R \"1\"".into(),
+            ruling: Some(Ruled { at: Time(12), actor: "eve".into(), note: "好".into() }),
+        }),
         remarks: Remarks {
             secondary: vec![Cited { code: "LONG_CYCLE".into(), version: 2 }],
             verification: Some(Verification {
@@ -218,9 +236,13 @@ async fn reads_back<R: Table + PartialEq + std::fmt::Debug>(db: &Db, row: R) {
 async fn every_row_reads_back_as_it_was_written(db: &Db) {
     reads_back(db, task(1)).await;
     reads_back(db, close_out(1)).await;
-    reads_back(db, CloseOut { remarks: Remarks::default(), amendments: Vec::new(), ..close_out(2) }).await;
-    let settings =
-        Settings { verification: VerificationPolicy { required: true, fresh_days: 7 }, won_policy: WonPolicy::Lose };
+    reads_back(db, CloseOut { remarks: Remarks::default(), amendments: Vec::new(), approval: None, ..close_out(2) })
+        .await;
+    let settings = Settings {
+        verification: VerificationPolicy { required: true, fresh_days: 7 },
+        won_policy: WonPolicy::Lose,
+        approval: ApprovalPolicy { over: [(Currency::NONE, 5)].into(), expire_days: 3 },
+    };
     let told = Told { settings, revision: 3 };
     reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;
     reads_back(db, lane(1)).await;
@@ -557,7 +579,7 @@ async fn a_duty_is_put_in_once_and_each_of_its_steps_is_done_once(db: &Db) {
     insert(db, &(0..rows).map(|n| answer(n, today)).collect::<Vec<_>>()).await;
     // Several processes at once, on PostgreSQL at the same moment.
     let stop = CancellationToken::new();
-    let works: Vec<_> = (0..3).map(|_| tokio::spawn(job::work(db.clone(), stop.clone()))).collect();
+    let works: Vec<_> = (0..3).map(|_| tokio::spawn(job::work(db.clone(), async |_| false, stop.clone()))).collect();
     let done = async || {
         let steps = Sql::plain("SELECT min(steps), max(steps), count(done_at), count(*) FROM job");
         let rows = db.read(&steps, Args::none()).await.unwrap();
@@ -577,7 +599,7 @@ async fn a_duty_is_put_in_once_and_each_of_its_steps_is_done_once(db: &Db) {
     // Two and a half steps of answers in each of two tenants: three steps, the last of them over the rest.
     assert_eq!(done().await, [3, 3, 2, 2]);
     assert_eq!(count(db, "idempotency").await, rows as i64, "they are young");
-    assert!(!job::step(db).await.unwrap(), "nothing is left to do today");
+    assert_eq!(job::step(db).await.unwrap(), Step::Idle, "nothing is left to do today");
 }
 
 async fn old_answers_are_forgotten_and_young_ones_kept(db: &Db) {
@@ -587,11 +609,54 @@ async fn old_answers_are_forgotten_and_young_ones_kept(db: &Db) {
     insert(db, &(0..40).map(|n| answer(n, if n < 20 { old } else { kept })).collect::<Vec<_>>()).await;
     job::put(db, &[Job::retention(TENANT, today)]).await.unwrap();
     job::put(db, &[Job::retention(TENANT, today)]).await.unwrap();
-    assert!(job::step(db).await.unwrap());
-    assert!(!job::step(db).await.unwrap());
+    assert_eq!(job::step(db).await.unwrap(), Step::Done);
+    assert_eq!(job::step(db).await.unwrap(), Step::Idle);
     assert_eq!((count(db, "idempotency").await, count(db, "job").await), (30, 1), "the other tenant's stay");
     assert!(db.get::<Answered>(&answer(20, kept).key()).await.unwrap().is_some());
     assert!(db.get::<Answered>(&answer(18, old).key()).await.unwrap().is_none());
+}
+
+async fn a_duty_for_a_command_is_claimed_by_one_and_gone_once_it_is_done(db: &Db) {
+    let today = now(db).await;
+    let (due, later) = (Time(today.0 - 5), Time(today.0 + 60_000_000));
+    let jobs = [(1, due), (2, later)].map(|(n, at)| Job::expiry(TENANT, CloseOutId(id(n)), at));
+    job::put(db, &jobs).await.unwrap();
+    let Step::Claimed(claimed) = job::step(db).await.unwrap() else { panic!("it is due") };
+    assert_eq!((claimed.job_key.as_str(), claimed.steps), (jobs[0].job_key.as_str(), 1));
+    assert_eq!(job::step(db).await.unwrap(), Step::Idle, "the other one is not due, and this one is claimed");
+    // Whoever had claimed it is gone; the next one tries twice before it succeeds.
+    let (stop, tries) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let command = {
+        let (db, tries) = (db.clone(), tries.clone());
+        move |_| {
+            let (db, tries) = (db.clone(), tries.clone());
+            async move {
+                let done = tries.fetch_add(1, Ordering::SeqCst) == 1;
+                release(&db).await;
+                done
+            }
+        }
+    };
+    release(db).await;
+    let work = tokio::spawn(job::work(db.clone(), command, stop.clone()));
+    let gone = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while count(db, "job").await > 1 {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it is done");
+    stop.cancel();
+    work.await.unwrap();
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+/// The claims are over.
+async fn release(db: &Db) {
+    let over = Sql::plain("UPDATE job SET due_at = 1 WHERE steps > 0");
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(&over, Args::none()).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 async fn released_messages_are_due_at_once(db: &Db) {

@@ -107,6 +107,7 @@ fn code(class: Class) -> Code {
     match class {
         Class::Argument | Class::Field => Code::InvalidArgument,
         Class::Caller => Code::Unauthenticated,
+        Class::Denied => Code::PermissionDenied,
         Class::NotFound => Code::NotFound,
         Class::Exists => Code::AlreadyExists,
         Class::Precondition => Code::FailedPrecondition,

@@ -144,6 +144,7 @@ impl Deals {
             updated_at: made(n),
             version: 1,
             epoch: 0,
+            declined: 0,
             sent: 1,
         })
     }

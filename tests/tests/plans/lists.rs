@@ -47,6 +47,7 @@ macro_rules! alike {
         let close_out = $pb::GetCloseOutRequest { name: $closed.clone() };
         client.$close_outs.clone().get_close_out(close_out).await.unwrap();
         pages!(client.$close_outs, list_close_outs, lists());
+        pages!(client.$close_outs, list_pending_close_outs, $pb::ListPendingCloseOutsRequest::default());
         pages!(client.$close_outs, list_close_outs, $pb::ListCloseOutsRequest { subject: $subject.clone(), ..lists() });
         pages!(client.$close_outs, list_close_outs, $pb::ListCloseOutsRequest { customer, ..lists() });
         pages!(client.$close_outs, list_close_outs, $pb::ListCloseOutsRequest { cause: $closed.clone(), ..lists() });

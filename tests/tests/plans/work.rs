@@ -3,7 +3,8 @@
 use crate::{
     competitors,
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
-    lists, operators, reasons, searches,
+    lists::{self, pages},
+    operators, reasons, searches,
 };
 use crm_proto::{
     common::{self, Outcome, TaskKind, Wait},
@@ -125,6 +126,7 @@ pub(crate) async fn everything(pair: &Pair, data: &Data, of: i64) {
     }
     close_and_reopen(&client, data, &open, &confirmed).await;
     a_life(&client, &known, async || data.quiet().await).await;
+    four_eyes(pair, data, &known).await;
     many(pair, data, &open).await;
     operators::operate(pair, data, &known).await;
     let task = name("tasks", TASK, (of / 2 / 20 * 20 + 2) * 3);
@@ -212,6 +214,38 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
     client.close_out_order(processed).await.unwrap();
     lost_to_a_competitor(client, &customer).await;
     quiet().await;
+}
+
+/// Close-outs of both services that wait for another person: listed page by page, approved, rejected, withdrawn.
+async fn four_eyes(pair: &Pair, data: &Data, known: &Known) {
+    let (client, boss) = (pair.client(), pair.client_of(pair.tenant, "eve"));
+    let (mut lost, mut cancelled) = (Vec::new(), Vec::new());
+    for _ in 0..22 {
+        let name = client.opportunity(&known.customer).await;
+        client
+            .win_opportunity(sales::WinOpportunityRequest { name: name.clone(), ..Default::default() })
+            .await
+            .unwrap();
+        lost.push(client.close_out_opportunity(closing(&name)).await.unwrap().close_out.unwrap().name);
+        let name = client.order(&known.customer, "").await;
+        client.confirm_order(trade::ConfirmOrderRequest { name: name.clone(), ..Default::default() }).await.unwrap();
+        let payment = trade::RecordPaymentRequest { name: name.clone(), amount: cny(30), ..Default::default() };
+        client.record_payment(payment).await.unwrap();
+        cancelled.push(client.close_out_order(cancelling(&name)).await.unwrap().close_out.unwrap().name);
+    }
+    pages!(client.sales_close_outs, list_pending_close_outs, sales::ListPendingCloseOutsRequest::default());
+    pages!(client.trade_close_outs, list_pending_close_outs, trade::ListPendingCloseOutsRequest::default());
+    for (lost, cancelled) in lost.iter().zip(&cancelled).take(20) {
+        let request = sales::ApproveCloseOutRequest { name: lost.clone(), ..Default::default() };
+        boss.approve_sales_close_out(request).await.unwrap();
+        let request = trade::ApproveCloseOutRequest { name: cancelled.clone(), ..Default::default() };
+        boss.approve_trade_close_out(request).await.unwrap();
+    }
+    let request = sales::RejectCloseOutRequest { name: lost[20].clone(), note: "no".into(), ..Default::default() };
+    boss.reject_sales_close_out(request).await.unwrap();
+    let request = trade::WithdrawCloseOutRequest { name: cancelled[20].clone(), ..Default::default() };
+    client.withdraw_trade_close_out(request).await.unwrap();
+    data.quiet().await;
 }
 
 /// A pipeline is made, changed and named by an opportunity; this may be done once more with the same tables.

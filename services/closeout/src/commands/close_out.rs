@@ -2,15 +2,15 @@
 //! a competitor is only made when the person has said yes, there is no plan with it yet to be bound to.
 
 use super::closing::Closing;
-use super::preview;
+use super::{approvals, preview};
 use crate::api::Api;
 use crate::args::CloseOutArgs;
 use crate::failure::{Ending, Usage};
 use crate::json;
-use crate::screen::Screen;
+use crate::screen::{Paint, Screen};
 use crate::settle;
 use crate::view::{self, Tasks};
-use crm_proto::common::CloseOut;
+use crm_proto::common::{CloseOut, CloseOutState, Side};
 use serde_json::json;
 
 /// Closes out what the command line names.
@@ -26,6 +26,11 @@ pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyh
         },
     };
     let close_out = closing.carry_out(plan_hash, api).await?;
+    report(api, side, close_out, screen).await
+}
+
+/// Shows what a close-out did on both sides, or that it waits for another person.
+pub(super) async fn report(api: &Api, side: Side, close_out: CloseOut, screen: &Screen) -> anyhow::Result<Ending> {
     let cascade = settle::close(api, side, close_out).await?;
     let effects = cascade.effects();
     if screen.json() {
@@ -37,6 +42,12 @@ pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyh
     let tasks = Tasks::of(api, &effects).await?;
     if let Some(first) = cascade.first() {
         view::show_close_out(first, side, screen)?;
+        if first.state() == CloseOutState::PendingApproval {
+            approvals::planned(first, api, screen).await?;
+            let (name, who) = (&first.name, "Nothing of it is done before another person has approved it");
+            screen.line(&screen.paint(Paint::Changed, &format!("{who}: closeout approvals approve {name}")))?;
+            return Ok(Ending::Done);
+        }
     }
     view::show_receipts(&effects, &tasks, screen)?;
     Ok(Ending::Done)

@@ -1,6 +1,7 @@
 //! One module for each thing a person does by hand; `run` finds the one that the command line names.
 
 pub(crate) mod amend;
+pub(crate) mod approvals;
 mod close_out;
 mod closing;
 pub(crate) mod competitors;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Approvals(args) => Box::pin(approvals::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Competitors(args) => Box::pin(competitors::run(args, &connect(global, BRIEF)?, screen)).await,

@@ -9,7 +9,7 @@ use crate::json;
 use crate::screen::{Paint, Screen};
 use crate::view::{self, Tasks};
 use clap::Args;
-use crm_proto::common::{CloseOutPlan, Effect, Obstacle, PeerOutcome};
+use crm_proto::common::{CloseOutPlan, Obstacle, PeerOutcome};
 use serde_json::json;
 
 /// Shown under the help of `preview`.
@@ -44,9 +44,18 @@ pub(super) async fn run(args: &PreviewArgs, api: &Api, screen: &Screen) -> anyho
 pub(super) async fn show(plan: &CloseOutPlan, api: &Api, screen: &Screen) -> anyhow::Result<()> {
     screen.heading(&format!("closing out {}", plan.subject))?;
     if !plan.effects.is_empty() {
-        let effects: Vec<_> = plan.effects.iter().cloned().map(readable).collect();
+        let effects: Vec<_> = plan.effects.iter().cloned().map(view::readable).collect();
         let tasks = Tasks::of(api, &effects).await?;
         view::show_receipts(&effects, &tasks, screen)?;
+    }
+    if !plan.approval_causes.is_empty() {
+        let causes = view::causes(plan.approval_causes());
+        screen.line(
+            &screen.paint(
+                Paint::Changed,
+                &format!("Before any of it is done another person has to approve it: {causes}."),
+            ),
+        )?;
     }
     if plan.peer_outcome() == PeerOutcome::NeedsReview {
         screen.note("The other service would ask a person to look at it.")?;
@@ -76,12 +85,6 @@ pub(super) async fn show(plan: &CloseOutPlan, api: &Api, screen: &Screen) -> any
         ))?;
     }
     Ok(())
-}
-
-/// In the words of a plan the moment of the close has a name, as it is not there yet.
-fn readable(effect: Effect) -> Effect {
-    let after = if effect.after == "close_time" { "when closed out".to_owned() } else { effect.after };
-    Effect { after, ..effect }
 }
 
 fn outcome(plan: &CloseOutPlan) -> String {

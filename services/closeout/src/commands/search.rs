@@ -4,7 +4,7 @@
 use super::list::pages;
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
-use crate::format::{cut, last_part, money_or_none, or_dash, parse_day, time, to_timestamp, two_lines};
+use crate::format::{cut, last_part, money_or_none, or_dash, parse_amount, parse_day, time, to_timestamp, two_lines};
 use crate::json;
 use crate::screen::{Paint, Screen};
 use crate::view;
@@ -40,7 +40,8 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "KIND", default_value = "all")]
     what: Kind,
     /// Only in this state, or one of several with commas: draft, confirmed, in-fulfilment, processed, cancelled (orders) /
-    /// open, won, closed-out (opportunities) / effective, reversed (close-outs).
+    /// open, won, closed-out (opportunities) / effective, reversed, rejected, expired, withdrawn (close-outs) / close-pending, or
+    /// pending-approval for close-outs: waits for a second person.
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
     /// Only from this day on (UTC): created, or closed for close-outs.
@@ -50,10 +51,10 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "DATE", value_parser = parse_day)]
     until: Option<Date>,
     /// Only worth at least this much.
-    #[arg(long, value_name = "NUMBER", requires = "currency", value_parser = amount)]
+    #[arg(long, value_name = "NUMBER", requires = "currency", value_parser = parse_amount)]
     amount_from: Option<(i64, i32)>,
     /// Only worth at most this much.
-    #[arg(long, value_name = "NUMBER", requires = "currency", value_parser = amount)]
+    #[arg(long, value_name = "NUMBER", requires = "currency", value_parser = parse_amount)]
     amount_until: Option<(i64, i32)>,
     /// Currency of the amounts, such as CNY.
     #[arg(long, value_name = "CODE")]
@@ -80,19 +81,6 @@ enum Kind {
     Opportunities,
     /// Close-outs of both services.
     CloseOuts,
-}
-
-/// Whole units and billionths.
-fn amount(text: &str) -> Result<(i64, i32), String> {
-    let read = || {
-        let (units, rest) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(units) || !digits(rest) || rest.len() > 9 {
-            return None;
-        }
-        Some((units.parse().ok()?, format!("{rest:0<9}").parse().ok()?))
-    };
-    read().ok_or_else(|| "an amount, such as 1200 or 99.50".to_owned())
 }
 
 /// Searches.
@@ -350,8 +338,11 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_and_days_are_whole() {
-        assert_eq!(["1200", "99.50", "0.000000001"].map(amount), [Ok((1_200, 0)), Ok((99, 500_000_000)), Ok((0, 1))]);
-        assert!(["", "1,5", "-1", "1e3", "1.0000000001"].iter().all(|text| amount(text).is_err()));
+        assert_eq!(
+            ["1200", "99.50", "0.000000001"].map(parse_amount),
+            [Ok((1_200, 0)), Ok((99, 500_000_000)), Ok((0, 1))]
+        );
+        assert!(["", "1,5", "-1", "1e3", "1.0000000001"].iter().all(|text| parse_amount(text).is_err()));
         let args = args(&["--from", "2026-01-31", "--until", "2026-01-31"]);
         assert_eq!(args.until().unwrap().seconds - args.from().unwrap().seconds, 86_400);
         assert!(Cli::try_parse_from(["closeout", "search", "--amount-from", "5"]).is_err());

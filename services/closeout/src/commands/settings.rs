@@ -3,12 +3,13 @@
 use crate::api::Api;
 use crate::args::WonPolicy;
 use crate::failure::Ending;
-use crate::format::{counted, time};
+use crate::format::{counted, money, parse_amount, time};
 use crate::screen::{Paint, Screen};
 use crate::{json, request_id, view};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use crm_proto::common::{Settings, VerificationPolicy, Wait, WonOpportunityPolicy};
+use crm_proto::Money;
+use crm_proto::common::{ApprovalPolicy, Settings, VerificationPolicy, Wait, WonOpportunityPolicy};
 use crm_proto::{opportunity as sales, order as trade};
 use prost_types::FieldMask;
 use serde_json::json;
@@ -26,7 +27,9 @@ Examples:
   closeout settings
   closeout settings set --verification-required --verification-days 14
   closeout settings set --verification-required=false
-  closeout settings set --won-opportunity lose";
+  closeout settings set --won-opportunity lose
+  closeout settings set --approval-over \"100000 CNY\" --approval-over \"15000 USD\" --approval-days 7
+  closeout settings set --approval-over none";
 
 /// Flags of `settings`.
 #[derive(Debug, Args)]
@@ -58,6 +61,39 @@ struct SetArgs {
     /// What becomes of a won opportunity when its last order is cancelled, where the close-out does not say so itself.
     #[arg(long, value_name = "POLICY")]
     won_opportunity: Option<WonPolicy>,
+    /// A second person has to approve what is worth more than this, such as "100000 CNY"; may be given once for each currency,
+    /// and takes the place of all before. `none`: no amount needs one.
+    #[arg(long, value_name = "AMOUNT", value_parser = limit)]
+    approval_over: Vec<Limit>,
+    /// After how many days without a decision it expires: 1 to 365.
+    #[arg(long, value_name = "N")]
+    approval_days: Option<i32>,
+}
+
+/// From which amount on a second person is needed.
+#[derive(Clone, Debug, PartialEq)]
+enum Limit {
+    None,
+    Of(Money),
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Limit::None);
+    }
+    let example = || "an amount and its currency, such as \"100000 CNY\", or `none`".to_owned();
+    let (number, currency) = text.split_once(' ').ok_or_else(example)?;
+    let (units, nanos) = parse_amount(number).map_err(|_| example())?;
+    Ok(Limit::Of(Money { currency_code: currency.trim().to_uppercase(), units, nanos }))
+}
+
+impl Limit {
+    fn amount(&self) -> Option<Money> {
+        match self {
+            Self::None => None,
+            Self::Of(amount) => Some(amount.clone()),
+        }
+    }
 }
 
 /// Does what the command line says.
@@ -98,6 +134,8 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
         ("verification.required", args.verification_required.is_some()),
         ("verification.fresh_days", args.verification_days.is_some()),
         ("won_opportunity_policy", args.won_opportunity.is_some()),
+        ("approval.amounts", !args.approval_over.is_empty()),
+        ("approval.expire_days", args.approval_days.is_some()),
     ];
     let paths = paths.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned()).collect();
     let verification = VerificationPolicy {
@@ -107,6 +145,10 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
     let request = sales::UpdateSettingsRequest {
         settings: Some(Settings {
             verification: Some(verification),
+            approval: Some(ApprovalPolicy {
+                amounts: args.approval_over.iter().filter_map(Limit::amount).collect(),
+                expire_days: args.approval_days.unwrap_or_default(),
+            }),
             won_opportunity_policy: args.won_opportunity.map_or(0, WonPolicy::of_api),
             ..Settings::default()
         }),
@@ -135,22 +177,37 @@ fn table(settings: &Settings, screen: &Screen) -> anyhow::Result<()> {
     let changed =
         settings.update_time.as_ref().map_or_else(|| "never: these are the defaults".to_owned(), |at| time(Some(at)));
     let mut table = screen.new_table(&["setting", "value"]);
-    let [verification, won] = decided(settings);
-    for (setting, value) in [("verification", verification), ("won, last order cancelled", won), ("changed", changed)] {
+    let [verification, won, approval] = decided(settings);
+    let rows = [
+        ("verification", verification),
+        ("won, last order cancelled", won),
+        ("a second person", approval),
+        ("changed", changed),
+    ];
+    for (setting, value) in rows {
         table.add_row([screen.cell(Paint::Dim, setting), value.into()]);
     }
     screen.table(&table)
 }
 
 /// What was decided, in words.
-fn decided(settings: &Settings) -> [String; 2] {
+fn decided(settings: &Settings) -> [String; 3] {
     let won = match settings.won_opportunity_policy() {
         WonOpportunityPolicy::Keep => "it stays won",
         WonOpportunityPolicy::Ask | WonOpportunityPolicy::Unspecified => "its owner is asked",
         WonOpportunityPolicy::Reopen => "its win is taken back",
         WonOpportunityPolicy::Lose => "it is closed out as lost",
     };
-    [required(settings.verification.unwrap_or_default()), won.to_owned()]
+    let approval = approval(&settings.approval.clone().unwrap_or_default());
+    [required(settings.verification.unwrap_or_default()), won.to_owned(), approval]
+}
+
+/// `above 100,000.00 CNY; won opportunities; paid orders without a refund; expires after 14 days`.
+fn approval(policy: &ApprovalPolicy) -> String {
+    let amounts: Vec<_> = policy.amounts.iter().map(money).collect();
+    let above = if amounts.is_empty() { String::new() } else { format!("above {}; ", amounts.join(", ")) };
+    let days = counted(policy.expire_days.unsigned_abs().into(), "day", "days");
+    format!("{above}for won opportunities, and paid orders without a refund; expires after {days}")
 }
 
 /// `required, at most 14 days old`.
@@ -189,6 +246,14 @@ mod tests {
         assert_eq!(required_by(&["--verification-required"]), Some(true));
         assert_eq!(required_by(&["--verification-required=false"]), Some(false));
         assert_eq!(required_by(&["--verification-days", "7"]), None);
+    }
+
+    #[test]
+    fn a_limit_is_an_amount_with_its_currency_or_none() {
+        let money = |units, nanos, currency: &str| Money { currency_code: currency.into(), units, nanos };
+        assert_eq!(limit("none"), Ok(Limit::None));
+        assert_eq!(limit("99.5 cny"), Ok(Limit::Of(money(99, 500_000_000, "CNY"))));
+        assert!(["100", "CNY", "-5 CNY", ""].iter().all(|text| limit(text).is_err()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::retry::PATIENT;
 use crate::screen::{Paint, Screen};
 use crate::view::Stages;
 use clap::Args;
-use crm_proto::common::{BulkDone, Propagation, Wait};
+use crm_proto::common::{BulkDone, CloseOutState, Propagation, Wait};
 use crm_proto::opportunity::bulk_close_out_opportunities_request::Item;
 use crm_proto::opportunity::opportunity::State;
 use crm_proto::opportunity::{BulkCloseOutOpportunitiesRequest, ListOpportunitiesRequest, Opportunity};
@@ -209,7 +209,9 @@ fn reason(status: &Status) -> String {
 }
 
 fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: &Screen) -> anyhow::Result<Ending> {
-    let (closed, mut refused) = sorted(done);
+    let (done, mut refused) = sorted(done);
+    let waits = |(_, done): &(_, &BulkDone)| done.state() == CloseOutState::PendingApproval;
+    let (waiting, closed): (Done<'_>, Done<'_>) = done.into_iter().partition(waits);
     let settled = |done: &BulkDone| matches!(done.propagation(), Propagation::Settled | Propagation::NotNeeded);
     let on_both = closed.iter().filter(|(_, done)| settled(done)).count();
     let rate = closed.len() as f64 / elapsed.as_secs_f64().max(0.001);
@@ -221,16 +223,24 @@ fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: 
         screen
             .note("The others reach the order service without your doing; closeout parked list shows what can not.")?;
     }
+    if !waiting.is_empty() {
+        let text =
+            format!("{} more wait for another person, and are not closed out yet: closeout approvals", waiting.len());
+        screen.line(&screen.paint(Paint::Changed, &text))?;
+    }
     show_refused(&refused, "were left alone", screen)?;
     let all_closed = refused.is_empty() && before.is_empty();
     if screen.json() {
         refused.extend(before);
-        let closed: Vec<_> = closed
-            .iter()
-            .map(|(opportunity, done)| json!({ "name": opportunity.name, "close_out": done.close_out }))
-            .collect();
+        let listed = |all: &Done<'_>| -> Vec<Value> {
+            let one = |(opportunity, done): &(&Opportunity, &BulkDone)| json!({ "name": opportunity.name, "close_out": done.close_out });
+            all.iter().map(one).collect()
+        };
         let (refused, seconds) = (refusals(&refused), seconds(elapsed));
-        screen.emit(&json!({ "closed": closed, "settled": on_both, "refused": refused, "seconds": seconds }))?;
+        let (closed, waiting) = (listed(&closed), listed(&waiting));
+        screen.emit(&json!({
+            "closed": closed, "waiting": waiting, "settled": on_both, "refused": refused, "seconds": seconds,
+        }))?;
     }
     Ok(if all_closed { Ending::Done } else { Ending::SomeRefused })
 }

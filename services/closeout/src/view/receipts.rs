@@ -1,9 +1,9 @@
 //! A close-out and its receipts: one line for everything it did, on either side.
 
-use super::{Tasks, remarks, side_name};
+use super::{Tasks, approval, remarks, side_name};
 use crate::format::{counted, label, money_or_none, receipt_value, short_name, stage_id, time, with_short_names};
 use crate::screen::{Paint, Screen};
-use crm_proto::common::{CloseOut, Effect, EffectKind, Side};
+use crm_proto::common::{CloseOut, CloseOutState, Effect, EffectKind, Side};
 
 /// Shows receipts. `tasks` lends titles to the tasks it knows.
 pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) -> anyhow::Result<()> {
@@ -25,6 +25,12 @@ pub(crate) fn show_receipts(effects: &[Effect], tasks: &Tasks, screen: &Screen) 
     screen.table(&table)
 }
 
+/// In the words of a plan the moment of the close has a name, as it is not there yet.
+pub(crate) fn readable(effect: Effect) -> Effect {
+    let after = if effect.after == "close_time" { "when closed out".to_owned() } else { effect.after };
+    Effect { after, ..effect }
+}
+
 /// Shows a close-out.
 pub(crate) fn show_close_out(close_out: &CloseOut, side: Side, screen: &Screen) -> anyhow::Result<()> {
     screen.heading(&format!("close-out {}", close_out.name))?;
@@ -36,6 +42,7 @@ pub(crate) fn show_close_out(close_out: &CloseOut, side: Side, screen: &Screen) 
 }
 
 fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
+    let waits = close_out.state() == CloseOutState::PendingApproval;
     let mut rows = vec![
         ("made by", side_name(side).to_owned()),
         ("of", close_out.subject.clone()),
@@ -45,7 +52,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         ("detail", close_out.detail.clone()),
         ("competitor", close_out.competitor.clone()),
         ("actor", close_out.actor.clone()),
-        ("closed", time(close_out.close_time.as_ref())),
+        (if waits { "asked for" } else { "closed" }, time(close_out.close_time.as_ref())),
         ("state", label(close_out.state().as_str_name(), "CLOSE_OUT_STATE_")),
         ("propagation", label(close_out.propagation().as_str_name(), "PROPAGATION_")),
         ("other service", label(close_out.peer_outcome().as_str_name(), "PEER_OUTCOME_")),
@@ -58,6 +65,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         let state = format!("{} {}", snapshot.state, stage_id(&snapshot.stage));
         rows.push(("before it", format!("{}, {amount}, {days}, owner {}", state.trim_end(), snapshot.owner)));
     }
+    rows.extend(approval::rows(close_out));
     if let Some(reversal) = &close_out.reversal {
         let propagation = label(reversal.propagation().as_str_name(), "PROPAGATION_");
         let when = time(reversal.reopen_time.as_ref());

@@ -29,7 +29,14 @@ const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote
 const OWN: &[RecordKind] = &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason, RecordKind::Settings];
 
 crm_api::task_service!(pb, Service, KINDS);
-crm_api::close_out_service!(pb, Service, Lost, |request| Some(&request.competitor), store::competitors::counting);
+crm_api::close_out_service!(
+    pb,
+    Service,
+    crate::domain::State::ClosePending,
+    Lost,
+    |request| Some(&request.competitor),
+    store::competitors::counting
+);
 crm_api::operator_service!(pb, Service, OWN);
 
 /// Names of the public services, for health.

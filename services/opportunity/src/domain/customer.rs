@@ -162,7 +162,7 @@ impl Customer {
 
     fn count(&mut self, state: State) -> &mut i64 {
         match state {
-            State::Open => &mut self.open_count,
+            State::Open | State::ClosePending => &mut self.open_count,
             State::Won => &mut self.won_count,
             State::ClosedOut => &mut self.lost_count,
         }
@@ -170,14 +170,16 @@ impl Customer {
 
     /// Counts an opportunity in.
     pub fn add(&mut self, opportunity: &Opportunity) {
-        *self.count(opportunity.state) += 1;
-        self.amounts.add(sum_of(opportunity.state), opportunity.amount);
+        let state = opportunity.counts_as();
+        *self.count(state) += 1;
+        self.amounts.add(sum_of(state), opportunity.amount);
     }
 
     /// Counts an opportunity out again.
     pub fn remove(&mut self, opportunity: &Opportunity) {
-        *self.count(opportunity.state) -= 1;
-        self.amounts.subtract(sum_of(opportunity.state), opportunity.amount);
+        let state = opportunity.counts_as();
+        *self.count(state) -= 1;
+        self.amounts.subtract(sum_of(state), opportunity.amount);
     }
 
     fn fact(&self, cause: &Cause, event: Event, now: Time) -> Fact {
@@ -200,7 +202,7 @@ impl Customer {
 
 const fn sum_of(state: State) -> usize {
     match state {
-        State::Open => OPEN,
+        State::Open | State::ClosePending => OPEN,
         State::Won => WON,
         State::ClosedOut => LOST,
     }

@@ -12,6 +12,7 @@ mod settings;
 pub use competitors::{Competitor, CompetitorCommand, MOST_SOURCES, check_sources};
 use crm_closeout::{
     amend::Amending,
+    approval::Ruling,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
@@ -79,6 +80,8 @@ pub enum Command {
     CloseOut(Closing),
     /// Says what closing it out would do and what would refuse that.
     Preview(Closing),
+    /// Decides about a close-out that waits for approval.
+    Rule(Ruling),
     /// Corrects what a close-out says of its reason.
     Amend(Amending),
     /// Takes a close-out or a win back.
@@ -112,6 +115,12 @@ pub enum Command {
 impl From<TaskCommand> for Command {
     fn from(command: TaskCommand) -> Self {
         Self::Task(command)
+    }
+}
+
+impl From<Ruling> for Command {
+    fn from(ruling: Ruling) -> Self {
+        Self::Rule(ruling)
     }
 }
 
@@ -168,7 +177,7 @@ impl World {
             RecordKind::Opportunity => {
                 let id = OpportunityId(new.root.id);
                 let root = self.opportunities.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
-                root.close_out_id
+                root.closed_by()
             }
             RecordKind::Order => {
                 let lane = self.common.mirror(tenant, new.root)?;

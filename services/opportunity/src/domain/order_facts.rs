@@ -124,7 +124,7 @@ fn bereft(world: &World, cause: &Cause, order: Record, fact: &Fact, closed: &Clo
         return None;
     }
     let id = OpportunityId(fact.parent?);
-    let opportunity = world.opportunities.get(&(cause.tenant_id, id)).filter(|o| o.state == State::Won)?;
+    let opportunity = world.opportunities.get(&(cause.tenant_id, id)).filter(|o| o.counts_as() == State::Won)?;
     let mut others = world.common.children(cause.tenant_id, opportunity_record(id)).filter(|lane| lane.record != order);
     let stands = others.any(|lane| matches!(lane.state, Some(MirrorState::Live | MirrorState::Processed)));
     (!stands).then(|| opportunity.clone())
@@ -140,6 +140,8 @@ fn follow_policy(
 ) -> Vec<Effect> {
     let followed = match closed.won_policy {
         Some(WonPolicy::Keep) | None => return Vec::new(),
+        // Its own close-out waits for approval: whoever decides about that sees the task.
+        Some(_) if opportunity.state == State::ClosePending => return vec![ask(world, cause, order, opportunity)],
         Some(WonPolicy::Ask) => return vec![ask(world, cause, order, opportunity)],
         Some(WonPolicy::Reopen) => {
             let taken = world.take_win_back(cause, opportunity, Some(closed.close_out_id));
@@ -178,6 +180,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         cause: Some(closed.close_out_id),
         hop: closed.hop + 1,
         remarks: Remarks::default(),
+        approval: None,
     }
 }
 

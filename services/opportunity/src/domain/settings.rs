@@ -2,16 +2,19 @@
 
 use super::World;
 use crm_closeout::{
+    approval::ApprovalPolicy,
     cascade::Resend,
     codes::{Record, RecordKind},
     fact::{Event, Fact, MirrorState, WonPolicy},
+    money::Currency,
     refusal::{Refusal, check_etag},
     settings::{self, Entry, Settings, Told},
     working_set::Cause,
 };
+use std::collections::BTreeMap;
 
 /// What to change of the settings; none: leave it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SettingsEdit {
     /// Whether close-outs need a verification of the customer's status.
     pub verification_required: Option<bool>,
@@ -19,22 +22,29 @@ pub struct SettingsEdit {
     pub verification_fresh_days: Option<i32>,
     /// What becomes of a won opportunity when its last order is cancelled.
     pub won_policy: Option<WonPolicy>,
+    /// From which amounts on close-outs need another person's approval, in minor units.
+    pub approval_over: Option<BTreeMap<Currency, i64>>,
+    /// How many days they wait for it.
+    pub approval_expire_days: Option<i32>,
 }
 
 impl SettingsEdit {
-    fn apply(self, before: &Settings) -> Settings {
+    fn apply(&self, before: &Settings) -> Settings {
         let mut after = before.clone();
         let verification = &mut after.verification;
         verification.required = self.verification_required.unwrap_or(verification.required);
         verification.fresh_days = self.verification_fresh_days.unwrap_or(verification.fresh_days);
         after.won_policy = self.won_policy.unwrap_or(after.won_policy);
+        let ApprovalPolicy { over, expire_days } = &mut after.approval;
+        over.clone_from(self.approval_over.as_ref().unwrap_or(&before.approval.over));
+        *expire_days = self.approval_expire_days.unwrap_or(*expire_days);
         after
     }
 }
 
 impl World {
     /// Changes what the tenant has decided. What is so already changes nothing; the first call makes the row.
-    pub fn update_settings(&mut self, cause: &Cause, etag: &str, edit: SettingsEdit) -> Result<Entry, Refusal> {
+    pub fn update_settings(&mut self, cause: &Cause, etag: &str, edit: &SettingsEdit) -> Result<Entry, Refusal> {
         let tenant = cause.tenant_id;
         let row = self.common.settings.get(&tenant).cloned();
         let (before, sent) = row.as_ref().map_or((Told::DEFAULT, 0), |row| (row.told.clone(), row.sent));
@@ -90,13 +100,13 @@ mod tests {
     fn a_change_is_told_and_what_is_so_already_is_not() {
         let mut world = world();
         let edit = SettingsEdit { verification_required: Some(true), ..SettingsEdit::default() };
-        let changed = world.update_settings(&cause(), "\"0\"", edit).unwrap();
+        let changed = world.update_settings(&cause(), "\"0\"", &edit).unwrap();
         assert_eq!((changed.told.revision, changed.sent), (1, 1));
         assert!(changed.told.settings.verification.required);
         assert_eq!(changed.told.settings.verification.fresh_days, 30);
-        assert_eq!(world.update_settings(&cause(), "", edit).unwrap(), changed);
+        assert_eq!(world.update_settings(&cause(), "", &edit).unwrap(), changed);
         assert_eq!(world.common.outgoing.entries().len(), 1);
-        let refusal = world.update_settings(&cause(), "\"0\"", edit).unwrap_err();
+        let refusal = world.update_settings(&cause(), "\"0\"", &edit).unwrap_err();
         assert_eq!(refusal.reason(), "VERSION_MISMATCH");
     }
 }

@@ -98,16 +98,16 @@ pub(crate) fn closing(id: OpportunityId) -> Closing {
     }
 }
 
-fn selling_task(world: &mut World, root: Record) -> Task {
+pub(crate) fn selling_task(world: &mut World, root: Record) -> Task {
     let new = NewTask { root, kind: TaskKind::Demo, title: "Show".into(), assignee: "ann".into(), due_at: None };
     world.create_task(&cause(), &new).unwrap()
 }
 
-fn the_customer(world: &World) -> Customer {
+pub(crate) fn the_customer(world: &World) -> Customer {
     world.customers.get(&customer().key()).unwrap().clone()
 }
 
-fn order_lane(world: &mut World, parent: OpportunityId, state: MirrorState) -> Record {
+pub(crate) fn order_lane(world: &mut World, parent: OpportunityId, state: MirrorState) -> Record {
     let record = Record::new(RecordKind::Order, Uuid::from_u128(50));
     let mut lane = Lane::unknown(TENANT, record);
     lane.state = Some(state);

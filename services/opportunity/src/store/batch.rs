@@ -47,8 +47,10 @@ struct Named {
     gain_task: BTreeSet<(TenantId, Record)>,
     /// Close-outs of orders that a fact reverses or corrects: what they caused here is needed.
     reversed: BTreeSet<(TenantId, CloseOutId)>,
-    /// Close-outs that are corrected.
+    /// Close-outs that are corrected, or decided about.
     amended: BTreeSet<(TenantId, CloseOutId)>,
+    /// Those that are decided about, which may then do what a close-out does.
+    ruled: BTreeSet<(TenantId, CloseOutId)>,
     /// Tenants whose reasons are changed.
     catalogues: BTreeSet<TenantId>,
     /// Tenants that close something out, so that what they have decided counts.
@@ -120,6 +122,10 @@ impl Named {
                 self.decided.insert(tenant);
                 self.competitors.read(tenant, closing.competitor);
             }
+            Command::Rule(ruling) => {
+                self.amended.insert((tenant, ruling.id));
+                self.ruled.insert((tenant, ruling.id));
+            }
             Command::Amend(amending) => {
                 self.amended.insert((tenant, amending.id));
                 self.decided.insert(tenant);
@@ -181,7 +187,13 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         named.root(task.tenant_id, task.root);
     }
     let amended = load::amended(tx, &named.amended).await?;
-    named.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
+    for row in amended.iter() {
+        let id = OpportunityId(row.subject.id);
+        named.opportunities.insert((row.tenant_id, id));
+        if named.ruled.contains(&row.key()) {
+            named.cascade(row.tenant_id, id);
+        }
+    }
     common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
     named.reversed.extend(load::closes_in_doubt(items, &common.lanes));
     let caused = load::caused(tx, &named.reversed).await?;

@@ -24,7 +24,14 @@ const KINDS: &[TaskKind] =
     &[TaskKind::Deliver, TaskKind::Procure, TaskKind::Collect, TaskKind::Invoice, TaskKind::Review];
 
 crm_api::task_service!(pb, Service, KINDS);
-crm_api::close_out_service!(pb, Service, Cancelled, |_| None, crm_api::report::no_competitors);
+crm_api::close_out_service!(
+    pb,
+    Service,
+    crate::domain::State::ClosePending,
+    Cancelled,
+    |_| None,
+    crm_api::report::no_competitors
+);
 crm_api::operator_service!(pb, Service, &[RecordKind::Order]);
 
 /// Names of the public services, for health.

@@ -100,7 +100,7 @@ impl Customer {
     fn count(&mut self, state: State) -> &mut i64 {
         match state {
             State::Draft => &mut self.draft_count,
-            State::Confirmed | State::InFulfilment => &mut self.live_count,
+            State::Confirmed | State::InFulfilment | State::ClosePending => &mut self.live_count,
             State::Processed => &mut self.processed_count,
             State::Cancelled => &mut self.cancelled_count,
         }
@@ -124,7 +124,7 @@ impl Customer {
 const fn sum_of(state: State) -> usize {
     match state {
         State::Draft => DRAFT,
-        State::Confirmed | State::InFulfilment => LIVE,
+        State::Confirmed | State::InFulfilment | State::ClosePending => LIVE,
         State::Processed => PROCESSED,
         State::Cancelled => CANCELLED,
     }

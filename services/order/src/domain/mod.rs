@@ -8,6 +8,7 @@ mod order;
 
 use crm_closeout::{
     amend::Amending,
+    approval::Ruling,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     fact::{Applied, Fact},
@@ -66,6 +67,8 @@ pub enum Command {
     CloseOut(Closing),
     /// Says what closing it out would do and what would refuse that.
     Preview(Closing),
+    /// Decides about a close-out that waits for approval.
+    Rule(Ruling),
     /// Corrects what a close-out says of its reason.
     Amend(Amending),
     /// Takes a close-out back.
@@ -86,6 +89,12 @@ pub enum Command {
 impl From<TaskCommand> for Command {
     fn from(command: TaskCommand) -> Self {
         Self::Task(command)
+    }
+}
+
+impl From<Ruling> for Command {
+    fn from(ruling: Ruling) -> Self {
+        Self::Rule(ruling)
     }
 }
 
@@ -132,7 +141,7 @@ impl World {
             RecordKind::Order => {
                 let id = OrderId(new.root.id);
                 let root = self.orders.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
-                root.close_out_id
+                root.closed_by()
             }
             RecordKind::Opportunity => {
                 let lane = self.common.mirror(tenant, new.root)?;
@@ -162,4 +171,4 @@ pub const fn order_record(id: OrderId) -> Record {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

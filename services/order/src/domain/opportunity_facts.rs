@@ -1,7 +1,11 @@
 //! What a fact about an opportunity, a customer or a reason means on the trade side: order tasks, draft orders, the trade record,
 //! the copies of the reasons and of the settings.
 
-use super::{Order, State, World, order::Grounds, order_record};
+use super::{
+    Order, State, World,
+    order::{Grounds, Terms},
+    order_record,
+};
 use crm_closeout::{
     cascade::NewTask,
     codes::{RecordKind, Side},
@@ -101,7 +105,7 @@ fn close(world: &mut World, cause: &Cause, id: OpportunityId, fact: &Fact, close
                 }
                 Err(refusal) => effects.push(left(&order, EffectKind::LeftModified, &refusal)),
             },
-            State::Confirmed | State::InFulfilment => {
+            State::Confirmed | State::InFulfilment | State::ClosePending => {
                 effects.extend(keep_live(world, cause, &order, id));
                 outcome = PeerOutcome::NeedsReview;
             }
@@ -147,9 +151,9 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         historical: closed.historical,
         cause: Some(closed.close_out_id),
         hop: closed.hop + 1,
-        won_policy: WonPolicy::Keep,
-        refund_reference: String::new(),
+        terms: Terms { won_policy: WonPolicy::Keep, refund_reference: String::new() },
         remarks: Remarks::default(),
+        approval: None,
     }
 }
 

@@ -14,12 +14,12 @@ use crm_closeout::{
 };
 use uuid::Uuid;
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+pub(crate) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(2));
 const OPPORTUNITY: OpportunityId = OpportunityId(Uuid::from_u128(3));
 const CLOSE_OUT: CloseOutId = CloseOutId(Uuid::from_u128(4));
 
-fn cause() -> Cause {
+pub(crate) fn cause() -> Cause {
     Cause { tenant_id: TENANT, actor: "bob".into(), method: "Test", request_id: None, message_id: None }
 }
 
@@ -27,11 +27,11 @@ fn lane_record() -> Record {
     Record::new(RecordKind::Opportunity, OPPORTUNITY.0)
 }
 
-fn usd() -> Currency {
+pub(crate) fn usd() -> Currency {
     Currency::parse("USD").unwrap()
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut next = 100;
     let ids = move || {
         next += 1;
@@ -50,7 +50,7 @@ fn world() -> World {
     }
 }
 
-fn draft(world: &mut World) -> Order {
+pub(crate) fn draft(world: &mut World) -> Order {
     let line = Line { product: "GTX Pro".into(), quantity: 10, fulfilled: 0, cancelled: 0, unit_minor: 100 };
     let new = NewOrder {
         number: String::new(),
@@ -65,12 +65,12 @@ fn draft(world: &mut World) -> Order {
     world.create_order(&cause(), &new).unwrap()
 }
 
-fn confirmed(world: &mut World) -> Order {
+pub(crate) fn confirmed(world: &mut World) -> Order {
     let order = draft(world);
     world.confirm(&cause(), order.order_id, "").unwrap()
 }
 
-fn closing(id: OrderId, outcome: Outcome) -> Closing {
+pub(crate) fn closing(id: OrderId, outcome: Outcome) -> Closing {
     let code = if outcome == Outcome::Processed { "ORD_PROCESSED" } else { "ORD_OUT_OF_STOCK" };
     Closing {
         id,
@@ -222,12 +222,15 @@ fn cancelling_a_part_fulfilled_order_ends_it_as_processed() {
 }
 
 #[test]
-fn a_paid_order_is_cancelled_with_a_refund_only_and_then_stays_cancelled() {
+fn a_paid_order_is_cancelled_with_a_refund_and_then_stays_cancelled() {
     let mut world = world();
     let order = confirmed(&mut world);
     world.pay(&cause(), order.order_id, "", Money { minor: 500, currency: usd() }).unwrap();
     let mut cancel = closing(order.order_id, Outcome::Cancelled);
+    // What was cancelled in the past nobody can approve any more.
+    cancel.closed_at = Some(world.common.now);
     assert_eq!(world.close_out(&cause(), &cancel).unwrap_err().reason(), "REFUND_REFERENCE_REQUIRED");
+    cancel.closed_at = None;
     cancel.refund_reference = "R-1".into();
     world.close_out(&cause(), &cancel).unwrap();
     assert_eq!(world.reopen(&cause(), order.order_id, "", "").unwrap_err().reason(), "REFUNDED");

@@ -41,8 +41,10 @@ struct Named {
     tasks: BTreeSet<(TenantId, TaskId)>,
     /// Orders that are closed out or reopened.
     cascades: BTreeSet<(TenantId, OrderId)>,
-    /// Close-outs that are corrected.
+    /// Close-outs that are corrected, or decided about.
     amended: BTreeSet<(TenantId, CloseOutId)>,
+    /// Those that are decided about, which may then do what a close-out does.
+    ruled: BTreeSet<(TenantId, CloseOutId)>,
     /// Opportunities that a fact closes or reopens: their draft and live orders are needed.
     moved: BTreeSet<(TenantId, OpportunityId)>,
     /// Close-outs of opportunities that a fact reverses or corrects: what they caused here is needed.
@@ -102,6 +104,10 @@ impl Named {
             Command::CloseOut(closing) | Command::Preview(closing) => {
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
+            }
+            Command::Rule(ruling) => {
+                self.amended.insert((tenant, ruling.id));
+                self.ruled.insert((tenant, ruling.id));
             }
             Command::Amend(amending) => {
                 self.amended.insert((tenant, amending.id));
@@ -166,7 +172,13 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         named.root(task.tenant_id, task.root);
     }
     let amended = load::amended(tx, &named.amended).await?;
-    named.orders.extend(amended.iter().map(|row| (row.tenant_id, OrderId(row.subject.id))));
+    for row in amended.iter() {
+        let id = OrderId(row.subject.id);
+        named.orders.insert((row.tenant_id, id));
+        if named.ruled.contains(&row.key()) {
+            named.cascade(row.tenant_id, id);
+        }
+    }
     named.reasons.extend(load::reasons_of(items, &amended, amending));
     named.lanes.extend(parents(tx, &named.orders).await?);
     common.lanes = load::lock_lanes(tx, items, named.lanes.clone()).await?;
@@ -249,7 +261,7 @@ async fn unfinished_orders(
 ) -> Result<Vec<(TenantId, OrderId)>, Error> {
     static UNFINISHED: LazyLock<Sql> = LazyLock::new(|| {
         let on = "t.tenant_id = r.tenant_id AND t.opportunity_id = r.opportunity_id AND t.opportunity_id IS NOT NULL \
-                  AND t.state IN (1, 2, 3)";
+                  AND t.state IN (1, 2, 3, 4)";
         Sql::look_up("t.tenant_id, t.order_id", "sales_order", on, "", &OPPORTUNITY_KEYS)
     });
     let keys = opportunities.iter().map(|(tenant, id)| cells![*tenant, *id]).collect();

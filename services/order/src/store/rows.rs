@@ -50,5 +50,5 @@ table!(Order = "sales_order", key |key| [tenant_id: TenantId = key.0, order_id: 
     tenant_id: TenantId, order_id: OrderId, number: String, customer_id: CustomerId,
     opportunity_id: Option<OpportunityId>, owner: String, team: String, state: State, currency: Currency, lines: Lines,
     paid_minor: i64, refund_reference: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
-    created_at: Time, historical: bool, updated_at: Time, version: i64, epoch: i64, sent: i64,
+    created_at: Time, historical: bool, updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64,
 });

@@ -5,7 +5,11 @@ use crate::{
     convert, failure,
     front::{FIRST_POLL, Front, LONGEST_POLL},
 };
-use crm_closeout::{episode::Propagation, fact::Applied};
+use crm_closeout::{
+    codes::Code as _,
+    episode::{CloseOutState, Propagation},
+    fact::Applied,
+};
 use crm_outbox::{
     batch::Domain,
     db::Error,
@@ -68,8 +72,11 @@ pub(super) fn committed<B: Bulk>(index: i64, answer: Answer, validate_only: bool
         B::etag(&done.reply).map_err(|fault| error(index, &failure::database(&Error::Corrupt(fault.to_string()))))?;
     let close_out = done.close_out_id.filter(|_| !validate_only).map_or_else(String::new, |id| id.to_string());
     let propagation = done.message.map_or(Propagation::NotNeeded, |_| Propagation::Pending);
+    // A close-out in force has sent a message; one that was repeated is not read again.
+    let sent = if done.message.is_some() { CloseOutState::Effective } else { CloseOutState::PendingApproval };
+    let state = done.close_out.as_ref().map_or(sent, |close_out| close_out.state).code().into();
     let (message, repeated) = (done.message, done.repeated);
-    let done = BulkDone { close_out, etag, propagation: convert::propagation(propagation).into() };
+    let done = BulkDone { close_out, etag, propagation: convert::propagation(propagation).into(), state };
     Ok(Committed { index, done, message, delivery, repeated })
 }
 

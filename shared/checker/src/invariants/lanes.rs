@@ -1,6 +1,6 @@
 //! Lanes of messages: every number once, every message of a transition sent, and applied as it was sent.
 
-use super::{Found, named};
+use super::{Found, named, steps::CLOSED};
 use crate::{
     picture::{Key, Message, Picture, Side},
     trail::{Step, Thing},
@@ -63,7 +63,12 @@ pub(super) fn transitions_are_sent(picture: &Picture, found: &mut Found) {
 /// A change that the other side has to hear of.
 fn is_transition(key: &Key, step: &Step) -> bool {
     // The other side makes no difference between the two states of a live order.
-    let mirrored = (&*step.from, &*step.to) != ("CONFIRMED", "IN_FULFILMENT");
+    let mirrored = match (&*step.from, &*step.to) {
+        // Nor does a close-out that waits for approval, or came to nothing, make one.
+        ("CONFIRMED", "IN_FULFILMENT") | (_, "CLOSE_PENDING") => false,
+        ("CLOSE_PENDING", to) => CLOSED.contains(&to),
+        _ => true,
+    };
     step.before == 0 || (key.1.kind != RecordKind::Customer && step.from != step.to && mirrored)
 }
 
@@ -80,13 +85,13 @@ fn close_outs(side: &Side, found: &mut Found) {
     }
     for (key, subject) in &side.subjects {
         let numbers = of_subject.remove(key).unwrap_or_default();
-        let dense = numbers.iter().copied().eq(1..=subject.epoch);
+        let dense = numbers.iter().copied().eq(1..=subject.episodes);
         found.expect(dense, || {
             format!(
-                "{}: {} was closed out {} time(s); its records are {numbers:?}",
+                "{}: {} was to be closed out {} time(s); its records are {numbers:?}",
                 side.name,
                 named(key),
-                subject.epoch
+                subject.episodes
             )
         });
     }

@@ -65,7 +65,7 @@ const TASK: &[(&str, &str)] = &[
     ("IN_PROGRESS", "CANCELLED"),
 ];
 
-const CLOSED: &[&str] = &["CLOSED_OUT", "PROCESSED", "CANCELLED"];
+pub(super) const CLOSED: &[&str] = &["CLOSED_OUT", "PROCESSED", "CANCELLED"];
 
 /// I12, at any instant: a history of a record or a task with a version step other than 1, a change of state that `domain.md` does
 /// not allow, or a close-out epoch going back; or one that does not end where the record stands.
@@ -115,16 +115,23 @@ fn states(thing: Thing, steps: &[Step]) -> Option<String> {
             RecordKind::Customer | RecordKind::Reason | RecordKind::Settings => return None,
         },
     };
-    let (mut last, mut closed_from) = ("", "");
+    let (mut last, mut closed_from, mut waits_from) = ("", "", "");
     for step in steps {
         let (from, to) = (&*step.from, &*step.to);
         let closes = !CLOSED.contains(&from) && CLOSED.contains(&to);
         let takes_back = CLOSED.contains(&from) && to == closed_from && step.close_out.is_some();
-        if from != last || !(table.contains(&(from, to)) || takes_back) {
+        // What came to nothing leaves it as it was.
+        let strays = from == "CLOSE_PENDING" && !closes && to != waits_from;
+        if from != last || strays || !(table.contains(&(from, to)) || takes_back) {
             return Some(format!("at version {}, {last:?}, it went from {from:?} to {to:?}", step.after));
         }
         last = to;
-        closed_from = if closes { from } else { closed_from };
+        waits_from = if to == "CLOSE_PENDING" { from } else { waits_from };
+        closed_from = match (closes, from) {
+            (true, "CLOSE_PENDING") => waits_from,
+            (true, _) => from,
+            (false, _) => closed_from,
+        };
     }
     None
 }

@@ -2,8 +2,10 @@
 
 use super::{Reject, known, optional};
 use crm_closeout::{
+    approval::ApprovalPolicy,
     codes::Code,
     episode::OutcomeClass,
+    money::{Currency, Money},
     reason::{self, Listed, Reason, VerificationRule},
     settings::{Settings, Told, VerificationPolicy},
 };
@@ -43,7 +45,37 @@ pub fn settings(settings: &Settings) -> common::Settings {
     let VerificationPolicy { required, fresh_days } = settings.verification;
     let verification = Some(common::VerificationPolicy { required, fresh_days });
     let won_opportunity_policy = settings.won_policy.code().into();
-    common::Settings { verification, won_opportunity_policy, ..common::Settings::default() }
+    let limit = |(currency, minor): (&Currency, &i64)| money(Money { minor: *minor, currency: *currency });
+    let amounts = settings.approval.over.iter().map(limit).collect();
+    let approval = Some(common::ApprovalPolicy { amounts, expire_days: settings.approval.expire_days });
+    common::Settings { verification, won_opportunity_policy, approval, ..common::Settings::default() }
+}
+
+fn approval(told: common::ApprovalPolicy) -> Result<ApprovalPolicy, Reject> {
+    let limit = |told: &crm_proto::Money| told_money(told).map(|money| (money.currency, money.minor));
+    let over = told.amounts.iter().map(limit).collect::<Result<_, _>>()?;
+    Ok(ApprovalPolicy { over, expire_days: told.expire_days })
+}
+
+/// An amount.
+pub fn money(money: Money) -> crm_proto::Money {
+    let digits = money.currency.digits();
+    let unit = 10_i64.pow(digits);
+    crm_proto::Money {
+        currency_code: money.currency.to_string(),
+        units: money.minor / unit,
+        nanos: (money.minor % unit) as i32 * 10_i32.pow(9 - digits),
+    }
+}
+
+fn told_money(told: &crm_proto::Money) -> Result<Money, Reject> {
+    let currency = Currency::parse(&told.currency_code);
+    let read = currency.and_then(|currency| {
+        let units = told.units.checked_mul(10_i64.pow(currency.digits()))?;
+        let minor = units.checked_add((told.nanos / 10_i32.pow(9 - currency.digits())).into())?;
+        Some(Money { minor, currency })
+    });
+    read.ok_or_else(|| Reject::Malformed(format!("{told:?} is no amount")))
 }
 
 /// What an earlier version does not tell is as it is by default.
@@ -54,7 +86,8 @@ pub(super) fn told_settings(fact: peer::SettingsFact) -> Result<Told, Reject> {
         fresh_days: policy.fresh_days,
     });
     let won_policy = optional(told.won_opportunity_policy)?.unwrap_or(Settings::DEFAULT.won_policy);
-    Ok(Told { settings: Settings { verification, won_policy }, revision: fact.revision })
+    let approval = told.approval.map_or(Ok(ApprovalPolicy::DEFAULT), approval)?;
+    Ok(Told { settings: Settings { verification, won_policy, approval }, revision: fact.revision })
 }
 
 pub(super) fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {

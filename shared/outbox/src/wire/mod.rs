@@ -4,7 +4,7 @@
 mod copied;
 
 use crate::{plan, tables::OutboxRow};
-pub use copied::settings;
+pub use copied::{money, settings};
 use copied::{reason_fact, settings_fact, told_reason, told_settings};
 use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},

@@ -3,6 +3,7 @@
 use super::{Closing, Opportunity, State};
 use crate::domain::{World, opportunity_record};
 use crm_closeout::{
+    approval::Approval,
     codes::{Code, Record, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass},
     fact::Event,
@@ -28,6 +29,7 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) cause: Option<CloseOutId>,
     pub(in crate::domain) hop: i32,
     pub(in crate::domain) remarks: Remarks,
+    pub(in crate::domain) approval: Option<Approval>,
 }
 
 /// An opportunity and what a close-out of it comes to, as far as both are known.
@@ -40,7 +42,7 @@ struct Judged {
 }
 
 impl Closing {
-    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time) -> Grounds {
+    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time, approval: Option<Approval>) -> Grounds {
         Grounds {
             reason_code: reason.code.into_owned(),
             reason_version: reason.version,
@@ -52,17 +54,24 @@ impl Closing {
             cause: None,
             hop: 0,
             remarks: self.remarks.clone().citing(cited),
+            approval,
         }
     }
 }
 
 impl World {
-    /// Closes an opportunity out as LOST.
+    /// Closes an opportunity out as LOST, or asks for the approval that this needs.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Opportunity, CloseOutId), Refusal> {
         let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
         against.decide()?;
         let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
-        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))
+        let approval = self.approval(&before, closing);
+        let grounds = closing.grounds(reason, cited, closed_at, approval);
+        if grounds.approval.is_none() {
+            self.carry_out(cause, &before, grounds)
+        } else {
+            self.ask(cause, &before, grounds)
+        }
     }
 
     /// Does what closing an opportunity out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
@@ -75,9 +84,12 @@ impl World {
         let Some(before) = before else {
             return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
         };
+        let approval = self.approval(&before, closing);
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
-        let Some(reason) = reason.filter(|_| before.state == State::Open) else { return Ok((before, None, preview)) };
-        let (after, close_out) = self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at))?;
+        let goes_on = matches!(before.state, State::Open | State::Won);
+        let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
+        let grounds = closing.grounds(reason, cited, closed_at, approval);
+        let (after, close_out) = self.carry_out(cause, &before, grounds)?;
         Ok((after, Some(close_out), preview))
     }
 
@@ -91,7 +103,7 @@ impl World {
         let before = against.heed(self.opportunity(cause, closing.id, &closing.etag));
         let mut closed_at = closing.closed_at.unwrap_or(now);
         if let Some(before) = &before {
-            against.heed(self.check_closable(tenant, before));
+            against.heed(self.check_closable(tenant, before, closing.closed_at.is_some()));
             closed_at = against.heed(self.when(before, closing.closed_at)).unwrap_or(closed_at);
         }
         against.heed(self.check_competitor(tenant, closing.competitor));
@@ -105,14 +117,19 @@ impl World {
         before: &Opportunity,
         grounds: Grounds,
     ) -> Result<(Opportunity, CloseOutId), Refusal> {
-        let id = CloseOutId(self.common.new_id());
-        let record = opportunity_record(before.opportunity_id);
-        let mut close_out = CloseOut {
+        let close_out = self.record(cause, before, grounds);
+        let id = close_out.close_out_id;
+        self.enforce(cause, before, close_out).map(|after| (after, id))
+    }
+
+    /// The record of a close-out that is to be done.
+    pub(super) fn record(&mut self, cause: &Cause, before: &Opportunity, grounds: Grounds) -> CloseOut {
+        CloseOut {
             tenant_id: cause.tenant_id,
-            close_out_id: id,
-            subject: record,
+            close_out_id: CloseOutId(self.common.new_id()),
+            subject: opportunity_record(before.opportunity_id),
             customer_id: before.customer_id,
-            episode: before.epoch + 1,
+            episode: before.epoch + before.declined + 1,
             outcome: Outcome::Lost,
             reason_code: grounds.reason_code,
             reason_version: grounds.reason_version,
@@ -133,7 +150,18 @@ impl World {
             reversal: None,
             reversal_delivery: None,
             amendments: Vec::new(),
-        };
+            approval: grounds.approval,
+        }
+    }
+
+    /// Does what a close-out does.
+    pub(super) fn enforce(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        mut close_out: CloseOut,
+    ) -> Result<Opportunity, Refusal> {
+        let (id, record) = (close_out.close_out_id, close_out.subject);
         let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
             opportunity.state = State::ClosedOut;
             opportunity.won_at = None;
@@ -155,8 +183,8 @@ impl World {
             let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
             self.common.tell(cause, customer, "opportunity.closed_out", record, Some(id), text);
         }
-        self.common.close_outs.insert(close_out);
-        Ok((after, id))
+        self.common.close_outs.put(close_out);
+        Ok(after)
     }
 
     /// Takes a close-out back, or a win.
@@ -176,7 +204,8 @@ impl World {
                 self.check_no_live_order(cause.tenant_id, id)?;
                 self.take_win_back(cause, &before, None).map(|(after, _)| (after, None))
             }
-            (State::Open | State::ClosedOut, _) => {
+            (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(id, close_out)),
+            (State::Open | State::ClosedOut | State::ClosePending, _) => {
                 Err(Refusal::new(&wording::NOT_CLOSED_OR_WON, id).with("state", before.state.word()))
             }
         }
@@ -190,8 +219,7 @@ impl World {
         id: CloseOutId,
         note: &str,
     ) -> Result<(Opportunity, Vec<Effect>), Refusal> {
-        let close_out = self.common.close_outs.get(&(cause.tenant_id, id)).cloned();
-        let close_out = close_out.ok_or_else(|| Refusal::not_found(id))?;
+        let close_out = self.common.close_out(cause.tenant_id, id)?;
         let state = State::from_code(close_out.snapshot.state.into()).unwrap_or(State::Open);
         let now = self.common.now;
         let snapshot = close_out.snapshot.clone();
@@ -277,20 +305,22 @@ impl World {
         Ok((after, effects))
     }
 
-    fn check_closable(&self, tenant: TenantId, opportunity: &Opportunity) -> Result<(), Refusal> {
+    fn check_closable(&self, tenant: TenantId, opportunity: &Opportunity, historical: bool) -> Result<(), Refusal> {
         let id = opportunity.opportunity_id;
         match (opportunity.state, opportunity.close_out_id) {
             (State::Open, _) => self.check_no_live_order(tenant, id),
+            (State::Won, _) if !historical => self.check_no_live_order(tenant, id),
+            (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(id, close_out)),
             (State::ClosedOut, Some(close_out)) => {
                 Err(Refusal::new(&wording::ALREADY_CLOSED, id).with("close_out", close_out))
             }
-            (State::Won | State::ClosedOut, _) => {
+            (State::Won | State::ClosedOut | State::ClosePending, _) => {
                 Err(Refusal::new(&wording::WON_FIRST, id).with("state", opportunity.state.word()))
             }
         }
     }
 
-    fn check_no_live_order(&self, tenant: TenantId, id: OpportunityId) -> Result<(), Refusal> {
+    pub(super) fn check_no_live_order(&self, tenant: TenantId, id: OpportunityId) -> Result<(), Refusal> {
         let live = self.common.live_orders(tenant, opportunity_record(id));
         let Some(first) = live.first() else { return Ok(()) };
         let names: Vec<_> = live.iter().map(Record::to_string).collect();

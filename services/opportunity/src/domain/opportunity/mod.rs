@@ -1,7 +1,10 @@
 //! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `closing` the
-//! close-out and its reversal with every guard of them, `amending` its correction.
+//! close-out and its reversal with every guard of them, `approving` its waiting for another person, `amending` its correction.
 
 mod amending;
+mod approving;
+#[cfg(test)]
+mod approving_tests;
 mod closing;
 mod working;
 
@@ -31,6 +34,8 @@ codes! {
     pub enum State {
         /// Being worked on.
         Open = 1 "OPEN",
+        /// Its close-out waits for another person's approval. Until that it counts as what it was: open, or won.
+        ClosePending = 3 "CLOSE_PENDING",
         /// Won.
         Won = 4 "WON",
         /// Closed out: it will not be won.
@@ -71,13 +76,13 @@ pub struct Opportunity {
     pub stage_entered_at: Time,
     /// When somebody last worked on it.
     pub activity_at: Time,
-    /// When it was won; none unless WON.
+    /// When it was won; none unless it counts as WON.
     pub won_at: Option<Time>,
     /// The close-out of its last order that took its win back.
     pub taken_back_by: Option<CloseOutId>,
     /// When it had been won before that; none if something else has moved it since.
     pub won_before: Option<Time>,
-    /// The close-out in force; none unless CLOSED_OUT.
+    /// The close-out in force, or the one that waits for approval; none unless CLOSED_OUT or CLOSE_PENDING.
     pub close_out_id: Option<CloseOutId>,
     /// When that closed it.
     pub closed_at: Option<Time>,
@@ -91,6 +96,8 @@ pub struct Opportunity {
     pub version: i64,
     /// How many times it has been closed out.
     pub epoch: i64,
+    /// How many close-outs were asked for and came to nothing.
+    pub declined: i64,
     /// Number of the last message in its lane.
     pub sent: i64,
 }
@@ -194,9 +201,23 @@ impl Closing {
 }
 
 impl Opportunity {
+    /// The state that it counts as: until its close-out is approved the one that it was in.
+    pub const fn counts_as(&self) -> State {
+        match (self.state, self.won_at) {
+            (State::ClosePending, Some(_)) => State::Won,
+            (State::ClosePending, None) => State::Open,
+            (state, _) => state,
+        }
+    }
+
+    /// The close-out in force.
+    pub fn closed_by(&self) -> Option<CloseOutId> {
+        self.close_out_id.filter(|_| self.state == State::ClosedOut)
+    }
+
     fn mirror_state(&self) -> MirrorState {
-        match self.state {
-            State::Open => MirrorState::Live,
+        match self.counts_as() {
+            State::Open | State::ClosePending => MirrorState::Live,
             State::Won => MirrorState::Won,
             State::ClosedOut => MirrorState::Closed,
         }
@@ -211,7 +232,7 @@ impl Opportunity {
             state: self.mirror_state(),
             epoch: self.epoch,
             owner: self.owner.clone(),
-            actor: cause.actor.clone(),
+            actor: close_out.map_or(&cause.actor, |close_out| close_out.acted(event, cause)).clone(),
             at: now,
             close_out: close_out.map(|close_out| close_out.fact(None)),
             reason: None,
@@ -223,7 +244,8 @@ impl Opportunity {
         match (self.state, self.close_out_id) {
             (State::Open, _) => Ok(()),
             (State::ClosedOut, Some(close_out)) => Err(Refusal::subject_closed(self.opportunity_id, close_out)),
-            (State::Won | State::ClosedOut, _) => {
+            (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(self.opportunity_id, close_out)),
+            (State::Won | State::ClosedOut | State::ClosePending, _) => {
                 Err(Refusal::new(&wording::SUBJECT_ENDED, self.opportunity_id).with("state", self.state.word()))
             }
         }
@@ -312,7 +334,7 @@ impl World {
         let row = self.opportunities.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
         row.sent = row.sent.max(resend.peer_number) + 1;
         let row = row.clone();
-        let in_force = row.close_out_id.and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
+        let in_force = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
         self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now, None), in_force);
         Ok(row.sent)
     }

@@ -52,6 +52,7 @@ impl World {
             updated_at: now,
             version: 1,
             epoch: 0,
+            declined: 0,
             sent: 1,
         };
         let fact = opportunity.fact(cause, Event::Opened, now, None);

@@ -3,6 +3,7 @@
 use super::{Closing, Order, State};
 use crate::domain::{World, order_record};
 use crm_closeout::{
+    approval::Approval,
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
     fact::{Event, WonPolicy},
@@ -30,9 +31,17 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) historical: bool,
     pub(in crate::domain) cause: Option<CloseOutId>,
     pub(in crate::domain) hop: i32,
-    pub(in crate::domain) won_policy: WonPolicy,
-    pub(in crate::domain) refund_reference: String,
+    pub(in crate::domain) terms: Terms,
     pub(in crate::domain) remarks: Remarks,
+    pub(in crate::domain) approval: Option<Approval>,
+}
+
+/// What a close-out does beside what its record says.
+pub(in crate::domain) struct Terms {
+    /// What becomes of the won opportunity.
+    pub(in crate::domain) won_policy: WonPolicy,
+    /// Reference of the refund; empty: none.
+    pub(in crate::domain) refund_reference: String,
 }
 
 /// An order and what a close-out of it comes to, as far as both are known.
@@ -45,7 +54,8 @@ struct Judged {
 }
 
 impl Closing {
-    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time, decided: WonPolicy) -> Grounds {
+    fn grounds(&self, reason: Reason, cited: Vec<Cited>, closed_at: Time, asked: (Terms, Option<Approval>)) -> Grounds {
+        let (terms, approval) = asked;
         Grounds {
             outcome: self.outcome,
             reason_code: reason.code.into_owned(),
@@ -56,21 +66,26 @@ impl Closing {
             historical: self.closed_at.is_some(),
             cause: None,
             hop: 0,
-            won_policy: self.won_policy.unwrap_or(decided),
-            refund_reference: self.refund_reference.clone(),
+            terms,
             remarks: self.remarks.clone().citing(cited),
+            approval,
         }
     }
 }
 
 impl World {
-    /// Closes an order out as CANCELLED or PROCESSED.
+    /// Closes an order out as CANCELLED or PROCESSED, or asks for the approval that this needs.
     pub fn close_out(&mut self, cause: &Cause, closing: &Closing) -> Result<(Order, CloseOutId), Refusal> {
         let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
         against.decide()?;
         let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
-        let decided = self.won_policy(cause.tenant_id);
-        self.carry_out(cause, &before, closing.grounds(reason, cited, closed_at, decided))
+        let asked = (self.terms(cause.tenant_id, closing), self.approval(&before, closing));
+        let grounds = closing.grounds(reason, cited, closed_at, asked);
+        if grounds.approval.is_none() {
+            self.carry_out(cause, &before, grounds)
+        } else {
+            self.ask(cause, &before, grounds)
+        }
     }
 
     /// Does what closing an order out does, as far as that can be told, and says what would refuse it. Nothing of it may be kept.
@@ -84,15 +99,19 @@ impl World {
             return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
         };
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
-        let Some(reason) = reason.filter(|_| !before.state.is_closed()) else { return Ok((before, None, preview)) };
-        let grounds = closing.grounds(reason, cited, closed_at, self.won_policy(cause.tenant_id));
+        let goes_on = !before.state.is_closed() && before.state != State::ClosePending;
+        let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
+        let asked = (self.terms(cause.tenant_id, closing), self.approval(&before, closing));
+        let grounds = closing.grounds(reason, cited, closed_at, asked);
         let (after, close_out) = self.carry_out(cause, &before, grounds)?;
         Ok((after, Some(close_out), preview))
     }
 
-    /// What a tenant has decided about won opportunities.
-    fn won_policy(&self, tenant: TenantId) -> WonPolicy {
-        Settings::of(tenant, &self.common.settings).won_policy
+    /// What the caller says beside its reason, or else what the tenant has decided.
+    pub(super) fn terms(&self, tenant: TenantId, closing: &Closing) -> Terms {
+        let decided = Settings::of(tenant, &self.common.settings).won_policy;
+        let won_policy = closing.won_policy.unwrap_or(decided);
+        Terms { won_policy, refund_reference: closing.refund_reference.clone() }
     }
 
     /// Every guard of a close-out.
@@ -119,14 +138,19 @@ impl World {
         before: &Order,
         grounds: Grounds,
     ) -> Result<(Order, CloseOutId), Refusal> {
-        let id = CloseOutId(self.common.new_id());
-        let record = order_record(before.order_id);
-        let mut close_out = CloseOut {
+        let (close_out, terms) = self.record(cause, before, grounds);
+        let id = close_out.close_out_id;
+        self.enforce(cause, before, close_out, terms).map(|after| (after, id))
+    }
+
+    /// The record of a close-out that is to be done.
+    pub(super) fn record(&mut self, cause: &Cause, before: &Order, grounds: Grounds) -> (CloseOut, Terms) {
+        let close_out = CloseOut {
             tenant_id: cause.tenant_id,
-            close_out_id: id,
-            subject: record,
+            close_out_id: CloseOutId(self.common.new_id()),
+            subject: order_record(before.order_id),
             customer_id: Some(before.customer_id),
-            episode: before.epoch + 1,
+            episode: before.epoch + before.declined + 1,
             outcome: grounds.outcome,
             reason_code: grounds.reason_code,
             reason_version: grounds.reason_version,
@@ -147,27 +171,41 @@ impl World {
             reversal: None,
             reversal_delivery: None,
             amendments: Vec::new(),
+            approval: grounds.approval,
         };
-        let state = before.ends_as(grounds.outcome);
+        (close_out, grounds.terms)
+    }
+
+    /// Does what a close-out does.
+    pub(super) fn enforce(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        mut close_out: CloseOut,
+        terms: Terms,
+    ) -> Result<Order, Refusal> {
+        let (id, record, outcome) = (close_out.close_out_id, close_out.subject, close_out.outcome);
+        let Terms { won_policy, refund_reference } = terms;
+        let state = before.ends_as(outcome);
         let after = self.change_order(cause, before, Some(id), |order| {
             order.state = state;
-            if grounds.outcome == Outcome::Cancelled {
+            if outcome == Outcome::Cancelled {
                 order.lines.cancel_rest();
             }
-            order.refund_reference.clone_from(&grounds.refund_reference);
+            order.refund_reference = refund_reference;
             order.close_out_id = Some(id);
-            order.closed_at = Some(grounds.closed_at);
+            order.closed_at = Some(close_out.closed_at);
             order.epoch += 1;
         })?;
-        let after = self.report(cause, &after, Event::Closed, Some((&close_out, Some(grounds.won_policy))))?;
+        let after = self.report(cause, &after, Event::Closed, Some((&close_out, Some(won_policy))))?;
         close_out.effects = self.common.cancel_tasks(cause, Side::Order, record, id, kept_tasks(&after));
         self.common.remark(cause, Side::Order, &mut close_out);
         close_out.effects.extend(self.recount(cause, before, &after, Some(&close_out)));
-        let kind = if grounds.outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
+        let kind = if outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
         let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
         self.common.tell(cause, after.customer_id, kind, record, Some(id), text);
-        self.common.close_outs.insert(close_out);
-        Ok((after, id))
+        self.common.close_outs.put(close_out);
+        Ok(after)
     }
 
     /// Takes a close-out back.
@@ -179,8 +217,10 @@ impl World {
         note: &str,
     ) -> Result<(Order, CloseOutId), Refusal> {
         let before = self.order(cause, id, etag)?;
-        let Some(close_out) = before.close_out_id.filter(|_| before.state.is_closed()) else {
-            return Err(before.wrong_state(&wording::NOT_CLOSED));
+        let close_out = match (before.state, before.close_out_id) {
+            (State::Processed | State::Cancelled, Some(close_out)) => close_out,
+            (State::ClosePending, Some(close_out)) => return Err(Refusal::close_pending(id, close_out)),
+            _ => return Err(before.wrong_state(&wording::NOT_CLOSED)),
         };
         if !before.refund_reference.is_empty() {
             return Err(Refusal::new(&wording::REFUNDED, id).with("refund", &before.refund_reference));
@@ -199,8 +239,7 @@ impl World {
         id: CloseOutId,
         note: &str,
     ) -> Result<(Order, Vec<Effect>), Refusal> {
-        let close_out = self.common.close_outs.get(&(cause.tenant_id, id)).cloned();
-        let close_out = close_out.ok_or_else(|| Refusal::not_found(id))?;
+        let close_out = self.common.close_out(cause.tenant_id, id)?;
         let state = State::from_code(close_out.snapshot.state.into()).unwrap_or(State::Draft);
         let after = self.change_order(cause, before, Some(id), |order| {
             order.state = state;
@@ -223,9 +262,12 @@ fn check_closable(order: &Order, closing: &Closing) -> Result<(), Refusal> {
     if let Some(close_out) = order.close_out_id.filter(|_| order.state.is_closed()) {
         return Err(Refusal::new(&wording::ALREADY_CLOSED, order.order_id).with("close_out", close_out));
     }
+    if let Some(close_out) = order.close_out_id.filter(|_| order.state == State::ClosePending) {
+        return Err(Refusal::close_pending(order.order_id, close_out));
+    }
     match closing.outcome {
         Outcome::Processed => check_processed(order),
-        Outcome::Cancelled | Outcome::Lost => check_cancelled(order, &closing.refund_reference),
+        Outcome::Cancelled | Outcome::Lost => check_cancelled(order, closing),
     }
 }
 
@@ -240,11 +282,12 @@ fn check_processed(order: &Order) -> Result<(), Refusal> {
     Err(refusal.with("count", lines.len()).with("first", first).with("lines", lines.join(",")))
 }
 
-fn check_cancelled(order: &Order, refund_reference: &str) -> Result<(), Refusal> {
+fn check_cancelled(order: &Order, closing: &Closing) -> Result<(), Refusal> {
     if order.lines.any_fulfilled() && order.lines.unfinished().is_empty() {
         return Err(Refusal::new(&wording::NOTHING_TO_CANCEL, order.order_id));
     }
-    if order.paid_minor > 0 && refund_reference.is_empty() {
+    // Of what is closed out now another person may approve that nothing was paid back.
+    if closing.closed_at.is_some() && order.paid_minor > 0 && closing.refund_reference.is_empty() {
         let paid = Money { minor: order.paid_minor, currency: order.currency };
         return Err(Refusal::new(&wording::REFUND_REFERENCE_REQUIRED, order.order_id).with("paid", paid));
     }

@@ -1,11 +1,14 @@
 //! Orders: what they are, and how a change of one is recorded and reported. `working` is the way to fulfilled, `closing` the
-//! close-out and its reversal with every guard of them, `amending` its correction.
+//! close-out and its reversal with every guard of them, `approving` its waiting for another person, `amending` its correction.
 
 mod amending;
+mod approving;
+#[cfg(test)]
+mod approving_tests;
 mod closing;
 mod working;
 
-pub(super) use closing::Grounds;
+pub(super) use closing::{Grounds, Terms};
 
 use super::{Lines, World, order_record};
 use crm_closeout::{
@@ -34,6 +37,8 @@ codes! {
         Confirmed = 2 "CONFIRMED",
         /// Something was fulfilled.
         InFulfilment = 3 "IN_FULFILMENT",
+        /// Its close-out waits for another person's approval. Until that it counts as live.
+        ClosePending = 4 "CLOSE_PENDING",
         /// Closed out: done.
         Processed = 5 "PROCESSED",
         /// Closed out: cancelled as a whole.
@@ -74,7 +79,7 @@ pub struct Order {
     pub paid_minor: i64,
     /// Reference of the refund; empty: none.
     pub refund_reference: String,
-    /// The close-out in force; none unless PROCESSED or CANCELLED.
+    /// The close-out in force, or the one that waits for approval; none unless PROCESSED, CANCELLED or CLOSE_PENDING.
     pub close_out_id: Option<CloseOutId>,
     /// When that closed it.
     pub closed_at: Option<Time>,
@@ -88,6 +93,8 @@ pub struct Order {
     pub version: i64,
     /// How many times it has been closed out.
     pub epoch: i64,
+    /// How many close-outs were asked for and came to nothing.
+    pub declined: i64,
     /// Number of the last message in its lane.
     pub sent: i64,
 }
@@ -189,10 +196,15 @@ impl Order {
         self.lines.total(self.currency)
     }
 
+    /// The close-out in force.
+    pub fn closed_by(&self) -> Option<CloseOutId> {
+        self.close_out_id.filter(|_| self.state.is_closed())
+    }
+
     fn mirror_state(&self) -> MirrorState {
         match self.state {
             State::Draft => MirrorState::Draft,
-            State::Confirmed | State::InFulfilment => MirrorState::Live,
+            State::Confirmed | State::InFulfilment | State::ClosePending => MirrorState::Live,
             State::Processed => MirrorState::Processed,
             State::Cancelled => MirrorState::Closed,
         }
@@ -218,7 +230,8 @@ impl Order {
     pub(super) fn check_not_closed(&self) -> Result<(), Refusal> {
         match self.close_out_id {
             Some(close_out) if self.state.is_closed() => Err(Refusal::subject_closed(self.order_id, close_out)),
-            Some(_) | None => Ok(()),
+            Some(close_out) => Err(Refusal::close_pending(self.order_id, close_out)),
+            None => Ok(()),
         }
     }
 
@@ -321,6 +334,9 @@ impl World {
         let delivery = close_out.filter(|_| event != Event::Amended);
         let delivery = delivery.map(|(close_out, _)| (close_out.close_out_id, event == Event::Reopened));
         let mut fact = after.fact(cause, event, now);
+        if let Some((close_out, _)) = close_out {
+            close_out.acted(event, cause).clone_into(&mut fact.actor);
+        }
         fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(won_policy));
         self.common.send(cause, order_record(after.order_id), after.sent, fact, delivery);
         Ok(after)
@@ -332,7 +348,7 @@ impl World {
         let row = self.orders.edit(&key).ok_or_else(|| Refusal::not_found(resend.record))?;
         row.sent = row.sent.max(resend.peer_number) + 1;
         let row = row.clone();
-        let in_force = row.close_out_id.and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
+        let in_force = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)).cloned());
         self.common.send_snapshot(cause, resend, row.sent, row.fact(cause, Event::Snapshot, now), in_force);
         Ok(row.sent)
     }

@@ -47,6 +47,7 @@ impl World {
             updated_at: now,
             version: 1,
             epoch: 0,
+            declined: 0,
             sent: 1,
         };
         self.common.send(cause, order_record(id), 1, order.fact(cause, Event::Opened, now), None);
@@ -135,7 +136,7 @@ impl World {
         match before.state {
             State::Draft => return Err(before.wrong_state(&wording::CONFIRM_BEFORE_PAYMENT)),
             State::Cancelled => before.check_not_closed()?,
-            State::Confirmed | State::InFulfilment | State::Processed => {}
+            State::Confirmed | State::InFulfilment | State::ClosePending | State::Processed => {}
         }
         if amount.currency != before.currency {
             return Err(Violation::new("amount", &wording::CURRENCY).with("currency", before.currency).into());

@@ -1,0 +1,92 @@
+//! A close-out of an opportunity that needs another person's approval: when it does, its waiting, and what is decided about it. It is
+//! carried out as it was asked for, or the opportunity is again what it was.
+
+use super::{Closing, Grounds, Opportunity, State};
+use crate::domain::World;
+use crm_closeout::{
+    approval::{Approval, ApprovalCause, Ruling, Verdict},
+    codes::Code,
+    episode::{CloseOut, Delivery, Snapshot},
+    ids::{CloseOutId, OpportunityId},
+    refusal::Refusal,
+    settings::Settings,
+    wording,
+    working_set::Cause,
+};
+
+impl World {
+    /// With what a close-out has to wait for another person; none: it need not. What happened in the past needs nobody's approval.
+    pub(super) fn approval(&self, before: &Opportunity, closing: &Closing) -> Option<Approval> {
+        let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
+        let over = policy.is_over(before.amount).then_some(ApprovalCause::OverAmount);
+        let won = (before.state == State::Won).then_some(ApprovalCause::Won);
+        let causes: Vec<_> = over.into_iter().chain(won).filter(|_| closing.closed_at.is_none()).collect();
+        (!causes.is_empty()).then(|| policy.approval(causes, self.common.now))
+    }
+
+    /// Has a close-out wait for another person. What it would do is found by doing it, and undone.
+    pub(super) fn ask(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        grounds: Grounds,
+    ) -> Result<(Opportunity, CloseOutId), Refusal> {
+        let close_out = self.record(cause, before, grounds);
+        let id = close_out.close_out_id;
+        self.enforce(cause, before, close_out.clone())?;
+        let planned = self.common.planned_by(close_out.tenant_id, id);
+        self.rollback();
+        let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
+            opportunity.state = State::ClosePending;
+            opportunity.close_out_id = Some(id);
+        })?;
+        if let Some(customer) = after.customer_id {
+            let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
+            self.common.tell(cause, customer, "close_out.requested", close_out.subject, Some(id), text);
+        }
+        self.common.await_approval(close_out, planned);
+        Ok((after, id))
+    }
+
+    /// Decides about a close-out that waits.
+    pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
+        let close_out = self.common.awaiting(cause, ruling)?;
+        let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
+        let before = self.opportunity(cause, OpportunityId(close_out.subject.id), &ruling.etag)?;
+        if before.close_out_id != Some(id) {
+            return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
+        }
+        let ruled = self.common.rule(cause, ruling)?;
+        if ruling.verdict != Verdict::Approve {
+            self.decline(cause, &before, &ruled, ruling)?;
+            return Ok(ruled);
+        }
+        self.check_no_live_order(tenant, before.opportunity_id)?;
+        let now = self.common.now;
+        let Snapshot { state, state_word, .. } = ruled.snapshot;
+        let snapshot = Snapshot { state, state_word, ..before.snapshot(now) };
+        self.enforce(cause, &before, CloseOut { snapshot, closed_at: now, delivery: Delivery::PENDING, ..ruled })?;
+        self.common.close_out(tenant, id)
+    }
+
+    /// The opportunity is again what it was before its close-out was asked for.
+    fn decline(
+        &mut self,
+        cause: &Cause,
+        before: &Opportunity,
+        ruled: &CloseOut,
+        ruling: &Ruling,
+    ) -> Result<(), Refusal> {
+        let (id, state) = (ruled.close_out_id, State::from_code(ruled.snapshot.state.into()));
+        let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
+            opportunity.state = state.unwrap_or(State::Open);
+            opportunity.close_out_id = None;
+            opportunity.declined += 1;
+        })?;
+        if let Some(customer) = after.customer_id {
+            let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
+            self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);
+        }
+        Ok(())
+    }
+}

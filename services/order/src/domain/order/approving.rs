@@ -1,0 +1,97 @@
+//! A close-out of an order that needs another person's approval: when it does, its waiting, and what is decided about it. It is carried
+//! out as it was asked for, or the order is again what it was.
+
+use super::{Closing, Grounds, Order, State, Terms};
+use crate::domain::World;
+use crm_closeout::{
+    approval::{Approval, ApprovalCause, Ruling, Verdict},
+    codes::Code,
+    episode::{CloseOut, Delivery, Outcome, Snapshot},
+    fact::WonPolicy,
+    ids::{CloseOutId, OrderId},
+    refusal::Refusal,
+    settings::Settings,
+    wording,
+    working_set::Cause,
+};
+
+impl World {
+    /// With what a close-out has to wait for another person; none: it need not. An order that is done, one that nobody has agreed to yet,
+    /// and what happened in the past need nobody's approval.
+    pub(super) fn approval(&self, before: &Order, closing: &Closing) -> Option<Approval> {
+        let needs =
+            closing.outcome == Outcome::Cancelled && before.state != State::Draft && closing.closed_at.is_none();
+        let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
+        let over = policy.is_over(before.total()).then_some(ApprovalCause::OverAmount);
+        let kept = before.paid_minor > 0 && closing.refund_reference.is_empty();
+        let paid = kept.then_some(ApprovalCause::Paid);
+        let causes: Vec<_> = over.into_iter().chain(paid).filter(|_| needs).collect();
+        let Terms { won_policy, refund_reference } = self.terms(before.tenant_id, closing);
+        (!causes.is_empty()).then(|| Approval {
+            won_policy: Some(won_policy),
+            refund_reference,
+            ..policy.approval(causes, self.common.now)
+        })
+    }
+
+    /// Has a close-out wait for another person. What it would do is found by doing it, and undone.
+    pub(super) fn ask(
+        &mut self,
+        cause: &Cause,
+        before: &Order,
+        grounds: Grounds,
+    ) -> Result<(Order, CloseOutId), Refusal> {
+        let (close_out, terms) = self.record(cause, before, grounds);
+        let id = close_out.close_out_id;
+        self.enforce(cause, before, close_out.clone(), terms)?;
+        let planned = self.common.planned_by(close_out.tenant_id, id);
+        self.rollback();
+        let after = self.change_order(cause, before, Some(id), |order| {
+            order.state = State::ClosePending;
+            order.close_out_id = Some(id);
+        })?;
+        let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
+        self.common.tell(cause, after.customer_id, "close_out.requested", close_out.subject, Some(id), text);
+        self.common.await_approval(close_out, planned);
+        Ok((after, id))
+    }
+
+    /// Decides about a close-out that waits.
+    pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
+        let close_out = self.common.awaiting(cause, ruling)?;
+        let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
+        let before = self.order(cause, OrderId(close_out.subject.id), &ruling.etag)?;
+        if before.close_out_id != Some(id) {
+            return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
+        }
+        let ruled = self.common.rule(cause, ruling)?;
+        if ruling.verdict != Verdict::Approve {
+            self.decline(cause, &before, &ruled, ruling)?;
+            return Ok(ruled);
+        }
+        let now = self.common.now;
+        let asked = ruled.approval.as_ref();
+        let terms = Terms {
+            won_policy: asked.and_then(|approval| approval.won_policy).unwrap_or(WonPolicy::Keep),
+            refund_reference: asked.map_or_else(String::new, |approval| approval.refund_reference.clone()),
+        };
+        let Snapshot { state, state_word, .. } = ruled.snapshot;
+        let snapshot = Snapshot { state, state_word, ..before.snapshot(now) };
+        let close_out = CloseOut { snapshot, closed_at: now, delivery: Delivery::PENDING, ..ruled };
+        self.enforce(cause, &before, close_out, terms)?;
+        self.common.close_out(tenant, id)
+    }
+
+    /// The order is again what it was before its close-out was asked for.
+    fn decline(&mut self, cause: &Cause, before: &Order, ruled: &CloseOut, ruling: &Ruling) -> Result<(), Refusal> {
+        let (id, state) = (ruled.close_out_id, State::from_code(ruled.snapshot.state.into()));
+        let after = self.change_order(cause, before, Some(id), |order| {
+            order.state = state.unwrap_or(State::Confirmed);
+            order.close_out_id = None;
+            order.declined += 1;
+        })?;
+        let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
+        self.common.tell(cause, after.customer_id, kind, ruled.subject, Some(id), note);
+        Ok(())
+    }
+}

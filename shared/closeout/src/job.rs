@@ -1,0 +1,63 @@
+//! Timed duties: what is to be done at some moment, whoever runs then. Made with what asks for them, in the same commit.
+
+use crate::{
+    codes,
+    ids::{CloseOutId, TenantId},
+    time::Time,
+    working_set::Keyed,
+};
+
+codes! {
+    /// Kind of a duty.
+    pub enum JobKind {
+        /// What is kept only for a time is removed, once a day in each tenant in which something happens.
+        Retention = 1 "RETENTION",
+        /// A close-out that waits for approval waits no longer.
+        Expiry = 2 "EXPIRY",
+    }
+}
+
+/// A duty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What.
+    pub kind: JobKind,
+    /// What makes it one of its kind: the day, or the name of the record.
+    pub job_key: String,
+    /// From when on it is to be done.
+    pub due_at: Time,
+    /// How far it is, in the words of its kind; empty: not begun.
+    pub progress: String,
+    /// How many steps it took so far.
+    pub steps: i64,
+    /// When it was done.
+    pub done_at: Option<Time>,
+}
+
+impl Keyed for Job {
+    type Key = (TenantId, JobKind, String);
+
+    fn key(&self) -> Self::Key {
+        (self.tenant_id, self.kind, self.job_key.clone())
+    }
+}
+
+const DAY: i64 = 24 * 3_600 * 1_000_000;
+
+impl Job {
+    /// Retention in a tenant on the day of this moment, by UTC.
+    pub fn retention(tenant_id: TenantId, now: Time) -> Self {
+        Self::new(tenant_id, JobKind::Retention, format!("day-{}", now.0.div_euclid(DAY)), now)
+    }
+
+    /// The end of a close-out's waiting for approval.
+    pub fn expiry(tenant_id: TenantId, close_out: CloseOutId, at: Time) -> Self {
+        Self::new(tenant_id, JobKind::Expiry, close_out.to_string(), at)
+    }
+
+    fn new(tenant_id: TenantId, kind: JobKind, job_key: String, due_at: Time) -> Self {
+        Self { tenant_id, kind, job_key, due_at, progress: String::new(), steps: 0, done_at: None }
+    }
+}

@@ -1,0 +1,51 @@
+//! Why a close-out waits for another person's approval, as it is stored: JSON; NULL where it needed none.
+
+use crate::{
+    cell::JsonText,
+    part_json,
+    tables::{int, text},
+};
+use crm_closeout::{
+    approval::{Approval, ApprovalCause, Ruled},
+    fact::WonPolicy,
+    time::Time,
+};
+use serde_json::{Value, json};
+
+part_json!(Approval);
+
+impl JsonText for Approval {
+    fn to_json(&self) -> Value {
+        let causes: Vec<_> = self.causes.iter().map(|cause| cause.word()).collect();
+        let ruling =
+            self.ruling.as_ref().map(|ruled| json!({ "at": ruled.at.0, "actor": ruled.actor, "note": ruled.note }));
+        json!({
+            "causes": causes, "asked_at": self.asked_at.0, "expires_at": self.expires_at.0,
+            "planned": self.planned.to_json(), "won_policy": self.won_policy.map(WonPolicy::word),
+            "refund_reference": self.refund_reference, "ruling": ruling,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let cause = |value: &Value| ApprovalCause::ALL.iter().copied().find(|cause| value == cause.word());
+        let policy = |value: &Value| WonPolicy::ALL.iter().copied().find(|policy| value == policy.word());
+        let ruled = |value: &Value| {
+            Some(Ruled { at: Time(int(value, "at")?), actor: text(value, "actor")?, note: text(value, "note")? })
+        };
+        Some(Self {
+            causes: value["causes"].as_array()?.iter().map(cause).collect::<Option<_>>()?,
+            asked_at: Time(int(value, "asked_at")?),
+            expires_at: Time(int(value, "expires_at")?),
+            planned: JsonText::from_json(&value["planned"])?,
+            won_policy: match &value["won_policy"] {
+                Value::Null => None,
+                word => Some(policy(word)?),
+            },
+            refund_reference: text(value, "refund_reference")?,
+            ruling: match &value["ruling"] {
+                Value::Null => None,
+                ruling => Some(ruled(ruling)?),
+            },
+        })
+    }
+}
