@@ -179,6 +179,12 @@ mutations! {
     /// ActivateCompetitor.
     activate_competitor = Opportunity.competitors.activate_competitor(sales::ActivateCompetitorRequest) -> sales::ActivateCompetitorResponse,
         "ActivateCompetitor", competitor;
+    /// SnoozeOpportunity.
+    snooze_opportunity = Opportunity.opportunities.snooze_opportunity(sales::SnoozeOpportunityRequest) -> sales::SnoozeOpportunityResponse,
+        "SnoozeOpportunity", opportunity;
+    /// ResumeOpportunity.
+    resume_opportunity = Opportunity.opportunities.resume_opportunity(sales::ResumeOpportunityRequest) -> sales::ResumeOpportunityResponse,
+        "ResumeOpportunity", opportunity;
     /// WinOpportunity.
     win_opportunity = Opportunity.opportunities.win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse,
         "WinOpportunity", opportunity [propagation];

@@ -9,8 +9,8 @@ use crm_outbox::{
 use crm_proto::{
     Money,
     common::{
-        ApprovalCause, ApprovalPolicy, CloseOut, CloseOutPlan, CloseOutState, EffectKind, Outcome, PeerOutcome,
-        Propagation, ReportDimension, Settings, Side, TaskKind, TaskState, Wait,
+        ApprovalCause, ApprovalPolicy, CloseOut, CloseOutPlan, CloseOutState, EffectKind, FollowUp, Outcome,
+        PeerOutcome, Propagation, ReportDimension, Settings, Side, TaskKind, TaskState, Wait, WonOpportunityPolicy,
     },
     opportunity as sales,
     opportunity::opportunity::State,
@@ -35,6 +35,8 @@ stories!(
     what_comes_to_nothing_leaves_both_sides_as_they_were,
     nobody_decides_and_it_expires,
     a_won_opportunity_that_waits_is_asked_about_when_its_order_goes,
+    what_has_changed_until_it_is_approved_is_told,
+    a_win_does_not_come_back_under_a_close_out_that_waits,
     of_several_decisions_at_once_one_counts,
     an_approval_is_done_once_whatever_is_killed,
     in_bulk_what_needs_approval_waits,
@@ -155,23 +157,24 @@ async fn over_the_amount_another_person_approves_and_both_sides_follow(kind: Kin
     let (record, trade_record) = (client.relationship(&customer).await, client.trade_record(&customer).await);
 
     // The plan says that it will wait, and what it will do; it is bound to both.
-    let planned = plan(&client, closing(&opportunity)).await;
+    let later = Some(FollowUp { title: "Ask again".into(), ..Default::default() });
+    let request = || sales::CloseOutOpportunityRequest { follow_up: later.clone(), ..closing(&opportunity) };
+    let planned = plan(&client, request()).await;
     assert_eq!(planned.approval_causes().collect::<Vec<_>>(), [ApprovalCause::OverAmount]);
     let closes = |plan: &CloseOutPlan| plan.effects.iter().any(|e| e.kind() == EffectKind::SubjectClosed);
     assert!(closes(&planned));
     limit(&client, vec![cny(100).unwrap()]).await;
-    let alone = plan(&client, closing(&opportunity)).await;
+    let alone = plan(&client, request()).await;
     assert_eq!((alone.approval_causes.len(), alone.plan_hash == planned.plan_hash), (0, false));
     limit(&client, vec![cny(99).unwrap()]).await;
-    let request = sales::CloseOutOpportunityRequest { plan_hash: planned.plan_hash.clone(), ..closing(&opportunity) };
+    let request = sales::CloseOutOpportunityRequest { plan_hash: planned.plan_hash.clone(), ..request() };
     let reply = client.close_out_opportunity(request.clone()).await.unwrap();
     let asked = reply.close_out.unwrap();
     assert_eq!(reply.opportunity.as_ref().unwrap().state(), State::ClosePending);
     assert_eq!((asked.state(), asked.propagation()), (CloseOutState::PendingApproval, Propagation::NotNeeded));
     assert_eq!((asked.effects.len(), asked.actor.as_str()), (0, "ann"));
     let approval = asked.approval.clone().unwrap();
-    let own = planned.effects.iter().filter(|effect| effect.side() == Side::Opportunity).cloned().collect::<Vec<_>>();
-    assert_eq!((approval.planned_effects, approval.decider.as_str()), (own, ""));
+    assert_eq!((approval.planned_effects, approval.decider.as_str()), (planned.effects, ""));
     let days = approval.expire_time.unwrap().seconds - approval.request_time.unwrap().seconds;
     assert_eq!(days, 3 * 86_400);
     // A copy of the call is answered with what became of the first one.
@@ -196,6 +199,7 @@ async fn over_the_amount_another_person_approves_and_both_sides_follow(kind: Kin
     assert_eq!((done.peer_outcome(), done.actor.as_str()), (PeerOutcome::Applied, "ann"));
     let decided = done.approval.unwrap();
     assert_eq!((decided.decider.as_str(), decided.note.as_str()), ("eve", "yes"));
+    assert!(done.effects.iter().all(|effect| effect.kind() != EffectKind::Differs), "{:?}", done.effects);
     let cancelled = |task: &str| done.effects.iter().any(|e| e.resource == task && e.after == "CANCELLED");
     assert!(cancelled(&call) && cancelled(&buy), "{:?}", done.effects);
     pair.quiet().await;
@@ -203,6 +207,11 @@ async fn over_the_amount_another_person_approves_and_both_sides_follow(kind: Kin
     assert_eq!(order.state(), OrderState::Cancelled);
     assert_eq!(client.trade_close_out(&order.close_out).await.actor, "ann");
     assert_eq!((waiting(&client).await, counted(&client).await), ([Vec::new(), Vec::new()], (1, 0)));
+    let request = sales::ListCustomerEventsRequest { customer, ..Default::default() };
+    let events = client.customers.clone().list_customer_events(request).await.unwrap().into_inner().events;
+    let told = |kind: &str| events.iter().find(|event| event.kind == kind).map(|event| event.actor.clone()).unwrap();
+    assert_eq!(told("close_out.requested"), "ann");
+    assert_eq!((told("close_out.approved"), told("opportunity.closed_out")), ("eve".to_owned(), "ann".to_owned()));
     pair.end().await;
 }
 
@@ -216,7 +225,9 @@ async fn a_paid_order_waits_and_takes_its_won_opportunity_along(kind: Kind) {
     pair.quiet().await;
     let request = trade::CloseOutOrderRequest { won_opportunity_policy: Policy::Lose.into(), ..cancelling(&order) };
     let asked = client.close_out_order(request).await.unwrap().close_out.unwrap();
-    assert_eq!(asked.approval.as_ref().unwrap().causes().collect::<Vec<_>>(), [ApprovalCause::Paid]);
+    let approval = asked.approval.as_ref().unwrap();
+    assert_eq!(approval.causes().collect::<Vec<_>>(), [ApprovalCause::Paid]);
+    assert_eq!(approval.won_opportunity_policy(), WonOpportunityPolicy::Lose);
     assert_eq!(client.get_order(&order).await.state(), OrderState::ClosePending);
     // Until it is decided it is a live order.
     assert_eq!(client.relationship(&customer).await.live_order_count, 1);
@@ -310,13 +321,13 @@ async fn nobody_decides_and_it_expires(kind: Kind) {
     let order = confirmed(&client, &customer, "", 10).await;
     let lost = close(&client, &opportunity).await;
     let cancelled = client.close_out_order(cancelling(&order)).await.unwrap().close_out.unwrap();
-    // One that is decided before its time leaves its duty nothing to do.
+    // One that is decided before its time has no duty any more.
     let decided = client.opportunity(&customer).await;
     win(&client, &decided).await;
     let rejected = close(&client, &decided).await;
     reject(&boss, &rejected).await.unwrap();
     let (sales, trade) = pair.databases().await;
-    assert_eq!((jobs(&sales).await, jobs(&trade).await), (2, 1));
+    assert_eq!((jobs(&sales).await, jobs(&trade).await), (1, 1));
     hurry(&sales).await;
     hurry(&trade).await;
     until("the duties are done", QUIET, || async { (jobs(&sales).await + jobs(&trade).await == 0).then_some(()) })
@@ -351,6 +362,52 @@ async fn a_won_opportunity_that_waits_is_asked_about_when_its_order_goes(kind: K
     let done = approve(&boss, &asked).await.unwrap();
     assert_eq!((done.propagation(), done.snapshot.unwrap().state.as_str()), (Propagation::Settled, "WON"));
     assert_eq!(client.selling_tasks_of(&opportunity).await[0].state(), TaskState::Cancelled);
+    pair.end().await;
+}
+
+async fn what_has_changed_until_it_is_approved_is_told(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let (client, boss) = (pair.client(), boss(&pair));
+    let customer = client.customer().await;
+    let opportunity = client.opportunity(&customer).await;
+    win(&client, &opportunity).await;
+    pair.quiet().await;
+    let planned = plan(&client, closing(&opportunity)).await;
+    let request = sales::CloseOutOpportunityRequest { plan_hash: planned.plan_hash, ..closing(&opportunity) };
+    let asked = client.close_out_opportunity(request).await.unwrap().close_out.unwrap();
+    let (call, buy) = (
+        client.selling_task(&opportunity, TaskKind::FollowUp).await,
+        client.order_task(&opportunity, TaskKind::Procure).await,
+    );
+    let done = approve(&boss, &asked).await.unwrap();
+    assert_eq!(done.peer_outcome(), PeerOutcome::NeedsReview);
+    let differs = done.effects.iter().filter(|effect| effect.kind() == EffectKind::Differs);
+    let differs: Vec<_> = differs.map(|effect| (effect.side(), effect.resource.as_str())).collect();
+    assert_eq!(differs, [(Side::Opportunity, call.as_str()), (Side::Order, buy.as_str())]);
+    pair.end().await;
+}
+
+async fn a_win_does_not_come_back_under_a_close_out_that_waits(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let (client, boss) = (pair.client(), boss(&pair));
+    let customer = client.customer().await;
+    let opportunity = client.opportunity(&customer).await;
+    let order = confirmed(&client, &customer, &opportunity, 0).await;
+    win(&client, &opportunity).await;
+    let request = trade::CloseOutOrderRequest { won_opportunity_policy: Policy::Reopen.into(), ..cancelling(&order) };
+    client.close_out_order(request).await.unwrap();
+    pair.quiet().await;
+    assert_eq!(client.get_opportunity(&opportunity).await.state(), State::Open);
+    limit(&client, vec![cny(1).unwrap()]).await;
+    let asked = close(&client, &opportunity).await;
+    let reopen = trade::ReopenOrderRequest { name: order.clone(), wait: Wait::Peer.into(), ..Default::default() };
+    let reversal = client.reopen_order(reopen).await.unwrap().close_out.unwrap().reversal.unwrap();
+    assert_eq!(reversal.peer_outcome(), PeerOutcome::SkippedModified);
+    assert_eq!(client.get_opportunity(&opportunity).await.state(), State::ClosePending);
+    assert_eq!(why(&approve(&boss, &asked).await.unwrap_err()), "LIVE_ORDER");
+    withdraw(&client, &asked).await.unwrap();
+    let open = client.get_opportunity(&opportunity).await;
+    assert_eq!((open.state(), open.close_time), (State::Open, None));
     pair.end().await;
 }
 

@@ -14,7 +14,7 @@ use crm_tests::{
 };
 use prost_types::{FieldMask, Timestamp};
 use sales::opportunity_service_client::OpportunityServiceClient;
-use std::{fmt::Debug, time::SystemTime};
+use std::fmt::Debug;
 use tonic::{
     Code,
     Code::{Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unauthenticated},
@@ -93,7 +93,7 @@ struct World {
     customer: String,
     open: String,
     closed: String,
-    won: String,
+    pending: String,
     with_live_order: String,
     draft: String,
     live: String,
@@ -103,7 +103,7 @@ struct World {
 async fn world(client: Client) -> World {
     let customer = client.customer().await;
     let (open, closed) = (client.opportunity(&customer).await, client.opportunity(&customer).await);
-    let (won, with_live_order) = (client.opportunity(&customer).await, client.opportunity(&customer).await);
+    let (pending, with_live_order) = (client.opportunity(&customer).await, client.opportunity(&customer).await);
     let draft = client.order(&customer, &open).await;
     let live = client.order(&customer, &with_live_order).await;
     let wait = crm_proto::common::Wait::Peer.into();
@@ -111,8 +111,9 @@ async fn world(client: Client) -> World {
     let cancelled = client.order(&customer, "").await;
     client.close_out_order(cancelling(&cancelled)).await.unwrap();
     client.close_out_opportunity(closing(&closed)).await.unwrap();
-    client.win_opportunity(sales::WinOpportunityRequest { name: won.clone(), ..Default::default() }).await.unwrap();
-    World { client, customer, open, closed, won, with_live_order, draft, live, cancelled }
+    client.win_opportunity(sales::WinOpportunityRequest { name: pending.clone(), ..Default::default() }).await.unwrap();
+    client.close_out_opportunity(closing(&pending)).await.unwrap();
+    World { client, customer, open, closed, pending, with_live_order, draft, live, cancelled }
 }
 
 async fn every_refusal_says_why_and_leaves_no_trace(kind: Kind) {
@@ -215,16 +216,14 @@ async fn reasons(world: &World, table: &mut Table) {
 }
 
 async fn states(world: &World, table: &mut Table) {
-    let World { client, customer, open, closed, won, with_live_order, draft, live, cancelled } = world;
+    let World { client, customer, open, closed, pending, with_live_order, draft, live, cancelled } = world;
     let close = async |name: &str, etag: &str| {
         client.close_out_opportunity(sales::CloseOutOpportunityRequest { etag: etag.into(), ..closing(name) }).await
     };
     table.refused("old etag", close(open, "\"0\"").await, Aborted, "VERSION_MISMATCH");
     table.refused("no etag at all", close(open, "x").await, Aborted, "VERSION_MISMATCH");
     table.refused("closed", close(closed, "").await, FailedPrecondition, "ALREADY_CLOSED");
-    let past = Some(Historical { close_time: Some(SystemTime::now().into()), ..Default::default() });
-    let past = sales::CloseOutOpportunityRequest { historical: past, ..closing(won) };
-    table.refused("won", client.close_out_opportunity(past).await, FailedPrecondition, "WRONG_STATE");
+    table.refused("pending", close(pending, "").await, FailedPrecondition, "CLOSE_PENDING");
     table.refused("live order", close(with_live_order, "").await, FailedPrecondition, "LIVE_ORDER");
     table.refused("open", client.reopen_opportunity(reopening(open)).await, FailedPrecondition, "NOT_CLOSED");
     let opportunity = sales::Opportunity { name: closed.clone(), title: "x".into(), ..Default::default() };

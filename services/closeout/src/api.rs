@@ -257,6 +257,12 @@ calls! {
     activate_pipeline(sales::ActivatePipelineRequest) -> sales::ActivatePipelineResponse = pipelines.activate_pipeline;
     /// Puts the pipelines in another order.
     reorder_pipelines(sales::ReorderPipelinesRequest) -> sales::ReorderPipelinesResponse = pipelines.reorder_pipelines;
+    /// Puts an opportunity on hold.
+    snooze_opportunity(sales::SnoozeOpportunityRequest) -> sales::SnoozeOpportunityResponse
+        = opportunities.snooze_opportunity;
+    /// Takes an opportunity up again.
+    resume_opportunity(sales::ResumeOpportunityRequest) -> sales::ResumeOpportunityResponse
+        = opportunities.resume_opportunity;
     /// What an opportunity's close-out would do.
     preview_opportunity(sales::PreviewCloseOutRequest) -> sales::PreviewCloseOutResponse
         = opportunities.preview_close_out;

@@ -4,6 +4,7 @@ use crate::commands::amend::{self, AmendArgs};
 use crate::commands::approvals::{self, ApprovalsArgs};
 use crate::commands::competitors::{self, CompetitorsArgs};
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::hold::{self, ResumeArgs, SnoozeArgs};
 use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
 use crate::commands::pipelines::{self, PipelinesArgs};
@@ -155,6 +156,12 @@ Examples:
   closeout reopen opportunities/ID --note \"the budget is back\"
   closeout reopen orders/ID")]
     Reopen(ReopenArgs),
+    /// Puts an opportunity on hold until a day.
+    #[command(after_help = hold::EXAMPLES)]
+    Snooze(SnoozeArgs),
+    /// Takes an opportunity up again that is on hold.
+    #[command(after_help = hold::EXAMPLES)]
+    Resume(ResumeArgs),
     /// Shows a customer, opportunity, order, task or close-out with everything related on both sides.
     #[command(after_help = "\
 Examples:

@@ -74,4 +74,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1006, "competitor"),
     migration!(1007, "won_policy"),
     migration!(1008, "approval"),
+    migration!(1009, "hold"),
 ];

@@ -5,11 +5,13 @@ use crate::{
     domain::{Command, CompetitorCommand, PipelineCommand, ReasonCommand, World},
     store,
 };
+use crm_api::duties;
 use crm_closeout::{
     cascade::TaskCommand,
     codes::RecordKind,
     fact::{Applied, Fact},
     ids::CloseOutId,
+    job::{Job, JobKind},
     reason::Listed,
     records::Lane,
     refusal::Refusal,
@@ -71,6 +73,11 @@ impl Domain for Opportunities {
             Command::Win { id, etag, amount, won_at } => {
                 reply(&convert::opportunity(&world.win(cause, *id, etag, *amount, *won_at)?), None)
             }
+            Command::Snooze(hold) => reply(&convert::opportunity(&world.snooze(cause, hold)?), None),
+            Command::Resume { id, etag } => reply(&convert::opportunity(&world.resume(cause, *id, etag)?), None),
+            Command::ResumeInTime { id, until } => {
+                reply(&convert::opportunity(&world.resume_in_time(cause, *id, *until)?), None)
+            }
             Command::CloseOut(closing) => {
                 let (opportunity, close_out) = world.close_out(cause, closing)?;
                 reply(&convert::opportunity(&opportunity), Some(close_out))
@@ -114,6 +121,17 @@ impl Domain for Opportunities {
 
     fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
         world.apply(cause, before, fact)
+    }
+
+    fn duty(job: &Job) -> Option<(&'static str, Command)> {
+        match job.kind {
+            JobKind::Expiry => duties::expiry(job),
+            JobKind::Resumption => {
+                let (id, until) = job.paused()?;
+                Some(("ResumeOpportunity", Command::ResumeInTime { id, until }))
+            }
+            JobKind::Retention => None,
+        }
     }
 
     async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {

@@ -5,11 +5,13 @@ use crate::{
     domain::{Command, Order, World},
     store,
 };
+use crm_api::duties;
 use crm_closeout::{
     cascade::TaskCommand,
     codes::RecordKind,
     fact::{Applied, Fact},
     ids::CloseOutId,
+    job::{Job, JobKind},
     records::Lane,
     refusal::Refusal,
     working_set::{Cause, Common},
@@ -88,6 +90,13 @@ impl Domain for Orders {
 
     fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
         world.apply(cause, before, fact)
+    }
+
+    fn duty(job: &Job) -> Option<(&'static str, Command)> {
+        match job.kind {
+            JobKind::Expiry => duties::expiry(job),
+            JobKind::Resumption | JobKind::Retention => None,
+        }
     }
 
     async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {

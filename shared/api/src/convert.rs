@@ -106,15 +106,17 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
 
 fn approval(approval: &Approval) -> common::Approval {
     let ruling = approval.ruling.as_ref();
+    let planned = approval.planned.iter().chain(approval.peer.iter().flat_map(|peer| &peer.effects));
     common::Approval {
         causes: approval.causes.iter().map(|cause| cause.code().into()).collect(),
         request_time: Some(time(approval.asked_at)),
         expire_time: Some(time(approval.expires_at)),
-        planned_effects: approval.planned.iter().map(wire::effect).collect(),
+        planned_effects: planned.map(wire::effect).collect(),
         refund_reference: approval.refund_reference.clone(),
         decider: ruling.map_or_else(String::new, |ruled| ruled.actor.clone()),
         decide_time: ruling.map(|ruled| time(ruled.at)),
         note: ruling.map_or_else(String::new, |ruled| ruled.note.clone()),
+        won_opportunity_policy: approval.won_policy.map_or(0, |policy| policy.code().into()),
     }
 }
 

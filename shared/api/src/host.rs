@@ -1,7 +1,6 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
 use crate::{bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace};
-use crm_closeout::approval::Ruling;
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -144,10 +143,7 @@ impl Host {
         services: &[&'static str],
         routes: impl FnOnce(Front<D>) -> Routes,
         shutdown: CancellationToken,
-    ) -> Result<(), HostError>
-    where
-        D::Command: From<Ruling>,
-    {
+    ) -> Result<(), HostError> {
         let channels = peers.iter().map(|url| channel::connect(url, self.token.clone()));
         let channels: Arc<[PeerChannel]> = channels.collect::<Result<_, _>>()?;
         if channels.is_empty() {

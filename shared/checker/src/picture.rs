@@ -295,7 +295,9 @@ impl Side {
     fn opportunity(&mut self, row: sales::Opportunity) {
         let key = (row.tenant_id, sales::opportunity_record(row.opportunity_id));
         let (state, counter) = match (row.state, row.won_at) {
-            (sales::State::Open, _) | (sales::State::ClosePending, None) => (MirrorState::Live, 0),
+            (sales::State::Open | sales::State::OnHold, _) | (sales::State::ClosePending, None) => {
+                (MirrorState::Live, 0)
+            }
             (sales::State::Won, _) | (sales::State::ClosePending, Some(_)) => (MirrorState::Won, 1),
             (sales::State::ClosedOut, _) => (MirrorState::Closed, 2),
         };

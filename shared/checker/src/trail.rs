@@ -77,10 +77,8 @@ fn is_edit(row: &AuditEntry) -> bool {
     row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
 }
 
-/// Time alone has asked for it: a close-out has waited long enough for approval. Its id is that of the request.
-fn is_duty(row: &AuditEntry, id: Uuid) -> bool {
-    row.method == "ExpireCloseOut" && row.close_out_id.is_some_and(|close_out| close_out.0 == id)
-}
+/// Who acts where time alone has asked for it.
+const DUTY: &str = "system";
 
 /// The trails of one side.
 #[derive(Default)]
@@ -148,7 +146,7 @@ impl Trails {
             return;
         };
         self.asked += 1;
-        if asked.has(&row, id) || is_duty(&row, id) {
+        if asked.has(&row, id) || row.actor == DUTY {
             let AuditEntry { actor, method, resource, version_after: version, .. } = row;
             self.effects.entry((row.tenant_id, id)).or_default().push(Effect { actor, method, resource, version });
         } else {

@@ -3,15 +3,16 @@
 
 use crate::{
     codes,
-    episode::{CloseOut, CloseOutState, Effect, Propagation},
+    episode::{CloseOut, CloseOutState, Delivery, Effect, Propagation, Snapshot},
     fact::WonPolicy,
     ids::{CloseOutId, TenantId},
     job::Job,
     money::{Currency, Money},
+    plan::{Planned, differences},
     refusal::Refusal,
     time::Time,
     wording,
-    working_set::{Cause, Common},
+    working_set::{Cause, Common, Keyed as _},
 };
 use std::collections::BTreeMap;
 
@@ -52,6 +53,7 @@ impl ApprovalPolicy {
             asked_at: now,
             expires_at: now.plus_days(self.expire_days.into()),
             planned: Vec::new(),
+            peer: None,
             won_policy: None,
             refund_reference: String::new(),
             ruling: None,
@@ -70,6 +72,8 @@ pub struct Approval {
     pub expires_at: Time,
     /// What the close-out would have done here when it was asked for, in the words of a plan.
     pub planned: Vec<Effect>,
+    /// The same of the other side, if the caller has confirmed a plan: then what is done otherwise once it is approved is told.
+    pub peer: Option<Planned>,
     /// Of an order: what becomes of its won opportunity.
     pub won_policy: Option<WonPolicy>,
     /// Of an order: reference of the refund; empty: none.
@@ -155,6 +159,14 @@ impl Ruling {
 }
 
 impl CloseOut {
+    /// As it is carried out now that it is approved: its subject is what it was, and its date the one that was given, or now.
+    #[must_use]
+    pub fn approved(self, current: Snapshot, now: Time) -> Self {
+        let Snapshot { state, state_word, .. } = self.snapshot;
+        let closed_at = if self.historical { self.closed_at } else { now };
+        Self { snapshot: Snapshot { state, state_word, ..current }, closed_at, delivery: Delivery::PENDING, ..self }
+    }
+
     /// The subject is CLOSE_PENDING because of it.
     pub fn is_awaiting(&self) -> bool {
         self.state == CloseOutState::PendingApproval
@@ -199,7 +211,21 @@ impl Common {
         }
     }
 
-    /// Notes what was decided about a close-out that waited; answers it as it is then.
+    /// Tells what a close-out has done here otherwise than it was planned, if its caller had confirmed a plan; answers it as it is then.
+    pub fn compare_with_plan(&mut self, tenant: TenantId, id: CloseOutId) -> Result<CloseOut, Refusal> {
+        let close_out = self.close_out(tenant, id)?;
+        let bound = close_out.approval.as_ref().filter(|approval| approval.peer.is_some());
+        let differs =
+            bound.map_or_else(Vec::new, |approval| differences(&approval.planned, &self.planned_by(tenant, id)));
+        if !differs.is_empty()
+            && let Some(row) = self.close_outs.edit(&(tenant, id))
+        {
+            row.effects.splice(0..0, differs);
+        }
+        self.close_out(tenant, id)
+    }
+
+    /// Notes what was decided about a close-out that waited, which then waits no longer; answers it as it is then.
     pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
         let at = self.now;
         let row = self.close_outs.edit(&(cause.tenant_id, ruling.id)).ok_or_else(|| Refusal::not_found(ruling.id))?;
@@ -207,7 +233,11 @@ impl Common {
         if let Some(approval) = &mut row.approval {
             approval.ruling = Some(Ruled { at, actor: cause.actor.clone(), note: ruling.note.clone() });
         }
-        Ok(row.clone())
+        let row = row.clone();
+        if let Some(approval) = &row.approval {
+            self.jobs_over.push(Job::expiry(row.tenant_id, ruling.id, approval.expires_at).key());
+        }
+        Ok(row)
     }
 }
 

@@ -234,7 +234,7 @@ impl Common {
         close_out: Option<CloseOut>,
     ) {
         fact.event = Event::Snapshot;
-        fact.close_out = close_out.as_ref().map(|close_out| close_out.fact(None));
+        fact.close_out = close_out.as_ref().map(|close_out| close_out.fact(Event::Snapshot, None));
         // Receipts that have come already are kept.
         let delivery = close_out.filter(|close_out| close_out.delivery.propagation != Propagation::Settled);
         let delivery = delivery.map(|close_out| (close_out.close_out_id, false));
@@ -280,15 +280,28 @@ impl Common {
         close_out_id: Option<CloseOutId>,
         text: String,
     ) {
+        self.tell_of(&cause.actor, cause.tenant_id, customer_id, kind, (record, close_out_id), text);
+    }
+
+    /// The same of somebody else than who is behind the command: of the close itself who asked for it, whoever approved it.
+    pub fn tell_of(
+        &mut self,
+        actor: &str,
+        tenant_id: TenantId,
+        customer_id: CustomerId,
+        kind: &str,
+        (record, close_out_id): (Record, Option<CloseOutId>),
+        text: String,
+    ) {
         let entry = TimelineEntry {
-            tenant_id: cause.tenant_id,
+            tenant_id,
             customer_id,
             timeline_id: self.new_id(),
             happened_at: self.now,
             kind: kind.to_owned(),
             record,
             close_out_id,
-            actor: cause.actor.clone(),
+            actor: actor.to_owned(),
             text,
         };
         self.timeline.push(entry);

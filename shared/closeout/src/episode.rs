@@ -279,8 +279,9 @@ impl Keyed for CloseOut {
 }
 
 impl CloseOut {
-    /// What the other side needs of it.
-    pub fn fact(&self, won_policy: Option<WonPolicy>) -> ClosedFact {
+    /// What the other side needs of it at this event. Of the close what was planned there, if it waited with that for approval.
+    pub fn fact(&self, event: Event, won_policy: Option<WonPolicy>) -> ClosedFact {
+        let waited = self.approval.as_ref().filter(|_| event == Event::Closed);
         ClosedFact {
             close_out_id: self.close_out_id,
             cause: self.cause,
@@ -293,7 +294,7 @@ impl CloseOut {
             closed_at: self.closed_at,
             historical: self.historical,
             won_policy,
-            planned: None,
+            planned: waited.and_then(|approval| approval.peer.clone()),
         }
     }
 

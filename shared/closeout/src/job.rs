@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    ids::{CloseOutId, TenantId},
+    ids::{CloseOutId, OpportunityId, TenantId},
     time::Time,
     working_set::Keyed,
 };
@@ -14,6 +14,8 @@ codes! {
         Retention = 1 "RETENTION",
         /// A close-out that waits for approval waits no longer.
         Expiry = 2 "EXPIRY",
+        /// An opportunity that is on hold is taken up again.
+        Resumption = 3 "RESUMPTION",
     }
 }
 
@@ -55,6 +57,17 @@ impl Job {
     /// The end of a close-out's waiting for approval.
     pub fn expiry(tenant_id: TenantId, close_out: CloseOutId, at: Time) -> Self {
         Self::new(tenant_id, JobKind::Expiry, close_out.to_string(), at)
+    }
+
+    /// The end of an opportunity's pause. Each chosen day is a duty of its own: only the one that still holds does something.
+    pub fn resumption(tenant_id: TenantId, opportunity: OpportunityId, at: Time) -> Self {
+        Self::new(tenant_id, JobKind::Resumption, format!("{opportunity}@{}", at.0), at)
+    }
+
+    /// The opportunity whose pause ends with this duty, and the day that was chosen.
+    pub fn paused(&self) -> Option<(OpportunityId, Time)> {
+        let (name, until) = self.job_key.split_once('@')?;
+        Some((OpportunityId::parse(name).ok()?, Time(until.parse().ok()?)))
     }
 
     fn new(tenant_id: TenantId, kind: JobKind, job_key: String, due_at: Time) -> Self {

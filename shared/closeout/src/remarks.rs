@@ -159,18 +159,25 @@ impl<R> Remarks<R> {
     }
 }
 
+impl Remarks {
+    /// The same; what is to be done later is the owner's to do, unless another is named.
+    #[must_use]
+    pub fn assigned_to(mut self, owner: &str) -> Self {
+        if let Some(follow_up) = self.follow_up.as_mut().filter(|follow_up| follow_up.assignee.is_empty()) {
+            owner.clone_into(&mut follow_up.assignee);
+        }
+        self
+    }
+}
+
 /// Most further reasons of a close-out.
 pub const MOST_SECONDARY: usize = 2;
 
 impl Common {
-    /// Does what a close-out says beside its reason: makes the task that is to follow, for the subject's owner unless another is
-    /// named, and tells the customer's timeline how the relationship is rated.
+    /// Does what a close-out says beside its reason: makes the task that is to follow, and tells the customer's timeline how the relationship is rated.
     pub fn remark(&mut self, cause: &Cause, side: Side, close_out: &mut CloseOut) {
         let (root, id) = (close_out.subject, close_out.close_out_id);
         if let Some(follow_up) = &mut close_out.remarks.follow_up {
-            if follow_up.assignee.is_empty() {
-                follow_up.assignee.clone_from(&close_out.snapshot.owner);
-            }
             let (title, assignee, due_at) = (follow_up.title.clone(), follow_up.assignee.clone(), follow_up.due_at);
             let task = self.add_task(cause, &NewTask { root, kind: TaskKind::WinBack, title, assignee, due_at });
             follow_up.task_id = Some(task.task_id);
@@ -179,7 +186,8 @@ impl Common {
         }
         if let (Some(rated), Some(customer)) = (&close_out.remarks.reassessment, close_out.customer_id) {
             let note = if rated.note.is_empty() { String::new() } else { format!(": {}", rated.note) };
-            self.tell(cause, customer, "customer.reassessed", root, Some(id), format!("{} of 5{note}", rated.rating));
+            let text = format!("{} of 5{note}", rated.rating);
+            self.tell_of(&close_out.actor, cause.tenant_id, customer, "customer.reassessed", (root, Some(id)), text);
         }
     }
 

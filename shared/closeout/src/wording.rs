@@ -313,6 +313,9 @@ wordings! {
     PIPELINES_MISSING = "INCOMPLETE", Field;
         "must name every pipeline once; missing: {pipelines}";
         "必须列出每个管道各一次；缺少：{pipelines}";
+    HOLD_TIME = "OUT_OF_RANGE", Field;
+        "must be in the future, at most {days} days";
+        "必须是未来 {days} 天之内的时间";
     REPEATED = "REPEATED", Field;
         "{value} is named twice";
         "{value} 重复";
@@ -464,6 +467,12 @@ wordings! {
     CLOSE_PENDING = "CLOSE_PENDING", Precondition;
         "{subject} waits for another person's approval of {close_out}; approve, reject or withdraw that first";
         "{subject} 的消单 {close_out} 正在等待他人审批；请先批准、驳回或撤回该消单";
+    ON_HOLD = "ON_HOLD", Precondition;
+        "{subject} is on hold until {until}; resume it first";
+        "{subject} 已搁置至 {until}；请先恢复";
+    NOT_ON_HOLD = "NOT_ON_HOLD", Precondition;
+        "{subject} is {state}; only one that is on hold can be resumed";
+        "{subject} 处于 {state}；只有已搁置的才能恢复";
     NOT_PENDING = "NOT_PENDING", Precondition;
         "{subject} is {state} and waits for nobody's approval; read it to see what was decided";
         "{subject} 处于 {state}，不在等待审批；请读取该消单查看审批结果";
@@ -539,6 +548,9 @@ wordings! {
     REFUND_REFERENCE_REQUIRED = "REFUND_REFERENCE_REQUIRED", Precondition;
         "{subject} was paid for ({paid}); name the refund in refund_reference";
         "{subject} 已收款（{paid}）；请在 refund_reference 中填写退款凭证";
+    PAID_SINCE = "REFUND_REFERENCE_REQUIRED", Precondition;
+        "{subject} was paid for ({paid}) since its close-out was asked for; reject that, and have it asked for again";
+        "{subject} 在发起消单后已收款（{paid}）；请驳回该消单后重新发起";
     REFUNDED = "REFUNDED", Precondition;
         "{subject} was refunded ({refund}); make a new order";
         "{subject} 已退款（{refund}）；请新建订单";

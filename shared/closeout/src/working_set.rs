@@ -259,6 +259,8 @@ pub struct Common {
     pub outgoing: Log<(TenantId, Outgoing)>,
     /// Duties for later.
     pub jobs: Log<Job>,
+    /// Duties that there is nothing left to do for.
+    pub jobs_over: Log<<Job as Keyed>::Key>,
     /// Entries of customers' timelines.
     pub timeline: Log<TimelineEntry>,
     /// Entries of the audit trail.
@@ -287,6 +289,7 @@ impl Common {
             editions: Log::default(),
             outgoing: Log::default(),
             jobs: Log::default(),
+            jobs_over: Log::default(),
             timeline: Log::default(),
             audit: Log::default(),
         }
@@ -308,6 +311,7 @@ impl Common {
         self.editions.begin();
         self.outgoing.begin();
         self.jobs.begin();
+        self.jobs_over.begin();
         self.timeline.begin();
         self.audit.begin();
     }
@@ -323,6 +327,7 @@ impl Common {
         self.editions.rollback();
         self.outgoing.rollback();
         self.jobs.rollback();
+        self.jobs_over.rollback();
         self.timeline.rollback();
         self.audit.rollback();
     }

@@ -6,7 +6,7 @@ use crate::{
     cell::Kind,
     cells,
     db::{Db, Error, Tx},
-    failpoint,
+    failpoint, job,
     judge::{self, Books},
     operator::{self, Release},
     plan::{Confirmed, Previewed},
@@ -23,6 +23,7 @@ use crm_closeout::{
     episode::CloseOut,
     fact::{Applied, Fact},
     ids::CloseOutId,
+    job::Job,
     plan::Preview,
     records::Lane,
     refusal::Refusal,
@@ -64,6 +65,11 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
 
     /// Applies a fact about a record of the other side. The record's lane is already up to date; `before` is what it was.
     fn apply(world: &mut Self::World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied;
+
+    /// The method and the command that a duty comes to; none: there is nothing to be done for it.
+    fn duty(_job: &Job) -> Option<(&'static str, Self::Command)> {
+        None
+    }
 
     /// Saves what has changed in the service's own tables.
     fn save(tx: &mut Tx, world: &Self::World) -> impl Future<Output = Result<(), Error>> + Send;
@@ -283,6 +289,8 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
     table::save(tx, &common.settings).await?;
     table::insert_missing(tx, common.editions.entries()).await?;
     table::insert(tx, common.received.inserted()).await?;
+    // In this order: the same day may be chosen once more.
+    job::forget(tx, common.jobs_over.entries()).await?;
     table::insert_missing(tx, common.jobs.entries()).await?;
     table::insert(tx, common.timeline.entries()).await?;
     table::insert(tx, common.audit.entries()).await?;

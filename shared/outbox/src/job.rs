@@ -8,13 +8,16 @@ use crate::{
     db::{Db, Error, Row, Tx},
     sql::{Args, Sql},
     table,
-    table::Table,
+    table::{Statements, Table},
 };
 use crm_closeout::{
+    codes::Code as _,
     ids::TenantId,
     job::{Job, JobKind},
     time::Time,
+    working_set::Keyed,
 };
+use futures::future::join_all;
 use serde_json::json;
 use std::{future::Future, sync::LazyLock, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
@@ -34,6 +37,8 @@ pub const ANSWERS_KEPT: i64 = 7 * DAY;
 pub const STEP: i64 = 2_000;
 /// How long the process that claimed a job has it alone, in microseconds.
 const CLAIM: i64 = 60 * 1_000_000;
+/// Commands of one process at once.
+const AT_ONCE: i64 = 32;
 const LOOK: Duration = Duration::from_secs(3_600);
 const POLL: Duration = Duration::from_secs(1);
 /// Callers come first.
@@ -46,8 +51,8 @@ pub enum Step {
     Idle,
     /// A step was done.
     Done,
-    /// This one is to be done by a command, and for a minute nobody else takes it up.
-    Claimed(Job),
+    /// These are to be done by commands, and for a minute nobody else takes them up.
+    Claimed(Vec<Job>),
 }
 
 /// Works on duties until `stop`: puts in those of the day, then does what is due, a step at a time. `command` does what a rule
@@ -80,22 +85,27 @@ async fn look<F: Future<Output = bool>>(db: &Db, command: &impl Fn(Job) -> F) ->
     match step(db).await? {
         Step::Idle => Ok(false),
         Step::Done => Ok(true),
-        Step::Claimed(job) => {
-            if command(job.clone()).await {
-                finish(db, &job).await?;
-            }
+        Step::Claimed(jobs) => {
+            let over = join_all(jobs.into_iter().map(async |job| command(job.clone()).await.then(|| job.key()))).await;
+            let mut tx = db.begin().await?;
+            forget(&mut tx, &over.into_iter().flatten().collect::<Vec<_>>()).await?;
+            tx.commit().await?;
             Ok(true)
         }
     }
 }
 
-/// A job that was done by a command is gone.
-async fn finish(db: &Db, job: &Job) -> Result<(), Error> {
-    static FINISH: LazyLock<Sql> =
-        LazyLock::new(|| Sql::plain("DELETE FROM job WHERE tenant_id = {1} AND kind = {2} AND job_key = {3}"));
-    let mut tx = db.begin().await?;
-    tx.execute(&FINISH, Args::none().with(&job.tenant_id).with(&job.kind).with(&job.job_key)).await?;
-    tx.commit().await
+/// Removes jobs that there is nothing left to do for.
+pub(crate) async fn forget(tx: &mut Tx, keys: &[<Job as Keyed>::Key]) -> Result<(), Error> {
+    static FORGET: LazyLock<Sql> = LazyLock::new(|| {
+        let Statements { name, key, .. } = Job::statements();
+        Sql::delete(name, &["tenant_id", "kind", "job_key"], key)
+    });
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let Statements { name, key, .. } = Job::statements();
+    tx.change(name, &FORGET, Args::rows(key, keys.iter().map(Job::key_cells).collect()), None).await
 }
 
 /// Puts in the duties of today in every tenant. It jumps from tenant to tenant by the key of what they keep.
@@ -124,41 +134,46 @@ pub async fn put(db: &Db, jobs: &[Job]) -> Result<(), Error> {
 
 /// Does one step of the job that has been due longest, or claims it, if there is one that no other process works on.
 pub async fn step(db: &Db) -> Result<Step, Error> {
-    static DUE: LazyLock<Sql> = LazyLock::new(|| {
-        let list = &Job::statements().list;
-        let due = "t.done_at IS NULL AND t.due_at <= {now} ORDER BY t.due_at LIMIT 1 {skip}";
-        Sql::plain(&format!("SELECT {list}, {{now}} FROM job AS t WHERE {due}"))
+    // A kind that this version does not know waits for one that does.
+    static DUE: LazyLock<String> = LazyLock::new(|| {
+        let known: Vec<_> = JobKind::ALL.iter().map(|kind| kind.code().to_string()).collect();
+        format!("t.done_at IS NULL AND t.due_at <= {{now}} AND t.kind IN ({})", known.join(", "))
+    });
+    static NEXT: LazyLock<Sql> = LazyLock::new(|| {
+        let (list, due) = (&Job::statements().list, &*DUE);
+        Sql::plain(&format!("SELECT {list}, {{now}} FROM job AS t WHERE {due} ORDER BY t.due_at LIMIT {{1}} {{skip}}"))
     });
     static ANY: LazyLock<Sql> =
-        LazyLock::new(|| Sql::plain("SELECT 1 FROM job AS t WHERE t.done_at IS NULL AND t.due_at <= {now} LIMIT 1"));
+        LazyLock::new(|| Sql::plain(&format!("SELECT 1 FROM job AS t WHERE {} LIMIT 1", &*DUE)));
     // Most of the time there is nothing to do, and nothing is to be locked to find that out.
     if db.read(&ANY, Args::none()).await?.is_empty() {
         return Ok(Step::Idle);
     }
     let mut tx = db.begin().await?;
-    let rows = tx.rows(&DUE, Args::none()).await?;
-    let Some(row) = rows.first() else {
+    let rows = tx.rows(&NEXT, Args::none().with(&AT_ONCE)).await?;
+    let mut jobs = rows.iter().map(Job::read).collect::<Result<Vec<_>, Error>>()?;
+    let (Some(first), Some(row)) = (jobs.first_mut(), rows.first()) else {
         tx.rollback().await?;
         return Ok(Step::Idle);
     };
-    let (mut job, now) = (Job::read(row)?, row.get::<Time>(Job::statements().columns.len())?);
-    job.steps += 1;
-    let claimed = match job.kind {
-        JobKind::Retention => {
-            match retain(&mut tx, &job, now).await? {
-                Some(progress) => job.progress = progress,
-                None => job.done_at = Some(now),
-            }
-            false
+    let now: Time = row.get(Job::statements().columns.len())?;
+    if first.kind == JobKind::Retention {
+        first.steps += 1;
+        match retain(&mut tx, first, now).await? {
+            Some(progress) => first.progress = progress,
+            None => first.done_at = Some(now),
         }
-        JobKind::Expiry => {
-            job.due_at = Time(now.0 + CLAIM);
-            true
-        }
-    };
-    table::update(&mut tx, [&job]).await?;
+        table::update(&mut tx, [&*first]).await?;
+        tx.commit().await?;
+        return Ok(Step::Done);
+    }
+    jobs.retain(|job| job.kind != JobKind::Retention);
+    for job in &mut jobs {
+        (job.steps, job.due_at) = (job.steps + 1, Time(now.0 + CLAIM));
+    }
+    table::update(&mut tx, &jobs).await?;
     tx.commit().await?;
-    Ok(if claimed { Step::Claimed(job) } else { Step::Done })
+    Ok(Step::Claimed(jobs))
 }
 
 static WALK: LazyLock<Sql> = LazyLock::new(|| {
@@ -168,7 +183,7 @@ static WALK: LazyLock<Sql> = LazyLock::new(|| {
     )
 });
 
-static FORGET: LazyLock<Sql> = LazyLock::new(|| {
+static FORGET_ANSWERS: LazyLock<Sql> = LazyLock::new(|| {
     Sql::plain(
         "DELETE FROM idempotency WHERE tenant_id = {1} AND (principal, method, request_id) > ({2}, {3}, {4}) \
          AND (principal, method, request_id) <= ({5}, {6}, {7}) AND answered_at < {8}",
@@ -187,7 +202,7 @@ async fn retain(tx: &mut Tx, job: &Job, now: Time) -> Result<Option<String>, Err
     let Some(last) = next.last() else { return Ok(None) };
     let last: Place = (last.get(0)?, last.get(1)?, last.get(2)?);
     let old = Time(now.0 - ANSWERS_KEPT);
-    tx.execute(&FORGET, at(args, &last).with(&old)).await?;
+    tx.execute(&FORGET_ANSWERS, at(args, &last).with(&old)).await?;
     let (principal, method, id) = &last;
     let progress = json!([principal, method, id.to_string()]).to_string();
     Ok((next.len() as i64 == STEP).then_some(progress))

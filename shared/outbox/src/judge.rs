@@ -161,8 +161,8 @@ fn keep<D: Domain, C>(
     decided: Decided,
 ) -> Result<(Decided, Option<CloseOut>), Refusal> {
     let common = D::common(world);
-    let close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
-    if let (Some(confirmed), Some(close_out)) = (&call.confirmed, &close_out) {
+    let mut close_out = decided.close_out_id.and_then(|id| common.close_outs.get(&(call.cause.tenant_id, id)).cloned());
+    if let (Some(confirmed), Some(close_out)) = (&call.confirmed, &mut close_out) {
         plan::keep(common, close_out, confirmed)?;
     }
     Ok((decided, close_out))

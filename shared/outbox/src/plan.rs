@@ -4,7 +4,7 @@
 use crate::wire;
 use crm_closeout::{
     codes::Code as _,
-    episode::{CloseOut, Effect, EffectKind},
+    episode::{CloseOut, CloseOutState, Effect, EffectKind},
     fact::{Applied, Outgoing, PeerOutcome},
     ids::TenantId,
     plan::{Planned, Preview, differences},
@@ -75,9 +75,14 @@ pub(crate) fn of_applied(planned: &Applied) -> Vec<u8> {
 }
 
 /// Refuses a close-out that comes to something else than was confirmed; tells the receiver of its message what it is to do.
-pub(crate) fn keep(common: &mut Common, close_out: &CloseOut, confirmed: &Confirmed) -> Result<(), Refusal> {
+pub(crate) fn keep(common: &mut Common, close_out: &mut CloseOut, confirmed: &Confirmed) -> Result<(), Refusal> {
     if own(common, close_out).hash != confirmed.own {
         return Err(Refusal::new(&wording::PLAN_CHANGED, close_out.subject));
+    }
+    // One that waits sends nothing yet, and keeps that until it does.
+    if let Some(approval) = close_out.approval.as_mut().filter(|_| close_out.state == CloseOutState::PendingApproval) {
+        approval.peer = Some(confirmed.peer.clone());
+        common.close_outs.put(close_out.clone());
     }
     let first = common.outgoing.edit_recent().first_mut();
     if let Some(fact) = first.and_then(|(_, outgoing)| outgoing.fact.close_out.as_mut()) {

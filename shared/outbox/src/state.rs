@@ -7,7 +7,12 @@ use crate::{
     sql::{Args, Sql},
     table::{self, Statements, Table},
 };
-use crm_closeout::{codes::Code, episode::CloseOut, ids::TenantId, working_set::Keyed};
+use crm_closeout::{
+    codes::{Code, RecordKind},
+    episode::{CloseOut, CloseOutState},
+    ids::TenantId,
+    working_set::Keyed,
+};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
@@ -71,8 +76,12 @@ pub async fn close_outs<S: Code>(
 ) -> Result<Vec<CloseOut>, Error> {
     static PENDING: LazyLock<Sql> = LazyLock::new(|| {
         let list = &CloseOut::statements().list;
-        let on =
-            "t.tenant_id = w.tenant_id AND t.subject_kind IN (2, 3) AND t.subject_id = w.subject_id AND t.state = 3";
+        let [opportunity, order] = [RecordKind::Opportunity, RecordKind::Order].map(Code::code);
+        let on = format!(
+            "t.tenant_id = w.tenant_id AND t.subject_kind IN ({opportunity}, {order}) AND t.subject_id = w.subject_id \
+             AND t.state = {}",
+            CloseOutState::PendingApproval.code()
+        );
         let text = |from: &str| {
             format!(
                 "SELECT {list} FROM subject_in_state AS w {from} WHERE w.tenant_id = {{1}} AND w.state = {{2}} \

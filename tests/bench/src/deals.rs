@@ -135,6 +135,8 @@ impl Deals {
             stage_entered_at: made(n),
             activity_at: made(n),
             won_at: None,
+            resume_at: None,
+            hold_note: String::new(),
             taken_back_by: None,
             won_before: None,
             close_out_id: None,

@@ -23,7 +23,7 @@ an order that was paid for without a refund. Until that person decides nothing o
 
 Examples:
   closeout approvals
-  closeout approvals show closeOuts/ID
+  closeout show closeOuts/ID
   closeout approvals approve closeOuts/ID --principal ms.li
   closeout approvals reject closeOuts/ID --note \"call them once more\" --principal ms.li
   closeout approvals withdraw closeOuts/ID
@@ -42,11 +42,6 @@ pub(crate) struct ApprovalsArgs {
 enum Action {
     /// Lists what waits on both services.
     List,
-    /// Shows one: why it waits, until when, and what it would do.
-    Show {
-        /// `closeOuts/ID`.
-        name: String,
-    },
     /// Approves one that another person has asked for: it is carried out on both sides.
     Approve(Decision),
     /// Does not approve it: everything stays as it is.
@@ -75,7 +70,6 @@ struct Decision {
 pub(super) async fn run(args: &ApprovalsArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
     match &args.action {
         None | Some(Action::List) => list(api, screen).await,
-        Some(Action::Show { name }) => show(name, api, screen).await,
         Some(Action::Approve(Decision { name, note })) => approve(name, note, api, screen).await,
         Some(Action::Reject { name, note }) => {
             let (name, note, request_id) = (name.clone(), note.clone(), request_id::new());
@@ -142,27 +136,14 @@ async fn list(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
         ]);
     }
     screen.table(&table)?;
-    screen
-        .note("what next: closeout approvals show NAME; closeout approvals approve NAME, or reject NAME --note TEXT")?;
+    screen.note("what next: closeout show NAME; closeout approvals approve NAME, or reject NAME --note TEXT")?;
     Ok(Ending::Done)
 }
 
-async fn show(name: &str, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
-    side(name, api).await?;
-    let (side, close_out) = read_close_out(api, name).await?;
-    if screen.json() {
-        screen.emit(&json!({ "close_out": json::message(CLOSE_OUT, &close_out)? }))?;
-        return Ok(Ending::Done);
-    }
-    view::show_close_out(&close_out, side, screen)?;
-    planned(&close_out, api, screen).await?;
-    Ok(Ending::Done)
-}
-
-/// What a close-out that waits would do on its own side.
+/// What a close-out that waits would do.
 pub(super) async fn planned(close_out: &CloseOut, api: &Api, screen: &Screen) -> anyhow::Result<()> {
     let Some(approval) = &close_out.approval else { return Ok(()) };
-    screen.note("What it would do on this side once it is approved, as it was when it was asked for")?;
+    screen.note("What it would do once it is approved, as it was when it was asked for")?;
     let effects: Vec<_> = approval.planned_effects.iter().cloned().map(view::readable).collect();
     let tasks = Tasks::of(api, &effects).await?;
     view::show_receipts(&effects, &tasks, screen)

@@ -296,7 +296,7 @@ async fn close_outs(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Resu
         })
         .await?;
     }
-    let mut table = screen.new_table_keeping(&["close-out, of", "outcome, reason", "closed, by"], &[0]);
+    let mut table = screen.new_table_keeping(&["close-out, of", "outcome, reason", "when, by"], &[0]);
     for one in opportunity.iter().chain(&order) {
         table.add_row([
             two_lines(&one.name, &one.subject),

@@ -7,6 +7,7 @@ mod closing;
 pub(crate) mod competitors;
 pub(crate) mod completion;
 mod errors;
+pub(crate) mod hold;
 pub(crate) mod list;
 pub(crate) mod parked;
 pub(crate) mod pipelines;
@@ -43,6 +44,8 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::CloseOut(args) => Box::pin(close_out::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Preview(args) => Box::pin(preview::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Snooze(args) => Box::pin(hold::snooze(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Resume(args) => Box::pin(hold::resume(args, &connect(global, BRIEF)?, screen)).await,
         Command::Show(args) => Box::pin(show::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::List(args) => Box::pin(list::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Search(args) => Box::pin(search::run(args, &connect(global, BRIEF)?, screen)).await,

@@ -40,7 +40,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "KIND", default_value = "all")]
     what: Kind,
     /// Only in this state, or one of several with commas: draft, confirmed, in-fulfilment, processed, cancelled (orders) /
-    /// open, won, closed-out (opportunities) / effective, reversed, rejected, expired, withdrawn (close-outs) / close-pending, or
+    /// open, on-hold, won, closed-out (opportunities) / effective, reversed, rejected, expired, withdrawn (close-outs) / close-pending, or
     /// pending-approval for close-outs: waits for a second person.
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
@@ -270,7 +270,7 @@ async fn close_outs(args: &SearchArgs, api: &Api, screen: &Screen) -> anyhow::Re
         Ok((reply.results, reply.next_page_token))
     })
     .await?;
-    let mut table = screen.new_table_keeping(&["close-out, of", "customer", "outcome, reason", "closed, by"], &[0]);
+    let mut table = screen.new_table_keeping(&["close-out, of", "customer", "outcome, reason", "when, by"], &[0]);
     for result in &opportunity {
         table.add_row(close_out(screen, result.r#match(), &result.customer_display_name, result.close_out.as_ref()));
     }

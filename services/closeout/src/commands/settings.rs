@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::args::WonPolicy;
-use crate::failure::Ending;
+use crate::failure::{Ending, Usage};
 use crate::format::{counted, money, parse_amount, time};
 use crate::screen::{Paint, Screen};
 use crate::{json, request_id, view};
@@ -130,6 +130,9 @@ async fn show(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
 }
 
 async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    if args.approval_over.len() > 1 && args.approval_over.contains(&Limit::None) {
+        return Err(Usage("--approval-over: either amounts or `none`".to_owned()).into());
+    }
     let paths = [
         ("verification.required", args.verification_required.is_some()),
         ("verification.fresh_days", args.verification_days.is_some()),
@@ -198,7 +201,7 @@ fn decided(settings: &Settings) -> [String; 3] {
         WonOpportunityPolicy::Reopen => "its win is taken back",
         WonOpportunityPolicy::Lose => "it is closed out as lost",
     };
-    let approval = approval(&settings.approval.clone().unwrap_or_default());
+    let approval = settings.approval.as_ref().map_or_else(|| "not known there".to_owned(), approval);
     [required(settings.verification.unwrap_or_default()), won.to_owned(), approval]
 }
 

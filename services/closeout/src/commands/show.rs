@@ -1,6 +1,6 @@
 //! `closeout show`: one record with everything related to it on both sides.
 
-use super::{Kind, found, kind_of, tasks};
+use super::{Kind, approvals, found, kind_of, tasks};
 use crate::api::Api;
 use crate::args::ShowArgs;
 use crate::failure::Ending;
@@ -9,7 +9,7 @@ use crate::screen::Screen;
 use crate::settle;
 use crate::view::{self, Customer, Tasks};
 use anyhow::Context;
-use crm_proto::common::{CloseOut, Side};
+use crm_proto::common::{CloseOut, CloseOutState, Side};
 use crm_proto::{opportunity as sales, order as trade};
 use serde_json::{Value, json};
 
@@ -121,6 +121,14 @@ async fn show_all(close_outs: &[CloseOut], side: Side, api: &Api, screen: &Scree
     }
     for close_out in close_outs {
         view::show_close_out(close_out, side, screen)?;
+        match close_out.state() {
+            CloseOutState::PendingApproval => {
+                approvals::planned(close_out, api, screen).await?;
+                continue;
+            }
+            CloseOutState::Rejected | CloseOutState::Expired | CloseOutState::Withdrawn => continue,
+            CloseOutState::Effective | CloseOutState::Reversed | CloseOutState::Unspecified => {}
+        }
         screen.note("Receipts")?;
         view::show_receipts(&close_out.effects, &Tasks::of(api, &close_out.effects).await?, screen)?;
         if let Some(reversal) = &close_out.reversal {

@@ -85,8 +85,12 @@ pub(super) async fn run(args: &SweepArgs, api: &Api, screen: &Screen) -> anyhow:
     let go = args.yes || (asks && !would.is_empty() && screen.ask(&question(&would))?);
     if !go {
         if screen.json() {
-            let would: Vec<_> = would.iter().map(|(opportunity, _)| item(opportunity)).collect();
-            screen.emit(&json!({ "dry_run": true, "would_close": would, "refused": refusals(&refused) }))?;
+            let items = |all: &Done<'_>| all.iter().map(|(opportunity, _)| item(opportunity)).collect::<Vec<_>>();
+            let (would_wait, would): (Done<'_>, Done<'_>) = would.into_iter().partition(waits);
+            let (would, would_wait) = (items(&would), items(&would_wait));
+            screen.emit(&json!({
+                "dry_run": true, "would_close": would, "would_wait": would_wait, "refused": refusals(&refused),
+            }))?;
         } else if !asks && !would.is_empty() {
             screen.note("Nothing was changed. The same with --yes closes them out.")?;
         }
@@ -150,6 +154,11 @@ async fn call_all<'a>(
     judged
 }
 
+/// Nothing of it is done before another person has approved it.
+fn waits((_, done): &(&Opportunity, &BulkDone)) -> bool {
+    done.state() == CloseOutState::PendingApproval
+}
+
 type Done<'a> = Vec<(&'a Opportunity, &'a BulkDone)>;
 type Refused<'a> = Vec<(&'a Opportunity, &'a Status)>;
 
@@ -185,8 +194,11 @@ fn show(args: &SweepArgs, would: &Done<'_>, stages: &Stages, screen: &Screen) ->
 }
 
 fn question(would: &Done<'_>) -> String {
+    let waiting = would.iter().filter(|done| waits(done)).count();
+    let but =
+        if waiting == 0 { String::new() } else { format!(" (of {waiting} another person has to approve it first)") };
     let these = if would.len() == 1 { "it".to_owned() } else { format!("these {}", would.len()) };
-    format!("Their tasks and draft orders are cancelled and the customers' records change. Close {these} out?")
+    format!("Their tasks and draft orders are cancelled and the customers' records change. Close {these} out{but}?")
 }
 
 /// How many were refused for which reason, each with one example.
@@ -210,7 +222,6 @@ fn reason(status: &Status) -> String {
 
 fn report(done: &[Judged<'_>], before: &Refused<'_>, elapsed: Duration, screen: &Screen) -> anyhow::Result<Ending> {
     let (done, mut refused) = sorted(done);
-    let waits = |(_, done): &(_, &BulkDone)| done.state() == CloseOutState::PendingApproval;
     let (waiting, closed): (Done<'_>, Done<'_>) = done.into_iter().partition(waits);
     let settled = |done: &BulkDone| matches!(done.propagation(), Propagation::Settled | Propagation::NotNeeded);
     let on_both = closed.iter().filter(|(_, done)| settled(done)).count();

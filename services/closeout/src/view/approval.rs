@@ -7,6 +7,7 @@ use crm_proto::common::{ApprovalCause, CloseOut, CloseOutState};
 pub(super) fn rows(close_out: &CloseOut) -> Vec<(&'static str, String)> {
     let Some(approval) = &close_out.approval else { return Vec::new() };
     let waits = close_out.state() == CloseOutState::PendingApproval;
+    let counts = matches!(close_out.state(), CloseOutState::Effective | CloseOutState::Reversed);
     let until = if waits { time(approval.expire_time.as_ref()) } else { String::new() };
     let decided = match approval.decider.as_str() {
         "" => String::new(),
@@ -17,7 +18,7 @@ pub(super) fn rows(close_out: &CloseOut) -> Vec<(&'static str, String)> {
     vec![
         ("second person", approval_causes(close_out)),
         ("to be decided until", until),
-        ("asked for", if waits { String::new() } else { time(approval.request_time.as_ref()) }),
+        ("asked for", if counts { time(approval.request_time.as_ref()) } else { String::new() }),
         ("decided", decided),
         ("refund", approval.refund_reference.clone()),
     ]
@@ -61,6 +62,6 @@ mod tests {
         let approval = Approval { decider: "eve".into(), note: "no".into(), ..approval };
         let state = CloseOutState::Rejected.into();
         let rejected = CloseOut { state, approval: Some(approval), ..CloseOut::default() };
-        assert_eq!(told(&rejected), ["second person: won", "asked for: -", "decided: - by eve no"]);
+        assert_eq!(told(&rejected), ["second person: won", "decided: - by eve no"]);
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn show_close_out(close_out: &CloseOut, side: Side, screen: &Screen) 
 }
 
 fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
-    let waits = close_out.state() == CloseOutState::PendingApproval;
+    let counts = counts(close_out);
     let mut rows = vec![
         ("made by", side_name(side).to_owned()),
         ("of", close_out.subject.clone()),
@@ -52,7 +52,7 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         ("detail", close_out.detail.clone()),
         ("competitor", close_out.competitor.clone()),
         ("actor", close_out.actor.clone()),
-        (if waits { "asked for" } else { "closed" }, time(close_out.close_time.as_ref())),
+        (if counts { "closed" } else { "asked for" }, time(close_out.close_time.as_ref())),
         ("state", label(close_out.state().as_str_name(), "CLOSE_OUT_STATE_")),
         ("propagation", label(close_out.propagation().as_str_name(), "PROPAGATION_")),
         ("other service", label(close_out.peer_outcome().as_str_name(), "PEER_OUTCOME_")),
@@ -74,13 +74,22 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// `LOST (NO_DECISION)`.
+/// It was carried out, whether it was reversed since or not.
+fn counts(close_out: &CloseOut) -> bool {
+    matches!(close_out.state(), CloseOutState::Effective | CloseOutState::Reversed | CloseOutState::Unspecified)
+}
+
+/// `LOST (NO_DECISION)`; of one that was not carried out its state as well: `LOST (NO_DECISION), REJECTED`.
 pub(crate) fn outcome(close_out: &CloseOut) -> String {
-    let outcome = label(close_out.outcome().as_str_name(), "OUTCOME_");
-    match label(close_out.outcome_class().as_str_name(), "OUTCOME_CLASS_").as_str() {
-        "-" => outcome,
-        class => format!("{outcome} ({class})"),
+    let mut text = label(close_out.outcome().as_str_name(), "OUTCOME_");
+    let class = label(close_out.outcome_class().as_str_name(), "OUTCOME_CLASS_");
+    if class != "-" {
+        text.push_str(&format!(" ({class})"));
     }
+    if !counts(close_out) {
+        text.push_str(&format!(", {}", label(close_out.state().as_str_name(), "CLOSE_OUT_STATE_")));
+    }
+    text
 }
 
 fn target(effect: &Effect, tasks: &Tasks) -> String {
@@ -132,5 +141,7 @@ mod tests {
         assert_eq!(outcome(&close_out), "LOST");
         close_out.outcome_class = OutcomeClass::NoDecision.into();
         assert_eq!(outcome(&close_out), "LOST (NO_DECISION)");
+        close_out.state = CloseOutState::Rejected.into();
+        assert_eq!(outcome(&close_out), "LOST (NO_DECISION), REJECTED");
     }
 }

@@ -59,6 +59,8 @@ pub(crate) fn show_opportunity(opportunity: &Opportunity, stages: &Stages, scree
         ("last activity", time(opportunity.activity_time.as_ref())),
         ("expected close", time(opportunity.expected_close_time.as_ref())),
         ("closed", time(opportunity.close_time.as_ref())),
+        ("on hold until", time(opportunity.resume_time.as_ref())),
+        ("on hold because", opportunity.hold_note.clone()),
         ("close-out", opportunity.close_out.clone()),
         ("historical", if opportunity.historical { "yes" } else { "" }.to_owned()),
     ];

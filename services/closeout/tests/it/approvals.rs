@@ -36,7 +36,7 @@ fn above_the_limit_a_second_person_decides() {
     for word in [close_out.as_str(), "NO_INTENT_NOW", "above the tenant's", "ann"] {
         assert!(listed.contains(word), "{word}: {listed}");
     }
-    let shown = up.run(&["approvals", "show", &close_out]).ended_with(0).stdout;
+    let shown = up.run(&["show", &close_out]).ended_with(0).stdout;
     assert!(shown.contains("PENDING_APPROVAL") && shown.contains("task closed"), "{shown}");
     let own = up.run(&[&["approvals", "approve", &close_out], &ANN[..]].concat()).ended_with(4);
     assert!(own.stderr.contains("SELF_APPROVAL") && own.stderr.contains("withdraw"), "{}", own.stderr);

@@ -11,6 +11,7 @@ mod competitors;
 mod demo;
 mod errors;
 mod grounds;
+mod hold;
 mod import;
 mod pipelines;
 mod postgres;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     convert,
-    domain::{Closing, Command, Opportunity, State},
+    domain::{Closing, Command, Hold, Opportunity, State},
     service::Opportunities as Service,
     store::lists,
 };
@@ -29,6 +29,7 @@ use crm_api::{
 use crm_closeout::{
     ids::{CustomerId, OpportunityId},
     reason::ReasonScope,
+    time::Time,
     wording,
 };
 use crm_outbox::search::Source;
@@ -185,6 +186,39 @@ impl OpportunityService for Opportunities {
         let command = Command::MoveStage { id, etag: request.etag, stage: stage.unwrap_or_default() };
         let outcome = self.0.call(caller, deadline, "MoveOpportunityStage", meta, command).await?;
         Ok(Response::new(pb::MoveOpportunityStageResponse { opportunity: Some(outcome.resource) }))
+    }
+
+    async fn snooze_opportunity(
+        &self,
+        request: Request<pb::SnoozeOpportunityRequest>,
+    ) -> Result<Response<pb::SnoozeOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        if request.resume_time.is_none() {
+            fields.refuse("resume_time", &wording::REQUIRED, &[]);
+        }
+        let until = fields.time("resume_time", request.resume_time.as_ref()).unwrap_or(Time(0));
+        let note = fields.explanation("note", &request.note);
+        fields.done()?;
+        let command = Command::Snooze(Hold { id, etag: request.etag, until, note });
+        let outcome = self.0.call(caller, deadline, "SnoozeOpportunity", meta, command).await?;
+        Ok(Response::new(pb::SnoozeOpportunityResponse { opportunity: Some(outcome.resource) }))
+    }
+
+    async fn resume_opportunity(
+        &self,
+        request: Request<pb::ResumeOpportunityRequest>,
+    ) -> Result<Response<pb::ResumeOpportunityResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let id = fields.name("name", &request.name, OpportunityId::parse, OpportunityId);
+        fields.done()?;
+        let command = Command::Resume { id, etag: request.etag };
+        let outcome = self.0.call(caller, deadline, "ResumeOpportunity", meta, command).await?;
+        Ok(Response::new(pb::ResumeOpportunityResponse { opportunity: Some(outcome.resource) }))
     }
 
     async fn win_opportunity(

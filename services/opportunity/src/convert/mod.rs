@@ -276,6 +276,8 @@ pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
         historical: opportunity.historical,
         update_time: Some(time(opportunity.updated_at)),
         etag: etag(opportunity.version),
+        resume_time: opportunity.resume_at.map(time),
+        hold_note: opportunity.hold_note.clone(),
     }
 }
 

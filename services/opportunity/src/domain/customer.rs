@@ -162,7 +162,7 @@ impl Customer {
 
     fn count(&mut self, state: State) -> &mut i64 {
         match state {
-            State::Open | State::ClosePending => &mut self.open_count,
+            State::Open | State::OnHold | State::ClosePending => &mut self.open_count,
             State::Won => &mut self.won_count,
             State::ClosedOut => &mut self.lost_count,
         }
@@ -202,7 +202,7 @@ impl Customer {
 
 const fn sum_of(state: State) -> usize {
     match state {
-        State::Open | State::ClosePending => OPEN,
+        State::Open | State::OnHold | State::ClosePending => OPEN,
         State::Won => WON,
         State::ClosedOut => LOST,
     }

@@ -25,7 +25,7 @@ use crm_closeout::{
     working_set::{Cause, Common, Rows},
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
-pub use opportunity::{Closing, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
+pub use opportunity::{Closing, Hold, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
 pub use pipeline::{Pipeline, PipelineCommand};
 pub use reasons::{ReasonCommand, ReasonEdit};
 pub use settings::SettingsEdit;
@@ -75,6 +75,22 @@ pub enum Command {
         amount: Option<crm_closeout::money::Money>,
         /// When, if in the past.
         won_at: Option<Time>,
+    },
+    /// Puts an opportunity on hold.
+    Snooze(Hold),
+    /// Takes an opportunity up again that is on hold.
+    Resume {
+        /// Which.
+        id: OpportunityId,
+        /// Only this version.
+        etag: String,
+    },
+    /// The day has come on which an opportunity is taken up again.
+    ResumeInTime {
+        /// Which.
+        id: OpportunityId,
+        /// That day.
+        until: Time,
     },
     /// Closes an opportunity out.
     CloseOut(Closing),

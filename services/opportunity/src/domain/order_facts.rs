@@ -207,7 +207,7 @@ fn undo_policy(
     let mut undone: Vec<_> = lost.collect();
     let taken = opportunity.and_then(|id| world.opportunities.get(&(cause.tenant_id, OpportunityId(id))).cloned());
     if let Some(before) = taken.filter(|before| before.taken_back_by == Some(reversed)) {
-        undone.push(if before.won_before.is_some() {
+        undone.push(if before.state == State::Open && before.won_before.is_some() {
             let given = world.give_win_back(cause, &before, reversed).map(|(_, effects)| effects);
             given.map_err(|refusal| left(&before, refusal.reason()))
         } else {

@@ -108,7 +108,10 @@ impl Named {
                 self.opportunities.insert((tenant, *id));
                 self.enters_stage.insert(tenant);
             }
-            Command::Win { id, .. } => drop(self.opportunities.insert((tenant, *id))),
+            Command::Win { id, .. } | Command::Resume { id, .. } | Command::ResumeInTime { id, .. } => {
+                self.opportunities.insert((tenant, *id));
+            }
+            Command::Snooze(hold) => drop(self.opportunities.insert((tenant, hold.id))),
             Command::Pipeline(_) => drop(self.changes_pipelines.insert(tenant)),
             Command::Reopen { id, .. } => self.cascade(tenant, *id),
             Command::Resend(resend) => match resend.record.kind {
@@ -316,7 +319,7 @@ fn weighed(
         match item {
             Item::Call(Call { cause, command: Command::CloseOut(command), .. }) => {
                 let row = opportunities.get(&(cause.tenant_id, command.id));
-                if let Some(row) = row.filter(|row| row.state == State::Open) {
+                if let Some(row) = row.filter(|row| matches!(row.state, State::Open | State::OnHold)) {
                     closing.entry((row.tenant_id, row.customer_id)).or_default().insert(command.id);
                 } else {
                     others.item(item);

@@ -34,7 +34,7 @@ table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, oppo
     owner: String, team: String, stage: StageName, state: State, amount: Money, expected_close_at: Option<Time>,
     source: String, created_at: Time, stage_entered_at: Time, activity_at: Time, won_at: Option<Time>,
     taken_back_by: Option<CloseOutId>, won_before: Option<Time>, close_out_id: Option<CloseOutId>, closed_at: Option<Time>, loss_at: Option<Time>, historical: bool,
-    updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64,
+    updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64, resume_at: Option<Time>, hold_note: String,
 });
 
 table!(Competitor = "competitor", key |key| [tenant_id: TenantId = key.0, competitor_id: CompetitorId = key.1], indexed [

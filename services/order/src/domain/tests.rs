@@ -227,8 +227,9 @@ fn a_paid_order_is_cancelled_with_a_refund_and_then_stays_cancelled() {
     let order = confirmed(&mut world);
     world.pay(&cause(), order.order_id, "", Money { minor: 500, currency: usd() }).unwrap();
     let mut cancel = closing(order.order_id, Outcome::Cancelled);
-    // What was cancelled in the past nobody can approve any more.
+    // What is entered late nobody can approve any more.
     cancel.closed_at = Some(world.common.now);
+    world.orders.edit(&order.key()).unwrap().historical = true;
     assert_eq!(world.close_out(&cause(), &cancel).unwrap_err().reason(), "REFUND_REFERENCE_REQUIRED");
     cancel.closed_at = None;
     cancel.refund_reference = "R-1".into();

@@ -62,10 +62,10 @@ pub(super) fn transitions_are_sent(picture: &Picture, found: &mut Found) {
 
 /// A change that the other side has to hear of.
 fn is_transition(key: &Key, step: &Step) -> bool {
-    // The other side makes no difference between the two states of a live order.
+    // The other side makes no difference between the two states of a live order, or of an opportunity that is worked on.
     let mirrored = match (&*step.from, &*step.to) {
         // Nor does a close-out that waits for approval, or came to nothing, make one.
-        ("CONFIRMED", "IN_FULFILMENT") | (_, "CLOSE_PENDING") => false,
+        ("CONFIRMED", "IN_FULFILMENT") | ("OPEN", "ON_HOLD") | ("ON_HOLD", "OPEN") | (_, "CLOSE_PENDING") => false,
         ("CLOSE_PENDING", to) => CLOSED.contains(&to),
         _ => true,
     };

@@ -6,7 +6,7 @@ use crate::domain::World;
 use crm_closeout::{
     approval::{Approval, ApprovalCause, Ruling, Verdict},
     codes::Code,
-    episode::{CloseOut, Delivery, Snapshot},
+    episode::CloseOut,
     ids::{CloseOutId, OpportunityId},
     refusal::Refusal,
     settings::Settings,
@@ -15,16 +15,17 @@ use crm_closeout::{
 };
 
 impl World {
-    /// With what a close-out has to wait for another person; none: it need not. What happened in the past needs nobody's approval.
+    /// With what a close-out has to wait for another person; none: it need not. What is entered with dates of the past needs
+    /// nobody's approval.
     pub(super) fn approval(&self, before: &Opportunity, closing: &Closing) -> Option<Approval> {
         let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
         let over = policy.is_over(before.amount).then_some(ApprovalCause::OverAmount);
         let won = (before.state == State::Won).then_some(ApprovalCause::Won);
-        let causes: Vec<_> = over.into_iter().chain(won).filter(|_| closing.closed_at.is_none()).collect();
+        let causes: Vec<_> = over.into_iter().chain(won).filter(|_| !before.is_entered_late(closing)).collect();
         (!causes.is_empty()).then(|| policy.approval(causes, self.common.now))
     }
 
-    /// Has a close-out wait for another person. What it would do is found by doing it, and undone.
+    /// Has a close-out wait for another person. What it would do is found by doing it, and undoing all that its command has done.
     pub(super) fn ask(
         &mut self,
         cause: &Cause,
@@ -53,7 +54,7 @@ impl World {
         let close_out = self.common.awaiting(cause, ruling)?;
         let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
         let before = self.opportunity(cause, OpportunityId(close_out.subject.id), &ruling.etag)?;
-        if before.close_out_id != Some(id) {
+        if before.state != State::ClosePending || before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
         }
         let ruled = self.common.rule(cause, ruling)?;
@@ -62,11 +63,13 @@ impl World {
             return Ok(ruled);
         }
         self.check_no_live_order(tenant, before.opportunity_id)?;
-        let now = self.common.now;
-        let Snapshot { state, state_word, .. } = ruled.snapshot;
-        let snapshot = Snapshot { state, state_word, ..before.snapshot(now) };
-        self.enforce(cause, &before, CloseOut { snapshot, closed_at: now, delivery: Delivery::PENDING, ..ruled })?;
-        self.common.close_out(tenant, id)
+        if let Some(customer) = before.customer_id {
+            let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
+            self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);
+        }
+        let close_out = ruled.approved(before.snapshot(self.common.now), self.common.now);
+        self.enforce(cause, &before, close_out)?;
+        self.common.compare_with_plan(tenant, id)
     }
 
     /// The opportunity is again what it was before its close-out was asked for.
@@ -83,6 +86,7 @@ impl World {
             opportunity.close_out_id = None;
             opportunity.declined += 1;
         })?;
+        self.hold_on(&after);
         if let Some(customer) = after.customer_id {
             let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
             self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);

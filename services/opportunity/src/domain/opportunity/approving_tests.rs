@@ -154,7 +154,7 @@ fn an_order_that_became_live_meanwhile_keeps_it_open() {
 }
 
 #[test]
-fn what_is_not_worth_so_much_or_of_another_time_needs_nobody() {
+fn what_is_not_worth_so_much_or_entered_late_needs_nobody() {
     let mut world = strict();
     let opportunity = opened(&mut world);
     world.opportunities.edit(&opportunity.key()).unwrap().amount.minor = 1_000;
@@ -162,5 +162,8 @@ fn what_is_not_worth_so_much_or_of_another_time_needs_nobody() {
     let past = opened(&mut world);
     let mut historical = closing(past.opportunity_id);
     historical.closed_at = Some(world.common.now);
+    let before = world.opportunities.get(&past.key()).unwrap().clone();
+    assert!(world.approval(&before, &historical).is_some(), "a date of the past alone gets nobody past the limit");
+    world.opportunities.edit(&past.key()).unwrap().historical = true;
     assert_eq!(world.close_out(&cause(), &historical).unwrap().0.state, State::ClosedOut);
 }

@@ -86,7 +86,7 @@ impl World {
         };
         let approval = self.approval(&before, closing);
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
-        let goes_on = matches!(before.state, State::Open | State::Won);
+        let goes_on = matches!(before.state, State::Open | State::OnHold | State::Won);
         let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
         let grounds = closing.grounds(reason, cited, closed_at, approval);
         let (after, close_out) = self.carry_out(cause, &before, grounds)?;
@@ -103,7 +103,7 @@ impl World {
         let before = against.heed(self.opportunity(cause, closing.id, &closing.etag));
         let mut closed_at = closing.closed_at.unwrap_or(now);
         if let Some(before) = &before {
-            against.heed(self.check_closable(tenant, before, closing.closed_at.is_some()));
+            against.heed(self.check_closable(tenant, before, before.is_entered_late(closing)));
             closed_at = against.heed(self.when(before, closing.closed_at)).unwrap_or(closed_at);
         }
         against.heed(self.check_competitor(tenant, closing.competitor));
@@ -136,7 +136,7 @@ impl World {
             class: grounds.class,
             detail: grounds.detail,
             competitor_id: grounds.competitor,
-            remarks: grounds.remarks,
+            remarks: grounds.remarks.assigned_to(&before.owner),
             snapshot: before.snapshot(grounds.closed_at),
             actor: cause.actor.clone(),
             closed_at: grounds.closed_at,
@@ -181,7 +181,8 @@ impl World {
             });
             close_out.effects.extend(changes);
             let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
-            self.common.tell(cause, customer, "opportunity.closed_out", record, Some(id), text);
+            let tenant = cause.tenant_id;
+            self.common.tell_of(&close_out.actor, tenant, customer, "opportunity.closed_out", (record, Some(id)), text);
         }
         self.common.close_outs.put(close_out);
         Ok(after)
@@ -205,7 +206,7 @@ impl World {
                 self.take_win_back(cause, &before, None).map(|(after, _)| (after, None))
             }
             (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(id, close_out)),
-            (State::Open | State::ClosedOut | State::ClosePending, _) => {
+            (State::Open | State::OnHold | State::ClosedOut | State::ClosePending, _) => {
                 Err(Refusal::new(&wording::NOT_CLOSED_OR_WON, id).with("state", before.state.word()))
             }
         }
@@ -233,6 +234,7 @@ impl World {
             opportunity.activity_at = now;
         })?;
         let after = self.report(cause, &after, Event::Reopened, Some(&close_out))?;
+        self.hold_on(&after);
         let record = opportunity_record(before.opportunity_id);
         let mut effects = self.common.restore_tasks(cause, Side::Opportunity, record, id);
         effects.extend(self.common.withdraw_follow_up(cause, Side::Opportunity, &close_out));
@@ -305,11 +307,11 @@ impl World {
         Ok((after, effects))
     }
 
-    fn check_closable(&self, tenant: TenantId, opportunity: &Opportunity, historical: bool) -> Result<(), Refusal> {
+    fn check_closable(&self, tenant: TenantId, opportunity: &Opportunity, late: bool) -> Result<(), Refusal> {
         let id = opportunity.opportunity_id;
         match (opportunity.state, opportunity.close_out_id) {
-            (State::Open, _) => self.check_no_live_order(tenant, id),
-            (State::Won, _) if !historical => self.check_no_live_order(tenant, id),
+            (State::Open | State::OnHold, _) => self.check_no_live_order(tenant, id),
+            (State::Won, _) if !late => self.check_no_live_order(tenant, id),
             (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(id, close_out)),
             (State::ClosedOut, Some(close_out)) => {
                 Err(Refusal::new(&wording::ALREADY_CLOSED, id).with("close_out", close_out))

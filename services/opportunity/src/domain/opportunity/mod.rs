@@ -1,4 +1,4 @@
-//! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `closing` the
+//! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `holding` a pause on it, `closing` the
 //! close-out and its reversal with every guard of them, `approving` its waiting for another person, `amending` its correction.
 
 mod amending;
@@ -6,9 +6,11 @@ mod approving;
 #[cfg(test)]
 mod approving_tests;
 mod closing;
+mod holding;
 mod working;
 
 pub(super) use closing::Grounds;
+pub use holding::Hold;
 
 use super::{World, opportunity_record};
 use crm_closeout::{
@@ -34,6 +36,8 @@ codes! {
     pub enum State {
         /// Being worked on.
         Open = 1 "OPEN",
+        /// Put on hold until a day. It counts as open.
+        OnHold = 2 "ON_HOLD",
         /// Its close-out waits for another person's approval. Until that it counts as what it was: open, or won.
         ClosePending = 3 "CLOSE_PENDING",
         /// Won.
@@ -78,6 +82,10 @@ pub struct Opportunity {
     pub activity_at: Time,
     /// When it was won; none unless it counts as WON.
     pub won_at: Option<Time>,
+    /// Until when it is on hold, or was when it was closed out.
+    pub resume_at: Option<Time>,
+    /// Why, in the person's words; empty: it is not.
+    pub hold_note: String,
     /// The close-out of its last order that took its win back.
     pub taken_back_by: Option<CloseOutId>,
     /// When it had been won before that; none if something else has moved it since.
@@ -210,6 +218,11 @@ impl Opportunity {
         }
     }
 
+    /// It is entered with dates of the past, and so is this close-out of it.
+    pub(super) fn is_entered_late(&self, closing: &Closing) -> bool {
+        self.historical && closing.closed_at.is_some()
+    }
+
     /// The close-out in force.
     pub fn closed_by(&self) -> Option<CloseOutId> {
         self.close_out_id.filter(|_| self.state == State::ClosedOut)
@@ -217,7 +230,7 @@ impl Opportunity {
 
     fn mirror_state(&self) -> MirrorState {
         match self.counts_as() {
-            State::Open | State::ClosePending => MirrorState::Live,
+            State::Open | State::OnHold | State::ClosePending => MirrorState::Live,
             State::Won => MirrorState::Won,
             State::ClosedOut => MirrorState::Closed,
         }
@@ -234,15 +247,25 @@ impl Opportunity {
             owner: self.owner.clone(),
             actor: close_out.map_or(&cause.actor, |close_out| close_out.acted(event, cause)).clone(),
             at: now,
-            close_out: close_out.map(|close_out| close_out.fact(None)),
+            close_out: close_out.map(|close_out| close_out.fact(event, None)),
             reason: None,
             settings: None,
         }
     }
 
+    /// Open, and not on hold.
     pub(super) fn check_open(&self) -> Result<(), Refusal> {
+        self.check_in_work()?;
+        match self.resume_at.filter(|_| self.state == State::OnHold) {
+            Some(until) => Err(Refusal::new(&wording::ON_HOLD, self.opportunity_id).with("until", until)),
+            None => Ok(()),
+        }
+    }
+
+    /// Open, on hold or not.
+    pub(super) fn check_in_work(&self) -> Result<(), Refusal> {
         match (self.state, self.close_out_id) {
-            (State::Open, _) => Ok(()),
+            (State::Open | State::OnHold, _) => Ok(()),
             (State::ClosedOut, Some(close_out)) => Err(Refusal::subject_closed(self.opportunity_id, close_out)),
             (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(self.opportunity_id, close_out)),
             (State::Won | State::ClosedOut | State::ClosePending, _) => {

@@ -43,6 +43,8 @@ impl World {
             stage_entered_at: since.stage_entered_at,
             activity_at: since.activity_at,
             won_at: None,
+            resume_at: None,
+            hold_note: String::new(),
             taken_back_by: None,
             won_before: None,
             close_out_id: None,
@@ -68,7 +70,7 @@ impl World {
         Ok(opportunity)
     }
 
-    /// Changes business fields of an open opportunity.
+    /// Changes business fields of an opportunity that is open or on hold.
     pub fn update_opportunity(
         &mut self,
         cause: &Cause,
@@ -77,7 +79,7 @@ impl World {
         edit: &OpportunityEdit,
     ) -> Result<Opportunity, Refusal> {
         let before = self.opportunity(cause, id, etag)?;
-        before.check_open()?;
+        before.check_in_work()?;
         let customer_id = before.customer_id.or(edit.customer_id);
         if edit.customer_id.is_some_and(|given| Some(given) != customer_id) {
             return Err(Violation::new("opportunity.customer", &wording::IMMUTABLE_CUSTOMER).into());

@@ -6,9 +6,10 @@ use crate::domain::World;
 use crm_closeout::{
     approval::{Approval, ApprovalCause, Ruling, Verdict},
     codes::Code,
-    episode::{CloseOut, Delivery, Outcome, Snapshot},
+    episode::{CloseOut, Outcome},
     fact::WonPolicy,
     ids::{CloseOutId, OrderId},
+    money::Money,
     refusal::Refusal,
     settings::Settings,
     wording,
@@ -17,10 +18,10 @@ use crm_closeout::{
 
 impl World {
     /// With what a close-out has to wait for another person; none: it need not. An order that is done, one that nobody has agreed to yet,
-    /// and what happened in the past need nobody's approval.
+    /// and what is entered with dates of the past need nobody's approval.
     pub(super) fn approval(&self, before: &Order, closing: &Closing) -> Option<Approval> {
-        let needs =
-            closing.outcome == Outcome::Cancelled && before.state != State::Draft && closing.closed_at.is_none();
+        let late = before.is_entered_late(closing);
+        let needs = closing.outcome == Outcome::Cancelled && before.state != State::Draft && !late;
         let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
         let over = policy.is_over(before.total()).then_some(ApprovalCause::OverAmount);
         let kept = before.paid_minor > 0 && closing.refund_reference.is_empty();
@@ -34,7 +35,7 @@ impl World {
         })
     }
 
-    /// Has a close-out wait for another person. What it would do is found by doing it, and undone.
+    /// Has a close-out wait for another person. What it would do is found by doing it, and undoing all that its command has done.
     pub(super) fn ask(
         &mut self,
         cause: &Cause,
@@ -61,7 +62,7 @@ impl World {
         let close_out = self.common.awaiting(cause, ruling)?;
         let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
         let before = self.order(cause, OrderId(close_out.subject.id), &ruling.etag)?;
-        if before.close_out_id != Some(id) {
+        if before.state != State::ClosePending || before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
         }
         let ruled = self.common.rule(cause, ruling)?;
@@ -69,17 +70,21 @@ impl World {
             self.decline(cause, &before, &ruled, ruling)?;
             return Ok(ruled);
         }
-        let now = self.common.now;
         let asked = ruled.approval.as_ref();
         let terms = Terms {
             won_policy: asked.and_then(|approval| approval.won_policy).unwrap_or(WonPolicy::Keep),
             refund_reference: asked.map_or_else(String::new, |approval| approval.refund_reference.clone()),
         };
-        let Snapshot { state, state_word, .. } = ruled.snapshot;
-        let snapshot = Snapshot { state, state_word, ..before.snapshot(now) };
-        let close_out = CloseOut { snapshot, closed_at: now, delivery: Delivery::PENDING, ..ruled };
+        let expected = asked.is_some_and(|approval| approval.causes.contains(&ApprovalCause::Paid));
+        if before.paid_minor > 0 && terms.refund_reference.is_empty() && !expected {
+            let paid = Money { minor: before.paid_minor, currency: before.currency };
+            return Err(Refusal::new(&wording::PAID_SINCE, before.order_id).with("paid", paid));
+        }
+        let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
+        self.common.tell(cause, before.customer_id, kind, ruled.subject, Some(id), note);
+        let close_out = ruled.approved(before.snapshot(self.common.now), self.common.now);
         self.enforce(cause, &before, close_out, terms)?;
-        self.common.close_out(tenant, id)
+        self.common.compare_with_plan(tenant, id)
     }
 
     /// The order is again what it was before its close-out was asked for.

@@ -89,6 +89,19 @@ fn over_the_amount_it_waits_with_all_that_was_said() {
 }
 
 #[test]
+fn what_was_paid_for_since_is_not_cancelled_by_who_was_not_told() {
+    let mut world = strict();
+    let order = confirmed(&mut world);
+    let id = asked(&mut world, &order).close_out_id;
+    world.pay(&cause(), order.order_id, "", Money { minor: 300, currency: usd() }).unwrap();
+    assert_eq!(ruling(&mut world, &boss(), id, Verdict::Approve).unwrap_err().reason(), "REFUND_REFERENCE_REQUIRED");
+    ruling(&mut world, &boss(), id, Verdict::Reject).unwrap();
+    let again = asked(&mut world, &order);
+    assert_eq!(again.approval.unwrap().causes, [ApprovalCause::OverAmount, ApprovalCause::Paid]);
+    ruling(&mut world, &boss(), again.close_out_id, Verdict::Approve).unwrap();
+}
+
+#[test]
 fn what_came_to_nothing_leaves_the_order_as_it_was() {
     let mut world = strict();
     let order = confirmed(&mut world);

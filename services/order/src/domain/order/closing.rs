@@ -157,7 +157,7 @@ impl World {
             class: grounds.class,
             detail: grounds.detail,
             competitor_id: None,
-            remarks: grounds.remarks,
+            remarks: grounds.remarks.assigned_to(&before.owner),
             snapshot: before.snapshot(grounds.closed_at),
             actor: cause.actor.clone(),
             closed_at: grounds.closed_at,
@@ -203,7 +203,7 @@ impl World {
         close_out.effects.extend(self.recount(cause, before, &after, Some(&close_out)));
         let kind = if outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
         let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
-        self.common.tell(cause, after.customer_id, kind, record, Some(id), text);
+        self.common.tell_of(&close_out.actor, cause.tenant_id, after.customer_id, kind, (record, Some(id)), text);
         self.common.close_outs.put(close_out);
         Ok(after)
     }
@@ -287,7 +287,7 @@ fn check_cancelled(order: &Order, closing: &Closing) -> Result<(), Refusal> {
         return Err(Refusal::new(&wording::NOTHING_TO_CANCEL, order.order_id));
     }
     // Of what is closed out now another person may approve that nothing was paid back.
-    if closing.closed_at.is_some() && order.paid_minor > 0 && closing.refund_reference.is_empty() {
+    if order.is_entered_late(closing) && order.paid_minor > 0 && closing.refund_reference.is_empty() {
         let paid = Money { minor: order.paid_minor, currency: order.currency };
         return Err(Refusal::new(&wording::REFUND_REFERENCE_REQUIRED, order.order_id).with("paid", paid));
     }

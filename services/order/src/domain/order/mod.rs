@@ -196,6 +196,11 @@ impl Order {
         self.lines.total(self.currency)
     }
 
+    /// It is entered with dates of the past, and so is this close-out of it.
+    pub(super) fn is_entered_late(&self, closing: &Closing) -> bool {
+        self.historical && closing.closed_at.is_some()
+    }
+
     /// The close-out in force.
     pub fn closed_by(&self) -> Option<CloseOutId> {
         self.close_out_id.filter(|_| self.state.is_closed())
@@ -337,7 +342,7 @@ impl World {
         if let Some((close_out, _)) = close_out {
             close_out.acted(event, cause).clone_into(&mut fact.actor);
         }
-        fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(won_policy));
+        fact.close_out = close_out.map(|(close_out, won_policy)| close_out.fact(event, won_policy));
         self.common.send(cause, order_record(after.order_id), after.sent, fact, delivery);
         Ok(after)
     }
