@@ -209,6 +209,9 @@ mutations! {
     /// RecordFulfilment.
     record_fulfilment = Order.orders.record_fulfilment(trade::RecordFulfilmentRequest) -> trade::RecordFulfilmentResponse,
         "RecordFulfilment", order;
+    /// CancelOrderLines.
+    cancel_order_lines = Order.orders.cancel_order_lines(trade::CancelOrderLinesRequest) -> trade::CancelOrderLinesResponse,
+        "CancelOrderLines", order;
     /// RecordPayment.
     record_payment = Order.orders.record_payment(trade::RecordPaymentRequest) -> trade::RecordPaymentResponse,
         "RecordPayment", order;

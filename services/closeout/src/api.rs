@@ -266,6 +266,8 @@ calls! {
     /// What an opportunity's close-out would do.
     preview_opportunity(sales::PreviewCloseOutRequest) -> sales::PreviewCloseOutResponse
         = opportunities.preview_close_out;
+    /// Cancels a part of an order.
+    cancel_order_lines(trade::CancelOrderLinesRequest) -> trade::CancelOrderLinesResponse = orders.cancel_order_lines;
     /// What an order's close-out would do.
     preview_order(trade::PreviewCloseOutRequest) -> trade::PreviewCloseOutResponse
         = orders.preview_close_out;

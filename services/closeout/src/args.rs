@@ -2,6 +2,7 @@
 
 use crate::commands::amend::{self, AmendArgs};
 use crate::commands::approvals::{self, ApprovalsArgs};
+use crate::commands::cancel_lines::{self, CancelLinesArgs};
 use crate::commands::competitors::{self, CompetitorsArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::hold::{self, ResumeArgs, SnoozeArgs};
@@ -150,6 +151,9 @@ Examples:
     /// Corrects what a close-out says of its reason; its time stays.
     #[command(after_help = amend::EXAMPLES)]
     Amend(AmendArgs),
+    /// Cancels a part of an order, by line and quantity; it goes on with the rest.
+    #[command(after_help = cancel_lines::EXAMPLES)]
+    CancelLines(CancelLinesArgs),
     /// Takes a close-out back: state and tasks as before it.
     #[command(after_help = "\
 Examples:

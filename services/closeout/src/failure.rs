@@ -231,6 +231,7 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "PARENT_UNKNOWN" => "wait a moment: the other service has not heard of it yet",
         "SUBJECT_CLOSED" | "ALREADY_CLOSED" => "it is closed already: closeout show NAME; closeout reopen NAME",
         "CLOSE_PENDING" => "see what waits and why: closeout approvals",
+        "NOTHING_LEFT" | "NEEDS_APPROVAL" => "close the order out instead: closeout close-out NAME --reason CODE",
         "ON_HOLD" => "take it up again first: closeout resume NAME",
         "NOT_PENDING" => "closeout show NAME tells what was decided; closeout approvals lists what waits",
         "APPROVAL_EXPIRED" => "close it out again, and have that approved",

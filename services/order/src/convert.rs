@@ -1,6 +1,6 @@
 //! The trade side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
-use crate::domain::{Closing, Customer, Line, Lines, NewOrder, Order, OrderEdit};
+use crate::domain::{Cancellation, Cancelling, Closing, Customer, Line, Lines, NewOrder, Order, OrderEdit};
 use crm_api::{
     convert::{money, time},
     fields::{self, Fields},
@@ -100,6 +100,7 @@ pub(crate) fn order_edit(fields: &mut Fields, order: &pb::Order, mask: Option<&F
         "create_time",
         "close_time",
         "historical",
+        "cancellations",
         "update_time",
         "etag",
     ];
@@ -117,17 +118,36 @@ pub(crate) fn order_edit(fields: &mut Fields, order: &pb::Order, mask: Option<&F
 
 /// What was fulfilled.
 pub(crate) fn fulfilment(fields: &mut Fields, lines: &[pb::LineFulfilment]) -> Vec<(usize, i64)> {
+    counts(fields, lines.iter().map(|line| (line.line, line.quantity)).collect())
+}
+
+/// What is cancelled of an order, and why.
+pub(crate) fn cancelling(fields: &mut Fields, request: &pb::CancelOrderLinesRequest) -> Cancelling {
+    let verification = request.verification.as_ref();
+    Cancelling {
+        id: fields.name("name", &request.name, OrderId::parse, OrderId),
+        etag: request.etag.clone(),
+        lines: counts(fields, request.lines.iter().map(|line| (line.line, line.quantity)).collect()),
+        reason: request.reason.clone(),
+        detail: fields.words("detail", &request.detail),
+        refund_reference: fields.line("refund_reference", &request.refund_reference, 0..=fields::LABEL),
+        verification: remarks::read(fields, &[], verification, None, None).verification,
+    }
+}
+
+/// How many of which lines.
+fn counts(fields: &mut Fields, lines: Vec<(i32, i64)>) -> Vec<(usize, i64)> {
     if lines.is_empty() || lines.len() > MOST_LINES {
         fields.refuse("lines", &wording::COUNT, &[("least", &1), ("most", &MOST_LINES), ("count", &lines.len())]);
     }
     let mut done = Vec::with_capacity(lines.len().min(MOST_LINES));
-    for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
-        if !(1..=MOST_UNITS).contains(&line.quantity) {
+    for (index, (line, quantity)) in lines.into_iter().take(MOST_LINES).enumerate() {
+        if !(1..=MOST_UNITS).contains(&quantity) {
             let values: [(&str, &dyn Display); 2] = [("least", &1), ("most", &MOST_UNITS)];
             fields.refuse(format!("lines[{index}].quantity"), &wording::RANGE, &values);
         }
-        match usize::try_from(line.line) {
-            Ok(line_index) => done.push((line_index, line.quantity)),
+        match usize::try_from(line) {
+            Ok(line) => done.push((line, quantity)),
             Err(_) => fields.refuse(format!("lines[{index}].line"), &wording::NEGATIVE, &[]),
         }
     }
@@ -226,6 +246,23 @@ pub(crate) fn order(order: &Order) -> pb::Order {
         historical: order.historical,
         update_time: Some(time(order.updated_at)),
         etag: etag(order.version),
+        cancellations: order.cancellations.0.iter().map(cancellation).collect(),
+    }
+}
+
+fn cancellation(one: &Cancellation) -> pb::PartCancellation {
+    let line = |(line, quantity): &(usize, i64)| pb::CancelledLine {
+        line: i32::try_from(*line).unwrap_or(i32::MAX),
+        quantity: *quantity,
+    };
+    pb::PartCancellation {
+        cancel_time: Some(time(one.at)),
+        actor: one.actor.clone(),
+        reason: reason::name(&one.reason_code),
+        reason_version: one.reason_version,
+        detail: one.detail.clone(),
+        refund_reference: one.refund_reference.clone(),
+        lines: one.lines.iter().map(line).collect(),
     }
 }
 

@@ -70,4 +70,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1002, "search"),
     migration!(1003, "fast_path"),
     migration!(1004, "approval"),
+    migration!(1005, "cancellations"),
 ];

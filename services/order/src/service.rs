@@ -58,6 +58,7 @@ impl Domain for Orders {
             Command::Confirm { id, etag } => order(&world.confirm(cause, *id, etag)?, None),
             Command::Fulfil { id, etag, lines } => order(&world.fulfil(cause, *id, etag, lines)?, None),
             Command::Pay { id, etag, amount } => order(&world.pay(cause, *id, etag, *amount)?, None),
+            Command::CancelLines(cancelling) => order(&world.cancel_lines(cause, cancelling)?, None),
             Command::CloseOut(closing) => {
                 let (closed, close_out) = world.close_out(cause, closing)?;
                 order(&closed, Some(close_out))

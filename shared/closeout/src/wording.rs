@@ -494,6 +494,9 @@ wordings! {
     WON_FIRST = "WRONG_STATE", Precondition;
         "{subject} is {state}; reopen it before you close it out";
         "{subject} 处于 {state}；消单前请先重新打开";
+    CHANGE_THE_LINES = "WRONG_STATE", Precondition;
+        "{subject} is {state}; change its lines instead";
+        "{subject} 处于 {state}；请直接修改其明细行";
     CONFIRM_FIRST = "WRONG_STATE", Precondition;
         "{subject} is {state}; confirm it first";
         "{subject} 处于 {state}；请先确认订单";
@@ -551,6 +554,15 @@ wordings! {
     PAID_SINCE = "REFUND_REFERENCE_REQUIRED", Precondition;
         "{subject} was paid for ({paid}) since its close-out was asked for; reject that, and have it asked for again";
         "{subject} 在发起消单后已收款（{paid}）；请驳回该消单后重新发起";
+    OVERPAID = "REFUND_REFERENCE_REQUIRED", Precondition;
+        "{subject} was paid for ({paid}), more than is left of it ({left}); name the refund in refund_reference";
+        "{subject} 已收款 {paid}，超过剩余金额 {left}；请在 refund_reference 中填写退款凭证";
+    NOTHING_LEFT = "NOTHING_LEFT", Precondition;
+        "nothing would be left of {subject}; close it out as CANCELLED instead";
+        "取消后 {subject} 将无剩余；请改为以 CANCELLED 消单";
+    NEEDS_APPROVAL = "NEEDS_APPROVAL", Precondition;
+        "{cancelled} would be cancelled of {subject}, more than one person may; close it out, which another person then approves";
+        "{subject} 累计取消金额将达 {cancelled}，超过单人权限；请改为消单并由他人审批";
     REFUNDED = "REFUNDED", Precondition;
         "{subject} was refunded ({refund}); make a new order";
         "{subject} 已退款（{refund}）；请新建订单";
@@ -569,6 +581,9 @@ wordings! {
     TOO_MANY_REASONS = "TOO_MANY_REASONS", Exhausted;
         "scope {scope} has {limit} reasons, the most allowed; change one that is not in use any more";
         "{scope} 范围已有 {limit} 个原因，达到上限；请修改不再使用的原因";
+    TOO_MANY_CANCELLATIONS = "TOO_MANY_CANCELLATIONS", Exhausted;
+        "a part of {subject} was cancelled {limit} times, the most allowed; close it out";
+        "{subject} 已部分取消 {limit} 次，达到上限；请对其消单";
     TOO_MANY_TASKS = "TOO_MANY_OPEN", Exhausted;
         "{subject} has {limit} open tasks, the most allowed; close some first";
         "{subject} 已有 {limit} 个未完成任务，达到上限；请先关闭一些";

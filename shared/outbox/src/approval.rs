@@ -3,6 +3,7 @@
 use crate::{
     cell::JsonText,
     part_json,
+    remarks::optional,
     tables::{int, text},
 };
 use crm_closeout::{
@@ -47,19 +48,10 @@ impl JsonText for Approval {
             asked_at: Time(int(value, "asked_at")?),
             expires_at: Time(int(value, "expires_at")?),
             planned: JsonText::from_json(&value["planned"])?,
-            peer: match &value["peer"] {
-                Value::Null => None,
-                planned => Some(peer(planned)?),
-            },
-            won_policy: match &value["won_policy"] {
-                Value::Null => None,
-                word => Some(policy(word)?),
-            },
+            peer: optional(value, "peer", peer)?,
+            won_policy: optional(value, "won_policy", policy)?,
             refund_reference: text(value, "refund_reference")?,
-            ruling: match &value["ruling"] {
-                Value::Null => None,
-                ruling => Some(ruled(ruling)?),
-            },
+            ruling: optional(value, "ruling", ruled)?,
         })
     }
 }

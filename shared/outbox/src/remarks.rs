@@ -102,7 +102,7 @@ impl JsonText for Remarks {
 }
 
 /// What stands under a key, if anything does; none: it can not be read.
-fn optional<T>(value: &Value, key: &str, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+pub(crate) fn optional<T>(value: &Value, key: &str, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
     match value.get(key).filter(|value| !value.is_null()) {
         Some(value) => read(value).map(Some),
         None => Some(None),

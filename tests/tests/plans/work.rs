@@ -227,8 +227,26 @@ async fn four_eyes(pair: &Pair, data: &Data, known: &Known) {
             .await
             .unwrap();
         lost.push(client.close_out_opportunity(closing(&name)).await.unwrap().close_out.unwrap().name);
+        let held = client.opportunity(&known.customer).await;
+        let resume_time = Some((std::time::SystemTime::now() + std::time::Duration::from_secs(86_400)).into());
+        let hold = sales::SnoozeOpportunityRequest {
+            name: held.clone(),
+            resume_time,
+            note: "later".into(),
+            ..Default::default()
+        };
+        client.snooze_opportunity(hold).await.unwrap();
+        let resume = sales::ResumeOpportunityRequest { name: held, ..Default::default() };
+        client.resume_opportunity(resume).await.unwrap();
         let name = client.order(&known.customer, "").await;
         client.confirm_order(trade::ConfirmOrderRequest { name: name.clone(), ..Default::default() }).await.unwrap();
+        let part = trade::CancelOrderLinesRequest {
+            name: name.clone(),
+            lines: vec![trade::CancelledLine { line: 0, quantity: 1 }],
+            reason: "closeOutReasons/ORD_OUT_OF_STOCK".into(),
+            ..Default::default()
+        };
+        client.cancel_order_lines(part).await.unwrap();
         let payment = trade::RecordPaymentRequest { name: name.clone(), amount: cny(30), ..Default::default() };
         client.record_payment(payment).await.unwrap();
         cancelled.push(client.close_out_order(cancelling(&name)).await.unwrap().close_out.unwrap().name);

@@ -2,6 +2,7 @@
 
 pub(crate) mod amend;
 pub(crate) mod approvals;
+pub(crate) mod cancel_lines;
 mod close_out;
 mod closing;
 pub(crate) mod competitors;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Import(args) => Box::pin(import(args, global, screen)).await,
         Command::CloseOut(args) => Box::pin(close_out::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Preview(args) => Box::pin(preview::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::CancelLines(args) => Box::pin(cancel_lines::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Reopen(args) => Box::pin(reopen::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Snooze(args) => Box::pin(hold::snooze(args, &connect(global, BRIEF)?, screen)).await,
         Command::Resume(args) => Box::pin(hold::resume(args, &connect(global, BRIEF)?, screen)).await,

@@ -20,6 +20,30 @@ pub(crate) struct RemarksArgs {
     /// Code of a further reason; may be given twice.
     #[arg(long, value_name = "CODE")]
     also: Vec<String>,
+    /// How it was verified.
+    #[command(flatten)]
+    verified: VerifiedArgs,
+    /// How the relationship stands now: from 1, not worth pursuing, to 5, as good as ever.
+    #[arg(long, value_name = "1-5", value_parser = clap::value_parser!(i32).range(1..=5))]
+    rating: Option<i32>,
+    /// Why you rate it so.
+    #[arg(long, value_name = "TEXT", requires = "rating")]
+    rating_note: Option<String>,
+    /// What is to be done later; it becomes a task.
+    #[arg(long, value_name = "TITLE")]
+    follow_up: Option<String>,
+    /// Who shall do it [default: the owner of what is closed out].
+    #[arg(long, value_name = "PRINCIPAL", requires = "follow_up")]
+    follow_up_by: Option<String>,
+    /// When it should be done by, such as 2026-12-01.
+    #[arg(long, value_name = "DAY", requires = "follow_up", value_parser = parse_day)]
+    follow_up_due: Option<Date>,
+}
+
+/// Flags about how somebody found out where a customer stands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What it rests on, and what follows")]
+pub(crate) struct VerifiedArgs {
     /// How you found out where the customer stands.
     #[arg(long, value_name = "HOW", requires = "contact")]
     verified: Option<Method>,
@@ -44,21 +68,6 @@ pub(crate) struct RemarksArgs {
     /// What else you found, in your words.
     #[arg(long, value_name = "TEXT", requires = "verified")]
     verification_note: Option<String>,
-    /// How the relationship stands now: from 1, not worth pursuing, to 5, as good as ever.
-    #[arg(long, value_name = "1-5", value_parser = clap::value_parser!(i32).range(1..=5))]
-    rating: Option<i32>,
-    /// Why you rate it so.
-    #[arg(long, value_name = "TEXT", requires = "rating")]
-    rating_note: Option<String>,
-    /// What is to be done later; it becomes a task.
-    #[arg(long, value_name = "TITLE")]
-    follow_up: Option<String>,
-    /// Who shall do it [default: the owner of what is closed out].
-    #[arg(long, value_name = "PRINCIPAL", requires = "follow_up")]
-    follow_up_by: Option<String>,
-    /// When it should be done by, such as 2026-12-01.
-    #[arg(long, value_name = "DAY", requires = "follow_up", value_parser = parse_day)]
-    follow_up_due: Option<Date>,
 }
 
 /// How somebody found out where a customer stands.
@@ -102,7 +111,7 @@ impl RemarksArgs {
         }
         Ok(Remarks {
             secondary_reasons: self.also.iter().map(|code| reason_name(code)).collect(),
-            verification: self.verified.map(|method| self.verification(method)),
+            verification: self.verified.read(),
             reassessment: self
                 .rating
                 .map(|rating| Reassessment { rating, note: self.rating_note.clone().unwrap_or_default() }),
@@ -113,6 +122,13 @@ impl RemarksArgs {
                 ..FollowUp::default()
             }),
         })
+    }
+}
+
+impl VerifiedArgs {
+    /// What the flags say; none: nothing.
+    pub(super) fn read(&self) -> Option<CustomerVerification> {
+        self.verified.map(|method| self.verification(method))
     }
 
     fn verification(&self, method: Method) -> CustomerVerification {

@@ -1,10 +1,13 @@
 //! One opportunity or order: a line about it, or everything.
 
 use super::Stages;
-use crate::format::{label, money_or_none, or_dash, stage_id, time};
+use crate::format::{label, last_part, money_or_none, or_dash, stage_id, time};
 use crate::screen::{Paint, Screen};
 use comfy_table::Cell;
-use crm_proto::{opportunity::Opportunity, order::Order};
+use crm_proto::{
+    opportunity::Opportunity,
+    order::{CancelledLine, Order},
+};
 
 /// `GTX Pro for Isdom (Z063OYW0): OPEN, engaging, 4,821.00 USD, owner moses.frase`.
 pub(crate) fn opportunity_line(opportunity: &Opportunity) -> String {
@@ -95,7 +98,20 @@ pub(crate) fn show_order(order: &Order, screen: &Screen) -> anyhow::Result<()> {
             money_or_none(line.unit_price.as_ref()),
         ]);
     }
-    screen.table(&table)
+    screen.table(&table)?;
+    for one in &order.cancellations {
+        let product = |index: i32| usize::try_from(index).ok().and_then(|index| order.lines.get(index));
+        let part = |line: &CancelledLine| {
+            format!("{} x {}", line.quantity, product(line.line).map_or("?", |line| line.product.as_str()))
+        };
+        let parts: Vec<_> = one.lines.iter().map(part).collect();
+        let refund =
+            if one.refund_reference.is_empty() { String::new() } else { format!(", refund {}", one.refund_reference) };
+        let (when, reason) = (time(one.cancel_time.as_ref()), last_part(&one.reason));
+        let text = format!("cancelled {when} by {}: {}, {reason} {}{refund}", one.actor, parts.join(", "), one.detail);
+        screen.note(text.trim_end())?;
+    }
+    Ok(())
 }
 
 fn show_rows(rows: &[(&str, String)], screen: &Screen) -> anyhow::Result<()> {

@@ -71,6 +71,6 @@ fn what_is_rejected_or_withdrawn_stays_as_it_was() {
     assert_eq!(withdrawn["close_out"]["state"], "CLOSE_OUT_STATE_WITHDRAWN");
     assert_eq!(state(&up, &name), "STATE_OPEN");
     let found = up.run(&["search", "--what", "close-outs", "--state", "rejected", "--json"]).ended_with(0).json();
-    assert_eq!(found["close_outs"][0]["close_out"]["name"], json!(first));
+    assert_eq!(found["close_outs"]["opportunity"][0]["close_out"]["name"], json!(first));
     up.run(&["approvals", "approve", &name]).ended_with(2);
 }

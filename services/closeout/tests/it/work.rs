@@ -117,3 +117,18 @@ fn every_shell_gets_a_completion_with_all_commands() {
     }
     run(&["completion", "nonsense"]).ended_with(2);
 }
+
+#[test]
+fn a_part_of_an_order_is_cancelled_by_line() {
+    let up = imported();
+    let orders = up.run(&["list", "orders", "--json"]).ended_with(0).json();
+    let order = orders["orders"][0]["name"].as_str().unwrap();
+    let cancel = ["cancel-lines", order, "--reason", "ORD_OUT_OF_STOCK", "--line"];
+    up.run(&[&cancel[..], &["one"]].concat()).ended_with(2);
+    let wrong = up.run(&[&cancel[..], &["5=1", "--line", "0=7"]].concat()).ended_with(4);
+    assert!(wrong.stderr.contains("lines[0]") && wrong.stderr.contains("lines[1]"), "{}", wrong.stderr);
+    let all = up.run(&[&cancel[..], &["0=1"]].concat()).ended_with(4);
+    assert!(all.stderr.contains("NOTHING_LEFT") && all.stderr.contains("closeout close-out"), "{}", all.stderr);
+    let shown = up.run(&["show", order, "--json"]).ended_with(0).json();
+    assert_eq!(shown["order"]["cancellations"], json!([]));
+}

@@ -151,6 +151,8 @@ pub(crate) fn opportunity_edit(
         "close_time",
         "close_out",
         "historical",
+        "resume_time",
+        "hold_note",
         "update_time",
         "etag",
     ];

@@ -25,6 +25,7 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::{CustomerId, OpportunityId, OrderId},
+    reason::ReasonScope,
     wording,
 };
 use crm_outbox::search::Source;
@@ -187,6 +188,21 @@ impl OrderService for Orders {
         let command = Command::Fulfil { id, etag: request.etag, lines };
         let outcome = self.0.call(caller, deadline, "RecordFulfilment", meta, command).await?;
         Ok(Response::new(pb::RecordFulfilmentResponse { order: Some(outcome.resource) }))
+    }
+
+    async fn cancel_order_lines(
+        &self,
+        request: Request<pb::CancelOrderLinesRequest>,
+    ) -> Result<Response<pb::CancelOrderLinesResponse>, Status> {
+        let Opened { caller, deadline, mut request } = open(request)?;
+        let mut fields = Fields::new();
+        let meta = meta!(&mut fields, request);
+        let cancelling = convert::cancelling(&mut fields, &request);
+        reasons::complain(&self.0.db, caller.tenant, &mut fields, ReasonScope::Order, &cancelling.given()).await?;
+        fields.done()?;
+        let command = Command::CancelLines(cancelling);
+        let outcome = self.0.call(caller, deadline, "CancelOrderLines", meta, command).await?;
+        Ok(Response::new(pb::CancelOrderLinesResponse { order: Some(outcome.resource) }))
     }
 
     async fn record_payment(

@@ -21,7 +21,7 @@ use crm_closeout::{
 };
 pub use customer::Customer;
 pub use lines::{Line, Lines};
-pub use order::{Closing, NewOrder, Order, OrderEdit, State};
+pub use order::{Cancellation, Cancellations, Cancelling, Closing, NewOrder, Order, OrderEdit, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a caller can ask for.
@@ -63,6 +63,8 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
+    /// Cancels a part of an order.
+    CancelLines(Cancelling),
     /// Closes an order out.
     CloseOut(Closing),
     /// Says what closing it out would do and what would refuse that.

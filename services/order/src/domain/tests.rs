@@ -15,7 +15,7 @@ use crm_closeout::{
 use uuid::Uuid;
 
 pub(crate) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
-const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(2));
+pub(crate) const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(2));
 const OPPORTUNITY: OpportunityId = OpportunityId(Uuid::from_u128(3));
 const CLOSE_OUT: CloseOutId = CloseOutId(Uuid::from_u128(4));
 

@@ -13,6 +13,7 @@ use crm_closeout::{
     episode::CloseOut,
     fact::Event,
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TaskId, TenantId},
+    reason::ReasonScope,
     task::Task,
     working_set::{Common, Keyed, Rows},
 };
@@ -101,6 +102,10 @@ impl Named {
             Command::Confirm { id, .. } | Command::Fulfil { id, .. } | Command::Pay { id, .. } => {
                 self.orders.insert((tenant, *id));
             }
+            Command::CancelLines(cancelling) => {
+                self.orders.insert((tenant, cancelling.id));
+                self.decided.insert(tenant);
+            }
             Command::CloseOut(closing) | Command::Preview(closing) => {
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
@@ -149,6 +154,9 @@ fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     match item {
         Item::Call(Call { cause, command: Command::CloseOut(closing) | Command::Preview(closing), .. }) => {
             Some((cause.tenant_id, closing.scope(), closing.given()))
+        }
+        Item::Call(Call { cause, command: Command::CancelLines(cancelling), .. }) => {
+            Some((cause.tenant_id, ReasonScope::Order, cancelling.given()))
         }
         Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
     }

@@ -1,6 +1,6 @@
 //! The service's tables, bound to the domain's types.
 
-use crate::domain::{Customer, Line, Lines, Order, State};
+use crate::domain::{Cancellation, Cancellations, Customer, Line, Lines, Order, State};
 use crm_closeout::{
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::{Currency, Sums},
@@ -10,7 +10,37 @@ use crm_outbox::{cell::JsonText, part_code, part_json, table};
 use serde_json::{Value, json};
 
 part_code!(State);
-part_json!(Lines);
+part_json!(Lines, Cancellations);
+
+impl JsonText for Cancellations {
+    fn to_json(&self) -> Value {
+        let one = |one: &Cancellation| {
+            let lines: Vec<_> = one.lines.iter().map(|(line, count)| json!([line, count])).collect();
+            json!({
+                "at": one.at.0, "actor": one.actor, "reason": one.reason_code, "version": one.reason_version,
+                "detail": one.detail, "refund": one.refund_reference, "lines": lines,
+            })
+        };
+        self.0.iter().map(one).collect()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let line = |value: &Value| Some((usize::try_from(value[0].as_u64()?).ok()?, value[1].as_i64()?));
+        let one = |value: &Value| {
+            let text = |key: &str| value[key].as_str().map(str::to_owned);
+            Some(Cancellation {
+                at: Time(value["at"].as_i64()?),
+                actor: text("actor")?,
+                reason_code: text("reason")?,
+                reason_version: value["version"].as_i64()?,
+                detail: text("detail")?,
+                refund_reference: text("refund")?,
+                lines: value["lines"].as_array()?.iter().map(line).collect::<Option<_>>()?,
+            })
+        };
+        value.as_array()?.iter().map(one).collect::<Option<_>>().map(Self)
+    }
+}
 
 impl JsonText for Lines {
     fn to_json(&self) -> Value {
@@ -50,5 +80,5 @@ table!(Order = "sales_order", key |key| [tenant_id: TenantId = key.0, order_id: 
     tenant_id: TenantId, order_id: OrderId, number: String, customer_id: CustomerId,
     opportunity_id: Option<OpportunityId>, owner: String, team: String, state: State, currency: Currency, lines: Lines,
     paid_minor: i64, refund_reference: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
-    created_at: Time, historical: bool, updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64,
+    created_at: Time, historical: bool, updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64, cancellations: Cancellations,
 });

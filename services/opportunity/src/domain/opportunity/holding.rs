@@ -71,10 +71,10 @@ impl World {
     /// Its day has come. Refused where another one was chosen since, or it is not on hold: then there is nothing to do.
     pub fn resume_in_time(&mut self, cause: &Cause, id: OpportunityId, until: Time) -> Result<Opportunity, Refusal> {
         let before = self.opportunity(cause, id, "")?;
-        match before.state {
-            State::OnHold if before.resume_at == Some(until) => self.resume(cause, id, ""),
-            _ => Err(Refusal::new(&wording::NOT_ON_HOLD, id).with("state", before.state.word())),
+        if before.state != State::OnHold || before.resume_at != Some(until) {
+            return Err(Refusal::new(&wording::NOT_ON_HOLD, id).with("state", before.state.word()));
         }
+        self.resume(cause, id, "")
     }
 
     /// The day that was chosen before means nothing any more.

@@ -1,13 +1,15 @@
-//! Orders: what they are, and how a change of one is recorded and reported. `working` is the way to fulfilled, `closing` the
+//! Orders: what they are, and how a change of one is recorded and reported. `working` is the way to fulfilled, `cancelling` the cancellation of a part, `closing` the
 //! close-out and its reversal with every guard of them, `approving` its waiting for another person, `amending` its correction.
 
 mod amending;
 mod approving;
 #[cfg(test)]
 mod approving_tests;
+mod cancelling;
 mod closing;
 mod working;
 
+pub use cancelling::{Cancellation, Cancellations, Cancelling};
 pub(super) use closing::{Grounds, Terms};
 
 use super::{Lines, World, order_record};
@@ -75,6 +77,8 @@ pub struct Order {
     pub currency: Currency,
     /// Its lines.
     pub lines: Lines,
+    /// What was cancelled of them while it went on.
+    pub cancellations: Cancellations,
     /// What was paid, in minor units.
     pub paid_minor: i64,
     /// Reference of the refund; empty: none.

@@ -1,6 +1,6 @@
 //! The way of an order to fulfilled: made, changed, confirmed, fulfilled, paid.
 
-use super::{NewOrder, Order, OrderEdit, State, parent_record};
+use super::{Cancellations, NewOrder, Order, OrderEdit, State, parent_record};
 use crate::domain::{World, order_record};
 use crm_closeout::{
     fact::Event,
@@ -38,6 +38,7 @@ impl World {
             state: State::Draft,
             currency: new.currency,
             lines: new.lines.clone(),
+            cancellations: Cancellations::default(),
             paid_minor: 0,
             refund_reference: String::new(),
             close_out_id: None,
