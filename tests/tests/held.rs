@@ -102,6 +102,10 @@ async fn its_day_comes_by_itself_once(kind: Kind) {
     for name in [&held, &moved, &closed] {
         snooze(&client, name, days(1)).await.unwrap();
     }
+    // The same day once more is another duty.
+    let day = days(1);
+    snooze(&client, &held, day).await.unwrap();
+    snooze(&client, &held, day).await.unwrap();
     // Another day leaves the first one's duty nothing to do; so does a close-out.
     let open = resume(&client, &moved).await.unwrap();
     client.close_out_opportunity(closing(&closed)).await.unwrap();

@@ -232,6 +232,7 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "SUBJECT_CLOSED" | "ALREADY_CLOSED" => "it is closed already: closeout show NAME; closeout reopen NAME",
         "CLOSE_PENDING" => "see what waits and why: closeout approvals",
         "NOTHING_LEFT" | "NEEDS_APPROVAL" => "close the order out instead: closeout close-out NAME --reason CODE",
+        "PAID_SINCE" => "reject it, closeout approvals reject NAME --note TEXT, and have the order closed out again",
         "ON_HOLD" => "take it up again first: closeout resume NAME",
         "NOT_PENDING" => "closeout show NAME tells what was decided; closeout approvals lists what waits",
         "APPROVAL_EXPIRED" => "close it out again, and have that approved",

@@ -25,8 +25,8 @@ pub(crate) async fn carry_out<D: Domain>(writer: Writer<D>, job: Job) -> bool {
     };
     match writer.call(call(&job, method, command), false).await {
         // Somebody has decided before: there is nothing left to do.
-        Ok(_) | Err(Failure::Refused(_) | Failure::KeyReused) => true,
-        Err(failure @ (Failure::Overloaded | Failure::Stopped | Failure::Database(_))) => {
+        Ok(_) | Err(Failure::Refused(_)) => true,
+        Err(failure @ (Failure::KeyReused | Failure::Overloaded | Failure::Stopped | Failure::Database(_))) => {
             tracing::warn!(duty = job.job_key, ?failure, "a duty can not be done now; it is tried again in a minute");
             false
         }

@@ -77,8 +77,10 @@ fn is_edit(row: &AuditEntry) -> bool {
     row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
 }
 
-/// Who acts where time alone has asked for it.
-const DUTY: &str = "system";
+/// Time alone has asked for it.
+fn is_duty(row: &AuditEntry) -> bool {
+    row.actor == "system" && ["ExpireCloseOut", "ResumeOpportunity"].contains(&&*row.method)
+}
 
 /// The trails of one side.
 #[derive(Default)]
@@ -146,7 +148,7 @@ impl Trails {
             return;
         };
         self.asked += 1;
-        if asked.has(&row, id) || row.actor == DUTY {
+        if asked.has(&row, id) || is_duty(&row) {
             let AuditEntry { actor, method, resource, version_after: version, .. } = row;
             self.effects.entry((row.tenant_id, id)).or_default().push(Effect { actor, method, resource, version });
         } else {

@@ -56,6 +56,7 @@ impl ApprovalPolicy {
             peer: None,
             won_policy: None,
             refund_reference: String::new(),
+            paid_minor: 0,
             ruling: None,
         }
     }
@@ -78,6 +79,8 @@ pub struct Approval {
     pub won_policy: Option<WonPolicy>,
     /// Of an order: reference of the refund; empty: none.
     pub refund_reference: String,
+    /// Of an order: what had been paid for it, in minor units.
+    pub paid_minor: i64,
     /// What was decided; the state of the close-out says which way.
     pub ruling: Option<Ruled>,
 }
@@ -161,10 +164,11 @@ impl Ruling {
 impl CloseOut {
     /// As it is carried out now that it is approved: its subject is what it was, and its date the one that was given, or now.
     #[must_use]
-    pub fn approved(self, current: Snapshot, now: Time) -> Self {
-        let Snapshot { state, state_word, .. } = self.snapshot;
+    pub fn approved(self, now: Time, snapshot: impl FnOnce(Time) -> Snapshot) -> Self {
         let closed_at = if self.historical { self.closed_at } else { now };
-        Self { snapshot: Snapshot { state, state_word, ..current }, closed_at, delivery: Delivery::PENDING, ..self }
+        let Snapshot { state, state_word, .. } = self.snapshot;
+        let snapshot = Snapshot { state, state_word, ..snapshot(closed_at) };
+        Self { snapshot, closed_at, delivery: Delivery::PENDING, ..self }
     }
 
     /// The subject is CLOSE_PENDING because of it.

@@ -59,14 +59,16 @@ impl Job {
         Self::new(tenant_id, JobKind::Expiry, close_out.to_string(), at)
     }
 
-    /// The end of an opportunity's pause. Each chosen day is a duty of its own: only the one that still holds does something.
-    pub fn resumption(tenant_id: TenantId, opportunity: OpportunityId, at: Time) -> Self {
-        Self::new(tenant_id, JobKind::Resumption, format!("{opportunity}@{}", at.0), at)
+    /// The end of an opportunity's pause. Each time that a day is chosen, told by the opportunity's version, is a duty of its own: it does
+    /// something only if that day still holds.
+    pub fn resumption(tenant_id: TenantId, opportunity: OpportunityId, version: i64, at: Time) -> Self {
+        Self::new(tenant_id, JobKind::Resumption, format!("{opportunity}@{}@{version}", at.0), at)
     }
 
     /// The opportunity whose pause ends with this duty, and the day that was chosen.
     pub fn paused(&self) -> Option<(OpportunityId, Time)> {
-        let (name, until) = self.job_key.split_once('@')?;
+        let mut parts = self.job_key.split('@');
+        let (name, until) = (parts.next()?, parts.next()?);
         Some((OpportunityId::parse(name).ok()?, Time(until.parse().ok()?)))
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
 
 /// A point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,12 @@ impl fmt::Display for Time {
 const DAY: i64 = 86_400_000_000;
 
 impl Time {
+    /// When something with this id was made, to the millisecond; none: the id does not tell.
+    pub fn of_id(id: Uuid) -> Option<Self> {
+        let (seconds, nanos) = id.get_timestamp()?.to_unix();
+        Some(Self(i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1_000))?))
+    }
+
     /// Whole days from `earlier` to this; 0 if it is not earlier.
     pub const fn days_since(self, earlier: Self) -> i64 {
         let days = self.0.saturating_sub(earlier.0) / DAY;

@@ -551,7 +551,7 @@ wordings! {
     REFUND_REFERENCE_REQUIRED = "REFUND_REFERENCE_REQUIRED", Precondition;
         "{subject} was paid for ({paid}); name the refund in refund_reference";
         "{subject} 已收款（{paid}）；请在 refund_reference 中填写退款凭证";
-    PAID_SINCE = "REFUND_REFERENCE_REQUIRED", Precondition;
+    PAID_SINCE = "PAID_SINCE", Precondition;
         "{subject} was paid for ({paid}) since its close-out was asked for; reject that, and have it asked for again";
         "{subject} 在发起消单后已收款（{paid}）；请驳回该消单后重新发起";
     OVERPAID = "REFUND_REFERENCE_REQUIRED", Precondition;

@@ -29,7 +29,7 @@ impl JsonText for Approval {
         json!({
             "causes": causes, "asked_at": self.asked_at.0, "expires_at": self.expires_at.0,
             "planned": self.planned.to_json(), "peer": peer, "won_policy": self.won_policy.map(WonPolicy::word),
-            "refund_reference": self.refund_reference, "ruling": ruling,
+            "refund_reference": self.refund_reference, "paid_minor": self.paid_minor, "ruling": ruling,
         })
     }
 
@@ -51,6 +51,7 @@ impl JsonText for Approval {
             peer: optional(value, "peer", peer)?,
             won_policy: optional(value, "won_policy", policy)?,
             refund_reference: text(value, "refund_reference")?,
+            paid_minor: int(value, "paid_minor").unwrap_or_default(),
             ruling: optional(value, "ruling", ruled)?,
         })
     }

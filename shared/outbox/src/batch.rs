@@ -289,7 +289,6 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
     table::save(tx, &common.settings).await?;
     table::insert_missing(tx, common.editions.entries()).await?;
     table::insert(tx, common.received.inserted()).await?;
-    // In this order: the same day may be chosen once more.
     job::forget(tx, common.jobs_over.entries()).await?;
     table::insert_missing(tx, common.jobs.entries()).await?;
     table::insert(tx, common.timeline.entries()).await?;

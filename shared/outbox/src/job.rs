@@ -132,16 +132,20 @@ pub async fn put(db: &Db, jobs: &[Job]) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// Does one step of the job that has been due longest, or claims it, if there is one that no other process works on.
+/// Claims the commands that are due, or, if there are none, does one step of what is kept only for a time; in both cases only what no
+/// other process works on.
 pub async fn step(db: &Db) -> Result<Step, Error> {
     // A kind that this version does not know waits for one that does.
     static DUE: LazyLock<String> = LazyLock::new(|| {
         let known: Vec<_> = JobKind::ALL.iter().map(|kind| kind.code().to_string()).collect();
         format!("t.done_at IS NULL AND t.due_at <= {{now}} AND t.kind IN ({})", known.join(", "))
     });
-    static NEXT: LazyLock<Sql> = LazyLock::new(|| {
-        let (list, due) = (&Job::statements().list, &*DUE);
-        Sql::plain(&format!("SELECT {list}, {{now}} FROM job AS t WHERE {due} ORDER BY t.due_at LIMIT {{1}} {{skip}}"))
+    static NEXT: LazyLock<[Sql; 2]> = LazyLock::new(|| {
+        let (list, due, retention) = (&Job::statements().list, &*DUE, JobKind::Retention.code());
+        ["<>", "="].map(|is| {
+            let which = format!("{due} AND t.kind {is} {retention} ORDER BY t.due_at LIMIT {{1}} {{skip}}");
+            Sql::plain(&format!("SELECT {list}, {{now}} FROM job AS t WHERE {which}"))
+        })
     });
     static ANY: LazyLock<Sql> =
         LazyLock::new(|| Sql::plain(&format!("SELECT 1 FROM job AS t WHERE {} LIMIT 1", &*DUE)));
@@ -150,30 +154,31 @@ pub async fn step(db: &Db) -> Result<Step, Error> {
         return Ok(Step::Idle);
     }
     let mut tx = db.begin().await?;
-    let rows = tx.rows(&NEXT, Args::none().with(&AT_ONCE)).await?;
+    let [commands, retention] = &*NEXT;
+    let now = |row: &Row| row.get::<Time>(Job::statements().columns.len());
+    let rows = tx.rows(commands, Args::none().with(&AT_ONCE)).await?;
     let mut jobs = rows.iter().map(Job::read).collect::<Result<Vec<_>, Error>>()?;
-    let (Some(first), Some(row)) = (jobs.first_mut(), rows.first()) else {
+    if let Some(row) = rows.first() {
+        let until = Time(now(row)?.0 + CLAIM);
+        jobs.iter_mut().for_each(|job| (job.steps, job.due_at) = (job.steps + 1, until));
+        table::update(&mut tx, &jobs).await?;
+        tx.commit().await?;
+        return Ok(Step::Claimed(jobs));
+    }
+    let rows = tx.rows(retention, Args::none().with(&1_i64)).await?;
+    let Some(row) = rows.first() else {
         tx.rollback().await?;
         return Ok(Step::Idle);
     };
-    let now: Time = row.get(Job::statements().columns.len())?;
-    if first.kind == JobKind::Retention {
-        first.steps += 1;
-        match retain(&mut tx, first, now).await? {
-            Some(progress) => first.progress = progress,
-            None => first.done_at = Some(now),
-        }
-        table::update(&mut tx, [&*first]).await?;
-        tx.commit().await?;
-        return Ok(Step::Done);
+    let (mut job, now) = (Job::read(row)?, now(row)?);
+    job.steps += 1;
+    match retain(&mut tx, &job, now).await? {
+        Some(progress) => job.progress = progress,
+        None => job.done_at = Some(now),
     }
-    jobs.retain(|job| job.kind != JobKind::Retention);
-    for job in &mut jobs {
-        (job.steps, job.due_at) = (job.steps + 1, Time(now.0 + CLAIM));
-    }
-    table::update(&mut tx, &jobs).await?;
+    table::update(&mut tx, [&job]).await?;
     tx.commit().await?;
-    Ok(Step::Claimed(jobs))
+    Ok(Step::Done)
 }
 
 static WALK: LazyLock<Sql> = LazyLock::new(|| {

@@ -151,6 +151,7 @@ fn close_out(n: u128) -> CloseOut {
             peer: Some(Planned { effects: vec![effect()], hash: id(13).into_bytes().to_vec() }),
             won_policy: Some(WonPolicy::Keep),
             refund_reference: "R \"1\"".into(),
+            paid_minor: 14,
             ruling: Some(Ruled { at: Time(12), actor: "eve".into(), note: "好".into() }),
         }),
         remarks: Remarks {

@@ -23,7 +23,8 @@ pub(crate) struct ListArgs {
     /// Only of this customer (opportunities, orders, close-outs).
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
-    /// Only in this state: open, won, closed-out / draft, confirmed, in-fulfilment, processed, cancelled / open,
+    /// Only in this state: open, on-hold, close-pending, won, closed-out / draft, confirmed, in-fulfilment, close-pending,
+    /// processed, cancelled / open,
     /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
     #[arg(long)]
     state: Option<String>,

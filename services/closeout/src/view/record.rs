@@ -5,7 +5,7 @@ use crate::format::{label, last_part, money_or_none, or_dash, stage_id, time};
 use crate::screen::{Paint, Screen};
 use comfy_table::Cell;
 use crm_proto::{
-    opportunity::Opportunity,
+    opportunity::{Opportunity, opportunity::State},
     order::{CancelledLine, Order},
 };
 
@@ -48,6 +48,7 @@ pub(crate) fn order_state(order: &Order) -> String {
 /// Shows an opportunity.
 pub(crate) fn show_opportunity(opportunity: &Opportunity, stages: &Stages, screen: &Screen) -> anyhow::Result<()> {
     screen.heading(&format!("{}  {}", opportunity.title, opportunity.name))?;
+    let held = opportunity.state() == State::OnHold;
     let rows = [
         ("number", opportunity.number.clone()),
         ("state", opportunity_state(opportunity)),
@@ -62,8 +63,8 @@ pub(crate) fn show_opportunity(opportunity: &Opportunity, stages: &Stages, scree
         ("last activity", time(opportunity.activity_time.as_ref())),
         ("expected close", time(opportunity.expected_close_time.as_ref())),
         ("closed", time(opportunity.close_time.as_ref())),
-        ("on hold until", time(opportunity.resume_time.as_ref())),
-        ("on hold because", opportunity.hold_note.clone()),
+        ("on hold until", if held { time(opportunity.resume_time.as_ref()) } else { String::new() }),
+        ("on hold because", if held { opportunity.hold_note.clone() } else { String::new() }),
         ("close-out", opportunity.close_out.clone()),
         ("historical", if opportunity.historical { "yes" } else { "" }.to_owned()),
     ];
@@ -126,7 +127,6 @@ fn show_rows(rows: &[(&str, String)], screen: &Screen) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::format::to_money;
-    use crm_proto::opportunity::opportunity::State;
 
     #[test]
     fn an_opportunity_fits_on_a_line() {

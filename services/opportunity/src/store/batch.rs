@@ -325,6 +325,11 @@ fn weighed(
                     others.item(item);
                 }
             }
+            // A pause changes nothing of the customer's record.
+            Item::Call(Call {
+                command: Command::Snooze(_) | Command::Resume { .. } | Command::ResumeInTime { .. },
+                ..
+            }) => {}
             Item::Call(_) | Item::Message(_) | Item::Release(_) => others.item(item),
         }
     }

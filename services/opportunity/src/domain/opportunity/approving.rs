@@ -67,7 +67,7 @@ impl World {
             let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
             self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);
         }
-        let close_out = ruled.approved(before.snapshot(self.common.now), self.common.now);
+        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
         self.enforce(cause, &before, close_out)?;
         self.common.compare_with_plan(tenant, id)
     }

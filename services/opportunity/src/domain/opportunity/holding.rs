@@ -8,7 +8,7 @@ use crm_closeout::{
     refusal::{Refusal, Violation},
     time::Time,
     wording,
-    working_set::{Cause, Keyed as _},
+    working_set::Cause,
 };
 
 /// Longest pause, in days.
@@ -43,8 +43,7 @@ impl World {
             // Whoever had taken its win back does not give that back any more.
             opportunity.won_before = None;
         })?;
-        self.forget_day(&before);
-        self.common.jobs.push(Job::resumption(after.tenant_id, after.opportunity_id, hold.until));
+        self.hold_on(&after);
         self.tell_hold(cause, &after, "opportunity.snoozed", format!("{}: {}", hold.until, hold.note));
         Ok(after)
     }
@@ -63,7 +62,6 @@ impl World {
             // The pause was planned: whoever takes it up again has as long as after any other work.
             opportunity.activity_at = now;
         })?;
-        self.forget_day(&before);
         self.tell_hold(cause, &after, "opportunity.resumed", String::new());
         Ok(after)
     }
@@ -77,16 +75,11 @@ impl World {
         self.resume(cause, id, "")
     }
 
-    /// The day that was chosen before means nothing any more.
-    fn forget_day(&mut self, before: &Opportunity) {
-        let job = before.resume_at.map(|until| Job::resumption(before.tenant_id, before.opportunity_id, until));
-        job.into_iter().for_each(|job| self.common.jobs_over.push(job.key()));
-    }
-
-    /// It is on hold again: its day still has to come.
+    /// It is on hold, or again: its day has to come.
     pub(super) fn hold_on(&mut self, opportunity: &Opportunity) {
         if let Some(until) = opportunity.resume_at.filter(|_| opportunity.state == State::OnHold) {
-            self.common.jobs.push(Job::resumption(opportunity.tenant_id, opportunity.opportunity_id, until));
+            let Opportunity { tenant_id, opportunity_id, version, .. } = *opportunity;
+            self.common.jobs.push(Job::resumption(tenant_id, opportunity_id, version, until));
         }
     }
 
@@ -118,7 +111,7 @@ mod tests {
         let until = now.plus_days(30);
         let held = world.snooze(&cause(), &hold(id, until)).unwrap();
         assert_eq!((held.state, held.resume_at, the_customer(&world)), (State::OnHold, Some(until), record));
-        assert_eq!(world.common.jobs.entries(), [Job::resumption(TENANT, id, until)]);
+        assert_eq!(world.common.jobs.entries(), [Job::resumption(TENANT, id, held.version, until)]);
         assert_eq!(world.win(&cause(), id, "", None, None).unwrap_err().reason(), "ON_HOLD");
         let open = world.resume(&cause(), id, "").unwrap();
         assert_eq!((open.state, open.resume_at, open.hold_note.as_str()), (State::Open, None, ""));

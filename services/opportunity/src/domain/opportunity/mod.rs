@@ -218,9 +218,10 @@ impl Opportunity {
         }
     }
 
-    /// It is entered with dates of the past, and so is this close-out of it.
+    /// It is entered with dates of the past, and was closed out before it was entered here.
     pub(super) fn is_entered_late(&self, closing: &Closing) -> bool {
-        self.historical && closing.closed_at.is_some()
+        let entered = Time::of_id(self.opportunity_id.0);
+        self.historical && closing.closed_at.is_some_and(|at| entered.is_none_or(|entered| at < entered))
     }
 
     /// The close-out in force.

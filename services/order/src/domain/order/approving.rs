@@ -23,7 +23,8 @@ impl World {
         let late = before.is_entered_late(closing);
         let needs = closing.outcome == Outcome::Cancelled && before.state != State::Draft && !late;
         let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
-        let over = policy.is_over(before.total()).then_some(ApprovalCause::OverAmount);
+        // What was ordered: what was cancelled of it before, part by part, brings nobody below the limit.
+        let over = policy.is_over(before.lines.ordered(before.currency)).then_some(ApprovalCause::OverAmount);
         let kept = before.paid_minor > 0 && closing.refund_reference.is_empty();
         let paid = kept.then_some(ApprovalCause::Paid);
         let causes: Vec<_> = over.into_iter().chain(paid).filter(|_| needs).collect();
@@ -31,6 +32,7 @@ impl World {
         (!causes.is_empty()).then(|| Approval {
             won_policy: Some(won_policy),
             refund_reference,
+            paid_minor: before.paid_minor,
             ..policy.approval(causes, self.common.now)
         })
     }
@@ -75,14 +77,13 @@ impl World {
             won_policy: asked.and_then(|approval| approval.won_policy).unwrap_or(WonPolicy::Keep),
             refund_reference: asked.map_or_else(String::new, |approval| approval.refund_reference.clone()),
         };
-        let expected = asked.is_some_and(|approval| approval.causes.contains(&ApprovalCause::Paid));
-        if before.paid_minor > 0 && terms.refund_reference.is_empty() && !expected {
+        if asked.is_some_and(|approval| before.paid_minor > approval.paid_minor) {
             let paid = Money { minor: before.paid_minor, currency: before.currency };
             return Err(Refusal::new(&wording::PAID_SINCE, before.order_id).with("paid", paid));
         }
         let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
         self.common.tell(cause, before.customer_id, kind, ruled.subject, Some(id), note);
-        let close_out = ruled.approved(before.snapshot(self.common.now), self.common.now);
+        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
         self.enforce(cause, &before, close_out, terms)?;
         self.common.compare_with_plan(tenant, id)
     }

@@ -58,14 +58,12 @@ fn what_was_paid_without_a_refund_waits_and_is_cancelled_once_approved() {
     let close_out = asked(&mut world, &order);
     assert_eq!(close_out.approval.unwrap().causes, [ApprovalCause::Paid]);
     assert_eq!(world.common.outgoing.entries().len(), sent);
-    // Money that comes meanwhile is taken; the order itself stays as it is.
-    world.pay(&cause(), order.order_id, "", Money { minor: 100, currency: usd() }).unwrap();
     assert_eq!(world.fulfil(&cause(), order.order_id, "", &[(0, 1)]).unwrap_err().reason(), "CLOSE_PENDING");
     assert_eq!(world.reopen(&cause(), order.order_id, "", "").unwrap_err().reason(), "CLOSE_PENDING");
     let ruled = ruling(&mut world, &boss(), close_out.close_out_id, Verdict::Approve).unwrap();
     assert_eq!((ruled.state, &*ruled.snapshot.state_word), (CloseOutState::Effective, "CONFIRMED"));
     let closed = world.orders.get(&order.key()).unwrap();
-    assert_eq!((closed.state, closed.paid_minor, closed.lines.0[0].cancelled), (State::Cancelled, 400, 10));
+    assert_eq!((closed.state, closed.paid_minor, closed.lines.0[0].cancelled), (State::Cancelled, 300, 10));
     let (_, message) = world.common.outgoing.entries().last().unwrap();
     assert_eq!((message.fact.state, &*message.fact.actor), (MirrorState::Closed, "bob"));
     let (back, _) = world.reopen(&cause(), order.order_id, "", "").unwrap();
@@ -94,7 +92,8 @@ fn what_was_paid_for_since_is_not_cancelled_by_who_was_not_told() {
     let order = confirmed(&mut world);
     let id = asked(&mut world, &order).close_out_id;
     world.pay(&cause(), order.order_id, "", Money { minor: 300, currency: usd() }).unwrap();
-    assert_eq!(ruling(&mut world, &boss(), id, Verdict::Approve).unwrap_err().reason(), "REFUND_REFERENCE_REQUIRED");
+    // Money that comes meanwhile is taken, and told.
+    assert_eq!(ruling(&mut world, &boss(), id, Verdict::Approve).unwrap_err().reason(), "PAID_SINCE");
     ruling(&mut world, &boss(), id, Verdict::Reject).unwrap();
     let again = asked(&mut world, &order);
     assert_eq!(again.approval.unwrap().causes, [ApprovalCause::OverAmount, ApprovalCause::Paid]);

@@ -14,9 +14,13 @@ use crm_closeout::{
     wording,
     working_set::Cause,
 };
+use std::collections::BTreeMap;
 
 /// Most times that a part of an order can be cancelled.
 const MOST_CANCELLATIONS: usize = 100;
+
+/// Most lines that a customer's timeline tells of one.
+const TOLD: usize = 5;
 
 /// A part of an order that was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +89,9 @@ impl World {
             return Err(before.wrong_state(&wording::CHANGE_THE_LINES));
         }
         let lines = without(&before.lines, &cancelling.lines)?;
+        let mut parts: BTreeMap<usize, i64> = BTreeMap::new();
+        cancelling.lines.iter().for_each(|(line, count)| *parts.entry(*line).or_default() += count);
+        let parts: Vec<_> = parts.into_iter().collect();
         self.check_part(&before, &lines, cancelling)?;
         if before.cancellations.0.len() >= MOST_CANCELLATIONS {
             return Err(Refusal::new(&wording::TOO_MANY_CANCELLATIONS, record).with("limit", MOST_CANCELLATIONS));
@@ -96,13 +103,16 @@ impl World {
             reason_version: reason.version,
             detail: cancelling.detail.clone(),
             refund_reference: cancelling.refund_reference.clone(),
-            lines: cancelling.lines.clone(),
+            lines: parts,
         };
-        let told = cancelling
-            .lines
-            .iter()
-            .filter_map(|(index, count)| before.lines.0.get(*index).map(|line| format!("{count} x {}", line.product)));
-        let told = told.collect::<Vec<_>>().join(", ");
+        let told =
+            cancellation.lines.iter().take(TOLD).filter_map(|(index, count)| {
+                before.lines.0.get(*index).map(|line| format!("{count} x {}", line.product))
+            });
+        let mut told = told.collect::<Vec<_>>().join(", ");
+        if let Some(more) = cancellation.lines.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            told.push_str(&format!(" and {more} more"));
+        }
         let text = format!("{}@{}: {told}", cancellation.reason_code, cancellation.reason_version);
         let after = self.change_order(cause, &before, None, |order| {
             order.lines = lines;
@@ -153,7 +163,7 @@ fn without(lines: &Lines, cancelled: &[(usize, i64)]) -> Result<Lines, Refusal> 
 mod tests {
     use super::*;
     use crate::domain::tests::{CUSTOMER, TENANT, cause, closing, confirmed, draft, usd, world};
-    use crm_closeout::{approval::ApprovalPolicy, episode::Outcome, reason, settings::Told};
+    use crm_closeout::{approval::ApprovalPolicy, episode::Outcome, reason, settings::Told, working_set::Keyed as _};
 
     fn part(order: &Order, lines: &[(usize, i64)]) -> Cancelling {
         Cancelling {
@@ -209,7 +219,12 @@ mod tests {
         world.common.put_settings(&cause(), Told { settings, revision: 1 }, 0);
         world.cancel_lines(&cause(), &part(&order, &[(0, 3)])).unwrap();
         assert_eq!(refused(&mut world, &part(&order, &[(0, 3)])).reason(), "NEEDS_APPROVAL");
-        world.cancel_lines(&cause(), &part(&order, &[(0, 2)])).unwrap();
+        world.cancel_lines(&cause(), &part(&order, &[(0, 1), (0, 1)])).unwrap();
+        let noted = &world.orders.get(&order.key()).unwrap().cancellations.0[1];
+        assert_eq!(noted.lines, [(0, 2)], "each line once");
+        // Nor does it bring the rest below the limit.
+        let rest = world.orders.get(&order.key()).unwrap().clone();
+        assert!(world.approval(&rest, &closing(order.order_id, Outcome::Cancelled)).is_some());
     }
 
     #[test]
