@@ -178,14 +178,19 @@ impl CloseOut {
 }
 
 impl Common {
-    /// Keeps a close-out that waits for another person, with what it would do: nothing is done, nothing is on its way, and it does not
+    /// Keeps and tells a close-out that waits for another person, with what it would do: nothing is done, nothing is on its way, and it does not
     /// wait for ever.
-    pub fn await_approval(&mut self, mut close_out: CloseOut, planned: Vec<Effect>) {
+    pub fn await_approval(&mut self, cause: &Cause, mut close_out: CloseOut, planned: Vec<Effect>) {
         close_out.state = CloseOutState::PendingApproval;
         close_out.delivery.propagation = Propagation::NotNeeded;
         if let Some(approval) = &mut close_out.approval {
             approval.planned = planned;
             self.jobs.push(Job::expiry(close_out.tenant_id, close_out.close_out_id, approval.expires_at));
+        }
+        if let Some(customer) = close_out.customer_id {
+            let (id, text) =
+                (close_out.close_out_id, format!("{}@{}", close_out.reason_code, close_out.reason_version));
+            self.tell(cause, customer, "close_out.requested", close_out.subject, Some(id), text);
         }
         self.close_outs.put(close_out);
     }
@@ -229,7 +234,7 @@ impl Common {
         self.close_out(tenant, id)
     }
 
-    /// Notes what was decided about a close-out that waited, which then waits no longer; answers it as it is then.
+    /// Notes and tells what was decided about a close-out that waited, which then waits no longer; answers it as it is then.
     pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
         let at = self.now;
         let row = self.close_outs.edit(&(cause.tenant_id, ruling.id)).ok_or_else(|| Refusal::not_found(ruling.id))?;
@@ -240,6 +245,10 @@ impl Common {
         let row = row.clone();
         if let Some(approval) = &row.approval {
             self.jobs_over.push(Job::expiry(row.tenant_id, ruling.id, approval.expires_at).key());
+        }
+        if let Some(customer) = row.customer_id {
+            let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
+            self.tell(cause, customer, kind, row.subject, Some(ruling.id), note);
         }
         Ok(row)
     }

@@ -1,6 +1,10 @@
 //! The lines of an order: one aggregate with it, loaded, changed and saved whole.
 
-use crm_closeout::money::{Currency, MAX_MINOR, Money};
+use crm_closeout::{
+    money::{Currency, MAX_MINOR, Money},
+    refusal::{Refusal, Violation},
+    wording,
+};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +68,23 @@ impl Lines {
     /// Indices of the lines with something still to do.
     pub fn unfinished(&self) -> Vec<usize> {
         self.0.iter().enumerate().filter(|(_, line)| line.remaining() > 0).map(|(index, _)| index).collect()
+    }
+
+    /// The same with more of each of these lines, by index, counted in `count`: no more than are neither fulfilled nor cancelled.
+    pub fn having(&self, more: &[(usize, i64)], count: fn(&mut Line) -> &mut i64) -> Result<Self, Refusal> {
+        let (mut lines, mut violations) = (self.clone(), Vec::new());
+        for (position, (index, quantity)) in more.iter().enumerate() {
+            let field = format!("lines[{position}]");
+            match lines.0.get_mut(*index) {
+                None => violations.push(Violation::new(field, &wording::UNKNOWN_LINE).with("line", index)),
+                Some(line) if *quantity > line.remaining() => {
+                    let violation = Violation::new(field, &wording::TOO_MANY);
+                    violations.push(violation.with("remaining", line.remaining()).with("line", index));
+                }
+                Some(line) => *count(line) += quantity,
+            }
+        }
+        if violations.is_empty() { Ok(lines) } else { Err(Refusal::invalid(violations)) }
     }
 
     /// How many of each line are cancelled.

@@ -41,11 +41,7 @@ impl World {
             opportunity.state = State::ClosePending;
             opportunity.close_out_id = Some(id);
         })?;
-        if let Some(customer) = after.customer_id {
-            let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
-            self.common.tell(cause, customer, "close_out.requested", close_out.subject, Some(id), text);
-        }
-        self.common.await_approval(close_out, planned);
+        self.common.await_approval(cause, close_out, planned);
         Ok((after, id))
     }
 
@@ -59,27 +55,17 @@ impl World {
         }
         let ruled = self.common.rule(cause, ruling)?;
         if ruling.verdict != Verdict::Approve {
-            self.decline(cause, &before, &ruled, ruling)?;
+            self.decline(cause, &before, &ruled)?;
             return Ok(ruled);
         }
         self.check_no_live_order(tenant, before.opportunity_id)?;
-        if let Some(customer) = before.customer_id {
-            let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
-            self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);
-        }
         let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
         self.enforce(cause, &before, close_out)?;
         self.common.compare_with_plan(tenant, id)
     }
 
     /// The opportunity is again what it was before its close-out was asked for.
-    fn decline(
-        &mut self,
-        cause: &Cause,
-        before: &Opportunity,
-        ruled: &CloseOut,
-        ruling: &Ruling,
-    ) -> Result<(), Refusal> {
+    fn decline(&mut self, cause: &Cause, before: &Opportunity, ruled: &CloseOut) -> Result<(), Refusal> {
         let (id, state) = (ruled.close_out_id, State::from_code(ruled.snapshot.state.into()));
         let after = self.change_opportunity(cause, before, Some(id), |opportunity| {
             opportunity.state = state.unwrap_or(State::Open);
@@ -87,10 +73,6 @@ impl World {
             opportunity.declined += 1;
         })?;
         self.hold_on(&after);
-        if let Some(customer) = after.customer_id {
-            let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
-            self.common.tell(cause, customer, kind, ruled.subject, Some(id), note);
-        }
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crm_closeout::{
 impl World {
     /// With what a close-out has to wait for another person; none: it need not. An order that is done, one that nobody has agreed to yet,
     /// and what is entered with dates of the past need nobody's approval.
-    pub(super) fn approval(&self, before: &Order, closing: &Closing) -> Option<Approval> {
+    pub(super) fn approval(&self, before: &Order, closing: &Closing, terms: &Terms) -> Option<Approval> {
         let late = before.is_entered_late(closing);
         let needs = closing.outcome == Outcome::Cancelled && before.state != State::Draft && !late;
         let policy = &Settings::of(before.tenant_id, &self.common.settings).approval;
@@ -28,10 +28,9 @@ impl World {
         let kept = before.paid_minor > 0 && closing.refund_reference.is_empty();
         let paid = kept.then_some(ApprovalCause::Paid);
         let causes: Vec<_> = over.into_iter().chain(paid).filter(|_| needs).collect();
-        let Terms { won_policy, refund_reference } = self.terms(before.tenant_id, closing);
         (!causes.is_empty()).then(|| Approval {
-            won_policy: Some(won_policy),
-            refund_reference,
+            won_policy: Some(terms.won_policy),
+            refund_reference: terms.refund_reference.clone(),
             paid_minor: before.paid_minor,
             ..policy.approval(causes, self.common.now)
         })
@@ -53,9 +52,7 @@ impl World {
             order.state = State::ClosePending;
             order.close_out_id = Some(id);
         })?;
-        let text = format!("{}@{}", close_out.reason_code, close_out.reason_version);
-        self.common.tell(cause, after.customer_id, "close_out.requested", close_out.subject, Some(id), text);
-        self.common.await_approval(close_out, planned);
+        self.common.await_approval(cause, close_out, planned);
         Ok((after, id))
     }
 
@@ -69,7 +66,7 @@ impl World {
         }
         let ruled = self.common.rule(cause, ruling)?;
         if ruling.verdict != Verdict::Approve {
-            self.decline(cause, &before, &ruled, ruling)?;
+            self.decline(cause, &before, &ruled)?;
             return Ok(ruled);
         }
         let asked = ruled.approval.as_ref();
@@ -81,23 +78,19 @@ impl World {
             let paid = Money { minor: before.paid_minor, currency: before.currency };
             return Err(Refusal::new(&wording::PAID_SINCE, before.order_id).with("paid", paid));
         }
-        let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
-        self.common.tell(cause, before.customer_id, kind, ruled.subject, Some(id), note);
         let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
         self.enforce(cause, &before, close_out, terms)?;
         self.common.compare_with_plan(tenant, id)
     }
 
     /// The order is again what it was before its close-out was asked for.
-    fn decline(&mut self, cause: &Cause, before: &Order, ruled: &CloseOut, ruling: &Ruling) -> Result<(), Refusal> {
+    fn decline(&mut self, cause: &Cause, before: &Order, ruled: &CloseOut) -> Result<(), Refusal> {
         let (id, state) = (ruled.close_out_id, State::from_code(ruled.snapshot.state.into()));
-        let after = self.change_order(cause, before, Some(id), |order| {
+        self.change_order(cause, before, Some(id), |order| {
             order.state = state.unwrap_or(State::Confirmed);
             order.close_out_id = None;
             order.declined += 1;
         })?;
-        let (kind, note) = (ruling.verdict.told(), ruling.note.clone());
-        self.common.tell(cause, after.customer_id, kind, ruled.subject, Some(id), note);
         Ok(())
     }
 }

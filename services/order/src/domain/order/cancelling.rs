@@ -7,7 +7,7 @@ use crm_closeout::{
     ids::OrderId,
     money::Money,
     reason::{Given, ReasonScope},
-    refusal::{Refusal, Violation},
+    refusal::Refusal,
     remarks::Verification,
     settings::Settings,
     time::Time,
@@ -88,7 +88,7 @@ impl World {
         if before.state == State::Draft {
             return Err(before.wrong_state(&wording::CHANGE_THE_LINES));
         }
-        let lines = without(&before.lines, &cancelling.lines)?;
+        let lines = before.lines.having(&cancelling.lines, |line| &mut line.cancelled)?;
         let mut parts: BTreeMap<usize, i64> = BTreeMap::new();
         cancelling.lines.iter().for_each(|(line, count)| *parts.entry(*line).or_default() += count);
         let parts: Vec<_> = parts.into_iter().collect();
@@ -142,28 +142,13 @@ impl World {
     }
 }
 
-/// The lines once these are cancelled.
-fn without(lines: &Lines, cancelled: &[(usize, i64)]) -> Result<Lines, Refusal> {
-    let (mut lines, mut violations) = (lines.clone(), Vec::new());
-    for (position, (index, quantity)) in cancelled.iter().enumerate() {
-        let field = format!("lines[{position}]");
-        match lines.0.get_mut(*index) {
-            None => violations.push(Violation::new(field, &wording::UNKNOWN_LINE).with("line", index)),
-            Some(line) if *quantity > line.remaining() => {
-                let violation = Violation::new(field, &wording::TOO_MANY);
-                violations.push(violation.with("remaining", line.remaining()).with("line", index));
-            }
-            Some(line) => line.cancelled += quantity,
-        }
-    }
-    if violations.is_empty() { Ok(lines) } else { Err(Refusal::invalid(violations)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::tests::{CUSTOMER, TENANT, cause, closing, confirmed, draft, usd, world};
-    use crm_closeout::{approval::ApprovalPolicy, episode::Outcome, reason, settings::Told, working_set::Keyed as _};
+    use crm_closeout::{
+        approval::ApprovalPolicy, episode::Outcome, reason, refusal::Violation, settings::Told, working_set::Keyed as _,
+    };
 
     fn part(order: &Order, lines: &[(usize, i64)]) -> Cancelling {
         Cancelling {
@@ -224,7 +209,7 @@ mod tests {
         assert_eq!(noted.lines, [(0, 2)], "each line once");
         // Nor does it bring the rest below the limit.
         let rest = world.orders.get(&order.key()).unwrap().clone();
-        assert!(world.approval(&rest, &closing(order.order_id, Outcome::Cancelled)).is_some());
+        assert!(world.asked(&rest, &closing(order.order_id, Outcome::Cancelled)).1.is_some());
     }
 
     #[test]

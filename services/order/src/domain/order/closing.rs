@@ -7,7 +7,7 @@ use crm_closeout::{
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
     fact::{Event, WonPolicy},
-    ids::{CloseOutId, OrderId, TenantId},
+    ids::{CloseOutId, OrderId},
     money::Money,
     plan::{Objections, Preview},
     reason::Reason,
@@ -79,7 +79,7 @@ impl World {
         let Judged { before, reason, cited, closed_at, against } = self.judge(cause, closing);
         against.decide()?;
         let (Some(before), Some(reason)) = (before, reason) else { return Err(Refusal::not_found(closing.id)) };
-        let asked = (self.terms(cause.tenant_id, closing), self.approval(&before, closing));
+        let asked = self.asked(&before, closing);
         let grounds = closing.grounds(reason, cited, closed_at, asked);
         if grounds.approval.is_none() {
             self.carry_out(cause, &before, grounds)
@@ -101,17 +101,19 @@ impl World {
         let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
         let goes_on = !before.state.is_closed() && before.state != State::ClosePending;
         let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
-        let asked = (self.terms(cause.tenant_id, closing), self.approval(&before, closing));
+        let asked = self.asked(&before, closing);
         let grounds = closing.grounds(reason, cited, closed_at, asked);
         let (after, close_out) = self.carry_out(cause, &before, grounds)?;
         Ok((after, Some(close_out), preview))
     }
 
-    /// What the caller says beside its reason, or else what the tenant has decided.
-    pub(super) fn terms(&self, tenant: TenantId, closing: &Closing) -> Terms {
-        let decided = Settings::of(tenant, &self.common.settings).won_policy;
+    /// What a close-out does beside what its record says, as the caller or else the tenant has decided, and with what it has to wait.
+    pub(super) fn asked(&self, before: &Order, closing: &Closing) -> (Terms, Option<Approval>) {
+        let decided = Settings::of(before.tenant_id, &self.common.settings).won_policy;
         let won_policy = closing.won_policy.unwrap_or(decided);
-        Terms { won_policy, refund_reference: closing.refund_reference.clone() }
+        let terms = Terms { won_policy, refund_reference: closing.refund_reference.clone() };
+        let approval = self.approval(before, closing, &terms);
+        (terms, approval)
     }
 
     /// Every guard of a close-out.

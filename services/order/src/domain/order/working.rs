@@ -109,22 +109,7 @@ impl World {
         if before.state == State::Draft {
             return Err(before.wrong_state(&wording::CONFIRM_FIRST));
         }
-        let mut lines = before.lines.clone();
-        let mut violations = Vec::new();
-        for (position, (index, quantity)) in done.iter().enumerate() {
-            let field = format!("lines[{position}]");
-            match lines.0.get_mut(*index) {
-                None => violations.push(Violation::new(field, &wording::UNKNOWN_LINE).with("line", index)),
-                Some(line) if *quantity > line.remaining() => {
-                    let violation = Violation::new(field, &wording::TOO_MANY);
-                    violations.push(violation.with("remaining", line.remaining()).with("line", index));
-                }
-                Some(line) => line.fulfilled += quantity,
-            }
-        }
-        if !violations.is_empty() {
-            return Err(Refusal::invalid(violations));
-        }
+        let lines = before.lines.having(done, |line| &mut line.fulfilled)?;
         self.change_order(cause, &before, None, |order| {
             order.lines = lines;
             order.state = State::InFulfilment;
