@@ -315,10 +315,21 @@ interventions! {
 }
 
 impl Client {
-    /// A client of these services.
+    /// A client of these services that may do everything.
     pub fn new(sales: &str, trade: &str, tenant: TenantId, principal: &str, history: History) -> Self {
+        Self::with(sales, trade, tenant, (principal, &["admin"], &[]), history)
+    }
+
+    /// A client that has these roles and is in these teams.
+    pub fn with(
+        sales: &str,
+        trade: &str,
+        tenant: TenantId,
+        (principal, roles, teams): (&str, &[&str], &[&str]),
+        history: History,
+    ) -> Self {
         // Whatever is refused is told in Chinese, too; who asks for nothing is in the tests of `crm-runtime`.
-        let identity = || Identity::new(tenant, principal).unwrap().speaking(Language::Chinese);
+        let identity = || Identity::new(tenant, principal).unwrap().with(roles, teams).speaking(Language::Chinese);
         let channel = |url| connect_as(url, identity()).unwrap();
         let (sales, trade) = (channel(sales), channel(trade));
         Self {

@@ -60,6 +60,12 @@ impl Pair {
         Client::new(&self.opportunity.url(), &self.order.url(), tenant, principal, self.history.clone())
     }
 
+    /// A client of somebody who has these roles and is in these teams.
+    pub fn client_in(&self, principal: &str, roles: &[&str], teams: &[&str]) -> Client {
+        let (sales, trade) = (self.opportunity.url(), self.order.url());
+        Client::with(&sales, &trade, self.tenant, (principal, roles, teams), self.history.clone())
+    }
+
     /// Both databases, to look at.
     pub async fn databases(&self) -> (Db, Db) {
         self.place.databases().await

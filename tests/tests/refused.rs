@@ -387,6 +387,7 @@ async fn not_utf8(url: &str, opportunity: &str, table: &mut Table) {
         for (key, value) in [
             ("x-tenant-id", Uuid::now_v7().to_string()),
             ("x-principal", "ann".into()),
+            ("x-roles", "sales".into()),
             ("accept-language", "zh".into()),
         ] {
             request.metadata_mut().insert(key, value.parse().unwrap());
@@ -403,12 +404,15 @@ async fn not_utf8(url: &str, opportunity: &str, table: &mut Table) {
 async fn callers(url: &str, opportunity: &str, table: &mut Table) {
     let channel = Channel::from_shared(url.to_owned()).unwrap().connect_lazy();
     let tenant = Uuid::now_v7().to_string();
-    let cases: [(&[(&'static str, &str)], &str); 5] = [
+    let cases: [(&[(&'static str, &str)], &str); 8] = [
         (&[], "TENANT_MISSING"),
         (&[("x-principal", "ann")], "TENANT_MISSING"),
         (&[("x-tenant-id", "acme"), ("x-principal", "ann")], "TENANT_INVALID"),
         (&[("x-tenant-id", &tenant)], "PRINCIPAL_MISSING"),
         (&[("x-tenant-id", &tenant), ("x-principal", "a b")], "PRINCIPAL_INVALID"),
+        (&[("x-tenant-id", &tenant), ("x-principal", "system")], "PRINCIPAL_INVALID"),
+        (&[("x-tenant-id", &tenant), ("x-principal", "ann"), ("x-roles", "Sales")], "ROLES_INVALID"),
+        (&[("x-tenant-id", &tenant), ("x-principal", "ann"), ("x-teams", "%ff")], "TEAMS_INVALID"),
     ];
     for (metadata, expected) in cases {
         let mut request = Request::new(closing(opportunity));

@@ -13,6 +13,7 @@ use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::remarks::RemarksArgs;
 use crate::commands::report::{self, ReportArgs};
+use crate::commands::roles::{self, RolesArgs};
 use crate::commands::search::{self, SearchArgs};
 use crate::commands::settings::{self, SettingsArgs};
 use crate::commands::sweep::{self, SweepArgs};
@@ -76,6 +77,19 @@ pub(crate) struct Global {
     /// Who acts [default: $USER, else `demo`].
     #[arg(long, global = true, value_name = "NAME", env = "CLOSEOUT_PRINCIPAL")]
     pub(crate) principal: Option<String>,
+    /// Roles of who acts, with commas between them; a gateway in front of the services may replace them.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAMES",
+        env = "CLOSEOUT_ROLES",
+        value_delimiter = ',',
+        default_value = "admin"
+    )]
+    pub(crate) roles: Vec<String>,
+    /// Teams of who acts, with commas between them.
+    #[arg(long, global = true, value_name = "NAMES", env = "CLOSEOUT_TEAMS", value_delimiter = ',')]
+    pub(crate) teams: Vec<String>,
     /// Print one JSON object on standard output and nothing else.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -223,6 +237,9 @@ Examples:
     /// amount on a second person.
     #[command(after_help = settings::EXAMPLES)]
     Settings(SettingsArgs),
+    /// What each role may do: those that every tenant has, and the tenant's own.
+    #[command(after_help = roles::EXAMPLES)]
+    Roles(RolesArgs),
     /// To whom opportunities are lost: lists competitors, makes and renames them, takes them out of use, merges them.
     #[command(after_help = competitors::EXAMPLES)]
     Competitors(CompetitorsArgs),

@@ -1,8 +1,9 @@
-//! Who calls: the tenant and the principal that every call carries in its metadata.
+//! Who calls: tenant, principal, roles and teams, which every call carries in its metadata.
 
 use crate::args::{Global, LOCAL_TENANT};
 use crate::failure::Usage;
 use crm_closeout::wording::Language;
+use crm_runtime::auth;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status, service::Interceptor};
@@ -11,12 +12,14 @@ use uuid::Uuid;
 /// How long one call may take. Calls that wait for the other service ask for less (`max_wait`).
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Tenant and principal, put on every call.
+/// Tenant, principal, roles and teams, put on every call.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     tenant: Uuid,
     tenant_value: MetadataValue<Ascii>,
     principal: MetadataValue<Ascii>,
+    roles: MetadataValue<Ascii>,
+    teams: MetadataValue<Ascii>,
     name: String,
     language: Language,
 }
@@ -31,7 +34,15 @@ impl Identity {
             return Err(Usage(format!("--principal {principal:?}: 1 to 128 visible ASCII characters, please")).into());
         }
         let tenant_value = tenant.to_string().parse()?;
-        Ok(Self { tenant, tenant_value, principal: principal.parse()?, name: principal, language: language() })
+        Ok(Self {
+            tenant,
+            tenant_value,
+            principal: principal.parse()?,
+            roles: auth::list(&global.roles).parse()?,
+            teams: auth::list(&global.teams).parse()?,
+            name: principal,
+            language: language(),
+        })
     }
 
     /// The tenant.
@@ -49,8 +60,10 @@ impl Interceptor for Identity {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.set_timeout(CALL_TIMEOUT);
         let metadata = request.metadata_mut();
-        metadata.insert("x-tenant-id", self.tenant_value.clone());
-        metadata.insert("x-principal", self.principal.clone());
+        metadata.insert(auth::TENANT, self.tenant_value.clone());
+        metadata.insert(auth::PRINCIPAL, self.principal.clone());
+        metadata.insert(auth::ROLES, self.roles.clone());
+        metadata.insert(auth::TEAMS, self.teams.clone());
         metadata.insert("accept-language", MetadataValue::from_static(self.language.tag()));
         Ok(request)
     }
@@ -73,12 +86,15 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn every_call_carries_tenant_and_principal() {
-        let cli = Cli::try_parse_from(["closeout", "reasons", "--principal", "sales@example.com"]).unwrap();
+    fn every_call_carries_who_it_is_from() {
+        let flags = ["--principal", "sales@example.com", "--roles", "sales,team-lead", "--teams", "华东"];
+        let cli = Cli::try_parse_from([&["closeout", "reasons"][..], &flags].concat()).unwrap();
         let mut identity = Identity::new(&cli.global, None).unwrap();
         let request = identity.call(Request::new(())).unwrap();
         assert_eq!(request.metadata().get("x-tenant-id").unwrap(), LOCAL_TENANT.to_string().as_str());
         assert_eq!(request.metadata().get("x-principal").unwrap(), "sales@example.com");
+        assert_eq!(request.metadata().get("x-roles").unwrap(), "sales,team-lead");
+        assert_eq!(request.metadata().get("x-teams").unwrap(), "%E5%8D%8E%E4%B8%9C");
     }
 
     #[test]

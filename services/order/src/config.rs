@@ -24,10 +24,14 @@ pub struct Config {
     #[arg(long, env = "ORDER_DATABASE_URL", default_value = "sqlite://order.db")]
     pub database_url: String,
 
-    /// Take tenant and principal from metadata although the listener is not on loopback. Only behind a proxy or network
+    /// Take tenant, principal, roles and teams from metadata although the listener is not on loopback. Only behind a proxy or network
     /// policy that sets them.
     #[arg(long, env = "ORDER_TRUST_METADATA_IDENTITY")]
     pub trust_metadata_identity: bool,
+
+    /// Roles of callers whose `x-roles` is missing, with commas between them, such as sales. Without any such a caller may do nothing.
+    #[arg(long, env = "ORDER_DEFAULT_ROLES", value_delimiter = ',')]
+    pub default_roles: Vec<String>,
 
     /// File with the token that both peers show each other; required when the peer listener is not on loopback.
     #[arg(long, env = "ORDER_PEER_TOKEN_FILE")]
@@ -72,6 +76,7 @@ impl From<Config> for Settings {
             peer_listen: config.peer_listen,
             database_url: config.database_url,
             trust_metadata_identity: config.trust_metadata_identity,
+            default_roles: config.default_roles,
             peer_token_file: config.peer_token_file,
             drain: config.drain,
             metrics_listen: config.metrics_listen,

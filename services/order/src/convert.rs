@@ -8,6 +8,7 @@ use crm_api::{
     search::Found,
 };
 use crm_closeout::{
+    access::Owned,
     codes::Code,
     episode::Outcome,
     ids::{CustomerId, OpportunityId, OrderId},
@@ -27,7 +28,7 @@ const MOST_UNITS: i64 = 1_000_000_000;
 /// An order to be made.
 pub(crate) fn new_order(
     fields: &mut Fields,
-    caller: &str,
+    caller: Owned<'_>,
     order: &pb::Order,
     historical: Option<&Historical>,
 ) -> NewOrder {
@@ -36,12 +37,13 @@ pub(crate) fn new_order(
     }
     let created_at = historical.and_then(|h| fields.past("historical.create_time", h.create_time.as_ref()));
     let (currency, lines) = lines(fields, &order.lines);
+    let owner = fields.principal("order.owner", &order.owner, caller.owner);
     NewOrder {
         number: fields.line("order.number", &order.number, 0..=fields::NUMBER),
         customer_id: fields.name("order.customer", &order.customer, CustomerId::parse, CustomerId),
         opportunity_id: fields.optional_name("order.opportunity", &order.opportunity, OpportunityId::parse),
-        owner: fields.principal("order.owner", &order.owner, caller),
-        team: fields.line("order.team", &order.team, 0..=fields::LABEL),
+        team: fields.team("order.team", &order.team, &owner, caller),
+        owner,
         currency,
         lines,
         created_at,

@@ -285,7 +285,7 @@ macro_rules! close_out_service {
                 let outcome = crm_closeout::episode::Outcome::$outcome;
                 let asked = $crate::report::read(&mut fields, request.dimension, from, until, request.outcome, outcome);
                 fields.done()?;
-                let made = $crate::report::make(&self.0.db, caller.tenant, asked, &request.locale, $competitors).await;
+                let made = $crate::report::make(&self.0.db, &caller, asked, &request.locale, $competitors).await;
                 let (rows, total) = made?;
                 Ok(tonic::Response::new($pb::ReportCloseOutsResponse { rows, total: Some(total) }))
             }

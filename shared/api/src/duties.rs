@@ -1,15 +1,18 @@
 //! Duties that a rule decides: the command of each, handed in like a caller's, under a request id that is the same at each try.
 
-use crm_closeout::{approval::Ruling, ids::CloseOutId, job::Job, working_set::Cause};
+use crm_closeout::{
+    access::{Access, SYSTEM},
+    approval::Ruling,
+    ids::CloseOutId,
+    job::Job,
+    working_set::Cause,
+};
 use crm_outbox::{
     batch::{Call, Domain},
     wire,
     writer::{Failure, Writer},
 };
 use uuid::Builder;
-
-/// Who acts where nobody but time has asked for it.
-pub const ACTOR: &str = "system";
 
 /// A close-out has waited long enough for approval.
 pub fn expiry<C: From<Ruling>>(job: &Job) -> Option<(&'static str, C)> {
@@ -38,7 +41,14 @@ fn call<C>(job: &Job, method: &'static str, command: C) -> Call<C> {
     wire::hash(format!("{method} {}", job.job_key).as_bytes()).iter().zip(&mut id).for_each(|(from, to)| *to = *from);
     let request_id = Builder::from_custom_bytes(id).into_uuid();
     let (tenant_id, request) = (job.tenant_id, Some(request_id));
-    let cause = Cause { tenant_id, actor: ACTOR.to_owned(), method, request_id: request, message_id: None };
+    let cause = Cause {
+        tenant_id,
+        actor: SYSTEM.to_owned(),
+        access: Access::EVERYTHING,
+        method,
+        request_id: request,
+        message_id: None,
+    };
     let (fingerprint, trace_parent) = (Vec::new(), String::new());
     Call { cause, request_id, fingerprint, validate_only: false, trace_parent, confirmed: None, command }
 }

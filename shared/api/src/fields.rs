@@ -2,6 +2,7 @@
 //! with a stand-in where the field is wrong; [`Fields::done`] then refuses the request before anybody uses it.
 
 use crm_closeout::{
+    access::Owned,
     codes::{Code, Record},
     ids::NameError,
     money::{Currency, MAX_MINOR, Money},
@@ -141,6 +142,12 @@ impl Fields {
             self.refuse(field, &wording::TOO_LONG_BYTES, &[("most", &128)]);
         }
         self.line(field, text, 1..=128)
+    }
+
+    /// The team of a new record with this owner; of the caller's own records by default the caller's first team.
+    pub fn team(&mut self, field: &str, text: &str, owner: &str, caller: Owned<'_>) -> String {
+        let default = if owner == caller.owner { caller.team } else { "" };
+        self.line(field, if text.is_empty() { default } else { text }, 0..=LABEL)
     }
 
     /// A principal that replaces another; it must be given.

@@ -175,6 +175,7 @@ pub(crate) fn call<C>(caller: Caller, method: &'static str, meta: &Meta, command
     let cause = Cause {
         tenant_id: caller.tenant,
         actor: caller.principal,
+        access: caller.access,
         method,
         request_id: Some(meta.request_id),
         message_id: None,

@@ -1,6 +1,7 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace};
+use crate::{access, bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace};
+use crm_closeout::ids;
 use crm_outbox::{
     batch::Domain,
     db::{Db, Error, Migration},
@@ -40,6 +41,8 @@ pub struct Settings {
     pub database_url: String,
     /// Take identity from metadata although the listener is not on loopback.
     pub trust_metadata_identity: bool,
+    /// Roles of callers of whom none are told.
+    pub default_roles: Vec<String>,
     /// File with the token both peers show.
     pub peer_token_file: Option<PathBuf>,
     /// How long calls under way get to finish.
@@ -96,6 +99,7 @@ pub struct Host {
     addresses: (SocketAddr, SocketAddr),
     metrics: Option<(TcpListener, Metrics)>,
     token: Option<PeerToken>,
+    default_roles: Vec<String>,
     drain: Duration,
 }
 
@@ -105,6 +109,10 @@ impl Host {
     pub async fn bind(settings: &Settings, migrations: &[Migration]) -> Result<Self, HostError> {
         let token = settings.peer_token_file.as_deref().map(PeerToken::read).transpose()?;
         auth::identity_allowed(settings.listen, settings.trust_metadata_identity).map_err(HostError::Setting)?;
+        let unknown = settings.default_roles.iter().find(|role| !ids::is_id(role));
+        if let Some(role) = unknown {
+            return Err(HostError::Setting(format!("`{role}` is no name of a role, such as sales")));
+        }
         auth::peer_allowed(settings.peer_listen, token.as_ref()).map_err(HostError::Setting)?;
         let db = open(&settings.database_url).await?;
         let ready = if db.is_embedded() { db.migrate(migrations).await } else { db.check_schema(migrations).await };
@@ -117,7 +125,8 @@ impl Host {
         };
         let address = |listener: &TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
         let addresses = (address(&public, settings.listen), address(&peer, settings.peer_listen));
-        Ok(Self { db, public, peer, addresses, metrics, token, drain: settings.drain })
+        let default_roles = settings.default_roles.clone();
+        Ok(Self { db, public, peer, addresses, metrics, token, default_roles, drain: settings.drain })
     }
 
     /// Where the public API and the peer listener listen.
@@ -204,7 +213,8 @@ impl Host {
             .await
             .map_err(|error| HostError::Serve(error.to_string()))?;
         health.set(true).await;
-        let public = server::serve_public(self.public, public, health, shutdown.clone(), self.drain);
+        let gate = access::gate(self.db, self.default_roles);
+        let public = server::serve_public(self.public, public, health, gate, shutdown.clone(), self.drain);
         let peer = server::serve_peer(self.peer, peer, self.token, shutdown.clone(), self.drain);
         // If one listener fails, the other has to end as well.
         let (public, peer) = tokio::join!(

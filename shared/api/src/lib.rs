@@ -1,9 +1,10 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: [`fields`], [`mod@meta`], [`front`], [`peer`], [`plan`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
+//! Reading order: `access`, [`fields`], [`mod@meta`], [`front`], [`peer`], [`plan`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
 //! `trace`, [`host`].
 
+mod access;
 pub mod amend;
 pub mod bulk;
 pub mod close_outs;

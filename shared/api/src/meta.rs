@@ -4,7 +4,7 @@ use crate::fields::Fields;
 use crm_closeout::wording;
 use crm_outbox::{plan::Confirmed, wire};
 use crm_proto::common::Wait;
-use crm_runtime::{Deadline, auth::Caller};
+use crm_runtime::{Deadline, answer, auth::Caller};
 use prost_types::Duration as WireDuration;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,12 +27,20 @@ pub struct Opened<M> {
     pub request: M,
 }
 
-/// Takes a request apart. No call without a tenant.
+/// Takes a request apart. No call without a caller whom the gate has let in.
 pub fn open<M>(request: Request<M>) -> Result<Opened<M>, Status> {
-    let (metadata, extensions, request): (MetadataMap, Extensions, M) = request.into_parts();
-    let caller = Caller::from_metadata(&metadata)?;
+    let (_, mut extensions, request): (MetadataMap, Extensions, M) = request.into_parts();
+    let caller = caller(&mut extensions)?;
     let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
     Ok(Opened { caller, deadline, request })
+}
+
+/// The caller that the gate has let in.
+pub(crate) fn caller(extensions: &mut Extensions) -> Result<Caller, Status> {
+    extensions.remove::<Caller>().ok_or_else(|| {
+        tracing::error!("a method was called that says nothing of rights; nobody may");
+        answer::refusal(&wording::INTERNAL, &[])
+    })
 }
 
 /// What a mutation carries beside its subject.

@@ -2,6 +2,7 @@
 
 use crate::{convert::money, failure, fields::Fields, reasons};
 use crm_closeout::{
+    access::Right,
     episode::Outcome,
     ids::{CompetitorId, TenantId},
     money::Money,
@@ -15,6 +16,7 @@ use crm_outbox::{
     report as count,
 };
 use crm_proto::common;
+use crm_runtime::{answer, auth::Caller};
 use prost_types::Timestamp;
 use std::{collections::BTreeSet, ops::Range};
 use tonic::Status;
@@ -60,15 +62,18 @@ pub async fn no_competitors(_: &Db, _: TenantId, _: &BTreeSet<CompetitorId>) -> 
     Ok(Competitors::new())
 }
 
-/// Makes a report: its rows and their total. `competitors` finds those that close-outs name.
+/// Makes a report of what the caller may know of: its rows and their total. `competitors` finds those that close-outs name.
 pub async fn make(
     db: &Db,
-    tenant: TenantId,
+    caller: &Caller,
     asked: Asked,
     locale: &str,
     competitors: impl AsyncFnOnce(&Db, TenantId, &BTreeSet<CompetitorId>) -> Result<Competitors, Error>,
 ) -> Result<(Vec<common::ReportRow>, common::ReportRow), Status> {
-    let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed).await;
+    let tenant = caller.tenant;
+    let reach = caller.access.reach(Right::ReadAnalytics, &caller.principal);
+    let reach = reach.ok_or_else(|| answer::refusal(&wording::INTERNAL, &[]))?;
+    let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed, &reach).await;
     let counted = counted.map_err(|e| failure::database(&e))?;
     let own = reasons::own(db, tenant).await?;
     let catalogue = Catalogue::of(tenant, &own);

@@ -2,6 +2,7 @@
 //! nothing of it is done: its subject is CLOSE_PENDING, which counts as the state it was in.
 
 use crate::{
+    access::Right,
     codes,
     episode::{CloseOut, CloseOutState, Delivery, Effect, Propagation, Snapshot},
     fact::WonPolicy,
@@ -117,6 +118,14 @@ impl Verdict {
             Self::Reject => "RejectCloseOut",
             Self::Withdraw => "WithdrawCloseOut",
             Self::Expire => "ExpireCloseOut",
+        }
+    }
+
+    /// What whoever says so needs.
+    pub const fn right(self) -> Right {
+        match self {
+            Self::Approve | Self::Reject => Right::Approve,
+            Self::Withdraw | Self::Expire => Right::CloseOut,
         }
     }
 

@@ -74,6 +74,17 @@ impl fmt::Display for TenantId {
     }
 }
 
+/// Most characters of an id that people choose.
+const CHOSEN: usize = 63;
+
+/// Whether this can be an id that people choose, such as that of a pipeline or a role: a lower-case letter, then such letters, digits and
+/// hyphens.
+pub fn is_id(text: &str) -> bool {
+    text.len() <= CHOSEN
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

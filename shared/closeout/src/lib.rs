@@ -3,11 +3,12 @@
 //!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
-//! Reading order: [`mod@codes`], [`ids`], [`money`], [`reason`], [`settings`], [`remarks`],
+//! Reading order: [`mod@codes`], [`ids`], [`access`], [`money`], [`reason`], [`settings`], [`remarks`],
 //! [`task`], [`episode`], [`fact`], [`records`], [`job`], [`working_set`], [`cascade`], [`amend`], [`approval`], [`plan`];
 //! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
 
+pub mod access;
 pub mod amend;
 pub mod approval;
 pub mod cascade;

@@ -1,6 +1,7 @@
 //! Names of pipelines and of their stages. What a tenant's pipelines are, only the opportunity service knows; a close-out keeps
 //! the name of the stage in which its opportunity was.
 
+use crate::ids::is_id;
 use std::fmt;
 
 /// Collection part of the resource name of a pipeline.
@@ -8,16 +9,6 @@ pub const COLLECTION: &str = "pipelines";
 
 /// Id of the pipeline that every tenant has.
 pub const DEFAULT: &str = "default";
-
-/// Most characters of an id of a pipeline or a stage.
-const ID: usize = 63;
-
-/// Whether this can be the id of a pipeline or a stage: a lower-case letter, then such letters, digits and hyphens.
-pub fn is_id(text: &str) -> bool {
-    text.len() <= ID
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
 
 /// Resource name of a pipeline.
 pub fn name(id: &str) -> String {

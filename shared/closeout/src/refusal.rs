@@ -37,7 +37,7 @@ impl Violation {
 pub struct Refusal {
     /// The rule and the way out.
     pub wording: &'static Wording,
-    /// Resource name of the record it is about; empty if fields are wrong.
+    /// Resource name of the record it is about; empty if fields are wrong, or the caller.
     pub subject: String,
     /// Values in the wording, `subject` among them, by stable names, for a program.
     pub values: Vec<Value>,
@@ -66,6 +66,11 @@ impl Refusal {
     /// Fields are wrong.
     pub fn invalid(violations: Vec<Violation>) -> Self {
         Self { wording: &wording::INVALID_FIELDS, subject: String::new(), values: Vec::new(), violations }
+    }
+
+    /// The caller may not do such a thing, with whatever record.
+    pub fn denied(wording: &'static Wording) -> Self {
+        Self { wording, subject: String::new(), values: Vec::new(), violations: Vec::new() }
     }
 
     /// There is no such record in the tenant.

@@ -1,6 +1,7 @@
 //! What a tenant has decided about close-outs. One that has decided nothing has no row, and the defaults.
 
 use crate::{
+    access::OwnRoles,
     approval::ApprovalPolicy,
     cascade::Change,
     fact::WonPolicy,
@@ -31,6 +32,8 @@ pub struct Settings {
     pub won_policy: WonPolicy,
     /// About another person's approval.
     pub approval: ApprovalPolicy,
+    /// Roles beside those that every tenant has.
+    pub roles: OwnRoles,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
         verification: VerificationPolicy { required: false, fresh_days: 30 },
         won_policy: WonPolicy::Ask,
         approval: ApprovalPolicy::DEFAULT,
+        roles: OwnRoles::new(),
     };
 
     /// Those of a tenant among these rows.

@@ -319,6 +319,15 @@ wordings! {
     REPEATED = "REPEATED", Field;
         "{value} is named twice";
         "{value} 重复";
+    UNKNOWN_RIGHT = "UNKNOWN_RIGHT", Field;
+        "{right} is no right; those about records end in .own, .team or .all: {rights}";
+        "没有权限 {right}；与记录有关的权限以 .own、.team 或 .all 结尾：{rights}";
+    BUILT_IN_ROLE = "IMMUTABLE", Field;
+        "every tenant has the role {role} as it is; give yours another name";
+        "角色 {role} 为所有租户内置，不可更改；请使用其他名称";
+    TOO_MANY_ROLES = "COUNT", Field;
+        "must be at most {most} roles, are {count}";
+        "最多 {most} 个角色，现有 {count} 个";
     TOO_MANY_LIMITS = "COUNT", Field;
         "must be at most {most} amounts, are {count}";
         "最多 {most} 个金额，现有 {count} 个";
@@ -642,6 +651,15 @@ wordings! {
         "内部错误；详情见日志";
 
     // What a caller may not do.
+    RIGHT_MISSING = "RIGHT_MISSING", Denied;
+        "this needs the right {right}, which none of your roles has; ask an administrator of your tenant for a role that does";
+        "此操作需要权限 {right}，您的角色均不具备；请向租户管理员申请具备该权限的角色";
+    UNDO_OVER = "RIGHT_MISSING", Denied;
+        "{subject} can be reopened with the right {right}, and for {minutes} minutes by {actor}, who closed it out; ask somebody who has that right";
+        "重新打开 {subject} 需要权限 {right}；消单人 {actor} 可在 {minutes} 分钟内自行撤销；请联系具备该权限的人";
+    OUT_OF_REACH = "OUT_OF_REACH", Denied;
+        "your right {right} reaches no further than {scope}, and {subject} is owned by {owner}; ask them, or somebody whose right reaches further";
+        "您的权限 {right} 范围为 {scope}，而 {subject} 归 {owner} 所有；请联系其本人或权限范围更大的人";
     SELF_APPROVAL = "SELF_APPROVAL", Denied;
         "{subject} was asked for by {actor}, so another person has to decide; withdraw it to take it back";
         "{subject} 由 {actor} 发起，须由他人审批；如需取消请撤回";
@@ -661,6 +679,15 @@ wordings! {
     PRINCIPAL_INVALID = "PRINCIPAL_INVALID", Caller;
         "`x-principal` must be given once, with 1 to {most} visible ASCII characters, without spaces";
         "`x-principal` 必须且只能给出一次，为 1 至 {most} 个可见 ASCII 字符，不含空格";
+    PRINCIPAL_RESERVED = "PRINCIPAL_INVALID", Caller;
+        "`x-principal` must not be `{principal}`, the name under which the services themselves act";
+        "`x-principal` 不得为 `{principal}`，该名称由服务自身使用";
+    ROLES_INVALID = "ROLES_INVALID", Caller;
+        "`x-roles` must be at most {most} names with commas between them, each a lower-case letter, then lower-case letters, digits and hyphens";
+        "`x-roles` 最多 {most} 个名称，以逗号分隔；名称以小写字母开头，其后为小写字母、数字和连字符";
+    TEAMS_INVALID = "TEAMS_INVALID", Caller;
+        "`x-teams` must be at most {most} names with commas between them, percent-encoded where they are not plain ASCII";
+        "`x-teams` 最多 {most} 个名称，以逗号分隔；非 ASCII 字符须使用百分号编码";
     PEER_TOKEN_INVALID = "PEER_TOKEN_INVALID", Caller;
         "`authorization` must be `Bearer` and the peer token that both services share";
         "`authorization` 必须为 `Bearer` 加两个服务共用的对等令牌";

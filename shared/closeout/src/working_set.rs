@@ -2,6 +2,7 @@
 //! their final state. A command that is refused is rolled back in memory, so it never leaves half a change.
 
 use crate::{
+    access::Access,
     codes::Record,
     episode::CloseOut,
     fact::Outgoing,
@@ -225,6 +226,8 @@ pub struct Cause {
     pub tenant_id: TenantId,
     /// The principal.
     pub actor: String,
+    /// What it may do.
+    pub access: Access,
     /// The method, or `Apply` for a message.
     pub method: &'static str,
     /// Id of the call; none for a message.

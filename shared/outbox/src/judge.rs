@@ -10,6 +10,7 @@ use crate::{
     wire::{Incoming, Received, Reject},
 };
 use crm_closeout::{
+    access::Access,
     codes::Record,
     episode::CloseOut,
     fact::{Applied, Fact, PeerOutcome},
@@ -229,6 +230,7 @@ fn apply<D: Domain>(world: &mut D::World, message: &Incoming, fact: &Fact, befor
     let cause = Cause {
         tenant_id: message.tenant_id,
         actor: fact.actor.clone(),
+        access: Access::EVERYTHING,
         method: "Apply",
         request_id: None,
         message_id: Some(message.message_id),

@@ -5,23 +5,33 @@ use crate::{
     sql::{Args, Sql},
 };
 use crm_closeout::{
+    access::Reach,
     episode::Outcome,
     ids::TenantId,
     report::{Counted, Dimension},
     time::Time,
 };
+use serde_json::json;
 use std::ops::Range;
 
-/// Counts what was closed out with this outcome within this time.
+/// The teams of a list, each as a row.
+const POSTGRES: &str = "jsonb_array_elements_text({6}::jsonb)";
+const SQLITE: &str = "json_each({6})";
+
+/// Counts what was closed out with this outcome within this time, of whom the reach says, as owner and team were at the close.
 pub async fn count(
     db: &Db,
     tenant: TenantId,
     dimension: Dimension,
     outcome: Outcome,
     closed: Range<Time>,
+    reach: &Reach,
 ) -> Result<Vec<Counted>, Error> {
-    let args = Args::none().with(&tenant).with(&closed.start).with(&closed.end).with(&outcome);
-    let rows = db.read(&statement(dimension), args).await?;
+    let mut args = Args::none().with(&tenant).with(&closed.start).with(&closed.end).with(&outcome);
+    if let Reach::Of { owner, teams } = reach {
+        args = args.with(owner).with(&json!(teams).to_string());
+    }
+    let rows = db.read(&statement(dimension, reach), args).await?;
     let counted = rows.iter().map(|row| {
         Ok(Counted {
             value: row.get(0)?,
@@ -35,8 +45,15 @@ pub async fn count(
     counted.collect()
 }
 
-fn statement(dimension: Dimension) -> Sql {
-    let text = |of_snapshot: fn(&str) -> String, verified: &str, competitor: &str| {
+fn statement(dimension: Dimension, reach: &Reach) -> Sql {
+    let text = |of_snapshot: fn(&str) -> String, verified: &str, competitor: &str, teams: &str| {
+        let within = match reach {
+            Reach::Everybody => String::new(),
+            Reach::Of { .. } => {
+                let (owner, team) = (of_snapshot("owner"), of_snapshot("team"));
+                format!(" AND ({owner} = {{5}} OR ({team} <> '' AND {team} IN (SELECT value FROM {teams})))")
+            }
+        };
         let value = match dimension {
             Dimension::Reason | Dimension::Category => "t.reason_code".to_owned(),
             Dimension::OutcomeClass => "coalesce(CAST(t.class AS TEXT), '')".to_owned(),
@@ -47,12 +64,17 @@ fn statement(dimension: Dimension) -> Sql {
         format!(
             "SELECT {value} AS value, t.state, t.amount_currency, count(*), count({verified}), \
              CAST(sum(t.amount_minor) AS BIGINT) FROM close_out AS t WHERE t.tenant_id = {{1}} AND t.closed_at >= {{2}} \
-             AND t.closed_at < {{3}} AND t.outcome = {{4}} AND t.state IN (1, 2) GROUP BY 1, t.state, t.amount_currency"
+             AND t.closed_at < {{3}} AND t.outcome = {{4}} AND t.state IN (1, 2){within} GROUP BY 1, t.state, t.amount_currency"
         )
     };
     let competitor = "coalesce(CAST(t.competitor_id AS TEXT), '')";
-    let postgres =
-        text(|key| format!("t.snapshot::jsonb ->> '{key}'"), "t.remarks::jsonb -> 'verification'", competitor);
-    let sqlite = text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'", "hex(t.competitor_id)");
+    let postgres = text(
+        |key| format!("t.snapshot::jsonb ->> '{key}'"),
+        "t.remarks::jsonb -> 'verification'",
+        competitor,
+        POSTGRES,
+    );
+    let sqlite =
+        text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'", "hex(t.competitor_id)", SQLITE);
     Sql::each(&postgres, &sqlite, &[])
 }

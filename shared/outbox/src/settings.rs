@@ -7,6 +7,7 @@ use crate::{
     tables::int,
 };
 use crm_closeout::{
+    access::{OwnRoles, Rights},
     approval::ApprovalPolicy,
     fact::WonPolicy,
     ids::TenantId,
@@ -27,7 +28,10 @@ impl JsonText for Settings {
         let ApprovalPolicy { over, expire_days } = &self.approval;
         let over: BTreeMap<_, _> = over.iter().map(|(currency, minor)| (currency.to_string(), *minor)).collect();
         let approval = json!({ "over": over, "expire_days": expire_days });
-        json!({ "verification": verification, "won_policy": self.won_policy.word(), "approval": approval })
+        let roles: BTreeMap<_, Vec<_>> =
+            self.roles.iter().map(|(name, rights)| (name, rights.grants().collect())).collect();
+        let won_policy = self.won_policy.word();
+        json!({ "verification": verification, "won_policy": won_policy, "approval": approval, "roles": roles })
     }
 
     /// What is not there was decided by nobody when it was written.
@@ -47,8 +51,18 @@ impl JsonText for Settings {
             Some(value) => approval(value)?,
             None => ApprovalPolicy::DEFAULT,
         };
-        Some(Self { verification, won_policy, approval })
+        let roles = match value.get("roles") {
+            Some(value) => value.as_object()?.iter().map(role).collect::<Option<_>>()?,
+            None => OwnRoles::new(),
+        };
+        Some(Self { verification, won_policy, approval, roles })
     }
+}
+
+/// A right that this version does not know is not held.
+fn role((name, grants): (&String, &Value)) -> Option<(String, Rights)> {
+    let grants = grants.as_array()?.iter().filter_map(Value::as_str);
+    Some((name.clone(), grants.fold(Rights::NONE, |rights, grant| rights.granted(grant).unwrap_or(rights))))
 }
 
 fn approval(value: &Value) -> Option<ApprovalPolicy> {

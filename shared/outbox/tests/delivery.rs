@@ -6,6 +6,7 @@
 mod fresh;
 
 use crm_closeout::{
+    access::Access,
     codes::{Record, RecordKind},
     fact::{Applied, Event, Fact, MirrorState, PeerOutcome},
     ids::TenantId,
@@ -168,6 +169,7 @@ fn item(command: Command) -> Call<Command> {
     let cause = Cause {
         tenant_id: TENANT,
         actor: "ann".into(),
+        access: Access::EVERYTHING,
         method: "Note",
         request_id: Some(request_id),
         message_id: None,

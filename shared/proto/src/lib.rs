@@ -57,3 +57,6 @@ pub use google::{rpc::Status, r#type::Money};
 
 /// Every file of `proto/` with its comments and options, encoded, for reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+/// Every method of the public APIs by its path, sorted, with its option `right`: any of these rights lets a caller in.
+pub static METHODS: &[(&str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));

@@ -1,15 +1,17 @@
-//! Who calls. In flow the metadata of a request and the settings of a listener; out comes the [`Caller`] or UNAUTHENTICATED
-//! with a reason. Between the services a shared token takes the place of an identity. What a caller may do is not known here.
+//! Who calls. In flow the headers of a request and the settings of a listener; out come the [`Claims`] of the caller or UNAUTHENTICATED
+//! with a reason. Between the services a shared token takes the place of an identity. What a method needs is not known here.
 
 use crate::answer::refusal;
 use crm_closeout::{
-    ids::TenantId,
+    access::{Access, Owned, SYSTEM},
+    ids::{TenantId, is_id},
     wording::{self, Wording},
 };
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use std::{fmt, fs, io, net::SocketAddr, path::Path};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::{borrow::Cow, fmt, fs, io, net::SocketAddr, path::Path};
 use subtle::ConstantTimeEq;
-use tonic::{Status, metadata::MetadataMap};
+use tonic::Status;
 use uuid::Uuid;
 
 /// Metadata key of the tenant.
@@ -17,28 +19,66 @@ pub const TENANT: &str = "x-tenant-id";
 /// Metadata key of the principal.
 pub const PRINCIPAL: &str = "x-principal";
 
+/// Metadata key of the roles that the caller has, with commas between them.
+pub const ROLES: &str = "x-roles";
+/// Metadata key of the teams that the caller is in, with commas between them.
+pub const TEAMS: &str = "x-teams";
+
 const PRINCIPAL_BYTES: usize = 128;
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=8192;
+/// Most roles or teams of a caller.
+const MOST_NAMES: usize = 32;
 
-/// For whom a call is made.
+/// What is said of a caller by whoever vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct Claims {
     /// Whose data it is about.
     pub tenant: TenantId,
     /// The person or program that calls: 1 to 128 visible ASCII characters.
     pub principal: String,
+    /// Names of its roles; none: nothing is said of them.
+    pub roles: Option<Vec<String>>,
+    /// Its teams.
+    pub teams: Vec<String>,
 }
 
-impl Caller {
-    /// Reads `x-tenant-id` and `x-principal`; each must be there once and well formed, else UNAUTHENTICATED.
-    pub fn from_metadata(metadata: &MetadataMap) -> Result<Self, Status> {
-        let tenant = single(metadata, TENANT, &wording::TENANT_MISSING, &wording::TENANT_INVALID)?;
+impl Claims {
+    /// Reads `x-tenant-id`, `x-principal`, `x-roles` and `x-teams`; each may be there once and must be well formed, and the first two must
+    /// be there, else UNAUTHENTICATED.
+    pub fn read(headers: &HeaderMap) -> Result<Self, Status> {
+        let tenant = given(headers, TENANT, &wording::TENANT_MISSING, &wording::TENANT_INVALID)?;
         let tenant = canonical(tenant).ok_or_else(|| refuse(&wording::TENANT_INVALID))?;
-        let principal = single(metadata, PRINCIPAL, &wording::PRINCIPAL_MISSING, &wording::PRINCIPAL_INVALID)?;
+        let principal = given(headers, PRINCIPAL, &wording::PRINCIPAL_MISSING, &wording::PRINCIPAL_INVALID)?;
         if !is_principal(principal) {
             return Err(refuse(&wording::PRINCIPAL_INVALID));
         }
-        Ok(Self { tenant, principal: principal.to_owned() })
+        if principal == SYSTEM {
+            return Err(refusal(&wording::PRINCIPAL_RESERVED, &[("principal", SYSTEM.to_owned())]));
+        }
+        let roles = names(headers, ROLES, &wording::ROLES_INVALID)?;
+        if roles.iter().flatten().any(|role| !is_id(role)) {
+            return Err(refuse_names(&wording::ROLES_INVALID));
+        }
+        let teams = names(headers, TEAMS, &wording::TEAMS_INVALID)?.unwrap_or_default();
+        Ok(Self { tenant, principal: principal.to_owned(), roles, teams })
+    }
+}
+
+/// For whom a call is made, and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose data it is about.
+    pub tenant: TenantId,
+    /// The person or program that calls.
+    pub principal: String,
+    /// What it may do.
+    pub access: Access,
+}
+
+impl Caller {
+    /// Whose a record is that it makes for itself.
+    pub fn owned(&self) -> Owned<'_> {
+        Owned { owner: &self.principal, team: self.access.teams.first().map_or("", String::as_str) }
     }
 }
 
@@ -140,18 +180,43 @@ pub(crate) fn principal_rule() -> String {
     format!("`{PRINCIPAL}` must have 1 to {PRINCIPAL_BYTES} visible ASCII characters, without spaces")
 }
 
-fn single<'a>(
-    metadata: &'a MetadataMap,
+fn given<'a>(
+    headers: &'a HeaderMap,
     key: &'static str,
     missing: &'static Wording,
     malformed: &'static Wording,
 ) -> Result<&'a str, Status> {
-    let mut values = metadata.get_all(key).iter();
-    let value = values.next().ok_or_else(|| refuse(missing))?;
-    if values.next().is_some() {
-        return Err(refuse(malformed));
+    single(headers, key).map_err(|NotSingle| refuse(malformed))?.ok_or_else(|| refuse(missing))
+}
+
+struct NotSingle;
+
+fn single<'a>(headers: &'a HeaderMap, key: &'static str) -> Result<Option<&'a str>, NotSingle> {
+    let mut values = headers.get_all(key).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| NotSingle),
+        (Some(_), Some(_)) => Err(NotSingle),
     }
-    value.to_str().map_err(|_| refuse(malformed))
+}
+
+/// The names of a list; white space around one does not count, and an empty one is none.
+fn names(headers: &HeaderMap, key: &'static str, malformed: &'static Wording) -> Result<Option<Vec<String>>, Status> {
+    let Some(list) = single(headers, key).map_err(|NotSingle| refuse_names(malformed))? else { return Ok(None) };
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let decoded = names.map(|name| percent_decode_str(name).decode_utf8().map(Cow::into_owned));
+    let names: Vec<_> = decoded.collect::<Result<_, _>>().map_err(|_| refuse_names(malformed))?;
+    if names.len() > MOST_NAMES {
+        return Err(refuse_names(malformed));
+    }
+    Ok(Some(names))
+}
+
+/// A list of names as metadata carries it.
+pub fn list(names: &[impl AsRef<str>]) -> String {
+    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+    let names = names.iter().map(|name| utf8_percent_encode(name.as_ref(), &ENCODED).to_string());
+    names.collect::<Vec<_>>().join(",")
 }
 
 fn canonical(text: &str) -> Option<TenantId> {
@@ -161,6 +226,10 @@ fn canonical(text: &str) -> Option<TenantId> {
 
 fn is_loopback(listen: SocketAddr) -> bool {
     listen.ip().to_canonical().is_loopback()
+}
+
+fn refuse_names(wording: &'static Wording) -> Status {
+    refusal(wording, &[("most", MOST_NAMES.to_string())])
 }
 
 fn refuse(wording: &'static Wording) -> Status {
@@ -175,21 +244,30 @@ mod tests {
 
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-    fn read(values: &[(&'static str, &str)]) -> Result<Caller, String> {
-        let mut metadata = MetadataMap::new();
+    fn read(values: &[(&'static str, &str)]) -> Result<Claims, String> {
+        let mut headers = HeaderMap::new();
         for (key, value) in values {
-            metadata.append(*key, value.parse().unwrap());
+            headers.append(*key, value.parse().unwrap());
         }
-        Caller::from_metadata(&metadata).map_err(|status| {
+        Claims::read(&headers).map_err(|status| {
             assert_eq!(status.code(), Code::Unauthenticated);
             status.get_details_error_info().unwrap().reason
         })
     }
 
     #[test]
-    fn a_caller_is_a_tenant_and_a_principal() {
-        let caller = read(&[(TENANT, ID), (PRINCIPAL, "users/ana@example.com")]).unwrap();
-        assert_eq!((caller.tenant.to_string().as_str(), caller.principal.as_str()), (ID, "users/ana@example.com"));
+    fn a_caller_is_a_tenant_and_a_principal_and_may_have_roles_and_teams() {
+        let claims = read(&[(TENANT, ID), (PRINCIPAL, "users/ana@example.com")]).unwrap();
+        assert_eq!((claims.tenant.to_string().as_str(), claims.principal.as_str()), (ID, "users/ana@example.com"));
+        assert_eq!((claims.roles, claims.teams.len()), (None, 0));
+        let told =
+            [(TENANT, ID), (PRINCIPAL, "ana"), (ROLES, "sales, key-accounts,"), (TEAMS, "North,%E5%8D%8E%E4%B8%9C")];
+        let claims = read(&told).unwrap();
+        assert_eq!(claims.roles.unwrap(), ["sales", "key-accounts"]);
+        assert_eq!(claims.teams, ["North", "华东"]);
+        assert_eq!(list(&claims.teams), "North,%E5%8D%8E%E4%B8%9C");
+        let none = read(&[(TENANT, ID), (PRINCIPAL, "ana"), (ROLES, "")]).unwrap();
+        assert_eq!(none.roles, Some(Vec::new()), "no role is said, and that is not silence");
     }
 
     #[test]
@@ -207,8 +285,17 @@ mod tests {
             assert_eq!(read(&[(TENANT, tenant), (PRINCIPAL, "ana")]), Err("TENANT_INVALID".into()), "{tenant}");
         }
         assert_eq!(read(&[(TENANT, ID), (TENANT, ID), (PRINCIPAL, "ana")]), Err("TENANT_INVALID".into()));
-        for principal in ["", "ana smith", "ana\tsmith", &"a".repeat(129)] {
+        for principal in ["", "ana smith", "ana\tsmith", &"a".repeat(129), "system"] {
             assert_eq!(read(&[(TENANT, ID), (PRINCIPAL, principal)]), Err("PRINCIPAL_INVALID".into()), "{principal}");
+        }
+        let ana = [(TENANT, ID), (PRINCIPAL, "ana")];
+        let many = vec!["a"; 33].join(",");
+        for roles in ["Sales", "sales;admin", "sales%20", &many] {
+            assert_eq!(read(&[ana[0], ana[1], (ROLES, roles)]), Err("ROLES_INVALID".into()), "{roles}");
+        }
+        assert_eq!(read(&[ana[0], ana[1], (ROLES, "sales"), (ROLES, "admin")]), Err("ROLES_INVALID".into()));
+        for teams in ["%FF", &many] {
+            assert_eq!(read(&[ana[0], ana[1], (TEAMS, teams)]), Err("TEAMS_INVALID".into()), "{teams}");
         }
     }
 

@@ -2,11 +2,11 @@
 //! connects at the first call and again whenever it must. What is called is not known here.
 
 use crate::{
-    auth::{PRINCIPAL, PeerToken, TENANT, is_principal, principal_rule},
+    auth::{self, PRINCIPAL, PeerToken, ROLES, TEAMS, TENANT, is_principal, principal_rule},
     status,
 };
 use crm_closeout::{ids::TenantId, wording::Language};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -104,11 +104,7 @@ impl Interceptor for PeerCredentials {
 
 /// Who a client says it is.
 #[derive(Clone, Debug)]
-pub struct Identity {
-    tenant: MetadataValue<Ascii>,
-    principal: MetadataValue<Ascii>,
-    language: Option<Language>,
-}
+pub struct Identity(Arc<Vec<(&'static str, MetadataValue<Ascii>)>>);
 
 impl Identity {
     /// Of a principal in a tenant; the principal needs 1 to 128 visible ASCII characters.
@@ -117,25 +113,32 @@ impl Identity {
         if !is_principal(principal) {
             return Err(refused());
         }
-        Ok(Self {
-            tenant: MetadataValue::try_from(tenant.to_string()).map_err(|_| refused())?,
-            principal: MetadataValue::try_from(principal).map_err(|_| refused())?,
-            language: None,
-        })
+        let tenant = MetadataValue::try_from(tenant.to_string()).map_err(|_| refused())?;
+        let principal = MetadataValue::try_from(principal).map_err(|_| refused())?;
+        Ok(Self(Arc::new(vec![(TENANT, tenant), (PRINCIPAL, principal)])))
+    }
+
+    /// With these roles, in these teams.
+    pub fn with(self, roles: &[&str], teams: &[&str]) -> Self {
+        let list = |names: &[&str]| MetadataValue::try_from(auth::list(names)).ok();
+        self.saying(ROLES, list(roles)).saying(TEAMS, list(teams))
     }
 
     /// Wants to be told in this language why a call is refused.
     pub fn speaking(self, language: Language) -> Self {
-        Self { language: Some(language), ..self }
+        self.saying("accept-language", Some(MetadataValue::from_static(language.tag())))
+    }
+
+    fn saying(mut self, key: &'static str, value: Option<MetadataValue<Ascii>>) -> Self {
+        Arc::make_mut(&mut self.0).extend(value.map(|value| (key, value)));
+        self
     }
 }
 
 impl Interceptor for Identity {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(TENANT, self.tenant.clone());
-        request.metadata_mut().insert(PRINCIPAL, self.principal.clone());
-        if let Some(language) = self.language {
-            request.metadata_mut().insert("accept-language", MetadataValue::from_static(language.tag()));
+        for (key, value) in self.0.iter() {
+            request.metadata_mut().insert(*key, value.clone());
         }
         Ok(request)
     }
@@ -144,15 +147,17 @@ impl Interceptor for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Caller;
+    use crate::auth::Claims;
     use uuid::Uuid;
 
     #[test]
     fn an_identity_reads_back_as_the_caller() {
-        let mut identity = Identity::new(TenantId(Uuid::from_u128(7)), "users/ana").unwrap();
+        let tenant = TenantId(Uuid::from_u128(7));
+        let mut identity = Identity::new(tenant, "users/ana").unwrap().with(&["sales", "key-accounts"], &["华东"]);
         let request = identity.call(Request::new(())).unwrap();
-        let caller = Caller::from_metadata(request.metadata()).unwrap();
-        assert_eq!(caller, Caller { tenant: TenantId(Uuid::from_u128(7)), principal: "users/ana".into() });
+        let claims = Claims::read(request.metadata().as_ref()).unwrap();
+        let roles = Some(vec!["sales".to_owned(), "key-accounts".to_owned()]);
+        assert_eq!(claims, Claims { tenant, principal: "users/ana".into(), roles, teams: vec!["华东".into()] });
         assert!(Identity::new(TenantId(Uuid::nil()), "ana smith").is_err());
     }
 

@@ -1,16 +1,16 @@
-//! What every call of a listener passes: trace, token, room, language, deadline, and on the way back a status that means what it says.
+//! What every call of a listener passes: trace, token or gate, room, language, deadline, and on the way back a status that means what it says.
 //! In flows an HTTP request, out comes a response that is never an error and never a panic. Methods are not known here.
 
 use crate::{
-    auth::PeerToken,
+    auth::{Caller, PeerToken},
     deadline::{Deadline, Terms},
     language,
     server::Limits,
     status,
     trace::{self, Scope},
 };
-use futures::FutureExt;
-use http::{Request, Response};
+use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
 use std::{
     convert::Infallible,
     future::Future,
@@ -21,12 +21,26 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, service::Routes};
+use tonic::{Status, body::Body, service::Routes};
 use tower::Service;
 use tracing::Span;
 
 /// Health is answered however full the process is, or it would be restarted for being busy.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// Decides, by path and headers, for whom a call of a method is made and whether that may call it; none: no method that is asked of here.
+/// A method that takes its caller from the extensions of its request has none then.
+pub type Gate =
+    Arc<dyn for<'a> Fn(&'a str, &'a HeaderMap) -> BoxFuture<'a, Result<Option<Caller>, Status>> + Send + Sync>;
+
+/// Whom a listener lets in.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// Who shows the token, if there is one.
+    Peer(Option<PeerToken>),
+    /// Who is let in by the gate.
+    Public(Gate),
+}
 
 /// The routes of a listener behind everything that all its calls have in common.
 #[derive(Clone)]
@@ -36,22 +50,22 @@ pub(crate) struct Guard {
 }
 
 struct Rules {
-    token: Option<PeerToken>,
+    door: Door,
     limits: Limits,
     room: Semaphore,
     stopping: CancellationToken,
 }
 
 impl Guard {
-    pub(crate) fn new(routes: Routes, token: Option<PeerToken>, limits: Limits, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(routes: Routes, door: Door, limits: Limits, stopping: CancellationToken) -> Self {
         let room = Semaphore::new(limits.in_flight);
-        Self { routes: routes.prepare(), rules: Arc::new(Rules { token, limits, room, stopping }) }
+        Self { routes: routes.prepare(), rules: Arc::new(Rules { door, limits, room, stopping }) }
     }
 }
 
 impl Rules {
     async fn answer(&self, mut routes: Routes, mut request: Request<Body>) -> Response<Body> {
-        if let Some(token) = &self.token
+        if let Door::Peer(Some(token)) = &self.door
             && let Err(status) = token.check(request.headers())
         {
             return status.into_http();
@@ -66,7 +80,17 @@ impl Rules {
         let terms = Terms::of(request.headers(), self.stopping.clone());
         request.extensions_mut().insert(deadline);
         request.extensions_mut().insert(terms);
-        let call = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
+        let asked = path.as_str();
+        let call = AssertUnwindSafe(async move {
+            if let Door::Public(gate) = &self.door {
+                match gate(asked, request.headers()).await {
+                    Ok(caller) => drop(caller.and_then(|caller| request.extensions_mut().insert(caller))),
+                    Err(status) => return Ok(status.into_http()),
+                }
+            }
+            routes.call(request).await
+        })
+        .catch_unwind();
         match deadline.limit(call).await {
             None => status::out_of_time().into_http(),
             Some(Err(panic)) => status::panicked(&path, &*panic).into_http(),

@@ -12,7 +12,7 @@ pub mod channel;
 pub mod collector;
 mod deadline;
 pub mod executor;
-mod guard;
+pub mod guard;
 mod language;
 pub mod metrics;
 pub mod server;

@@ -1,7 +1,11 @@
 //! The two listeners of a service. In flow a bound socket, routes and a token that says stop; calls are served within [`Limits`]
 //! until then, and for at most the drain time after. Which methods there are is not known here.
 
-use crate::{accept::accept, auth::PeerToken, guard::Guard};
+use crate::{
+    accept::accept,
+    auth::PeerToken,
+    guard::{Door, Gate, Guard},
+};
 use std::{future::Future, ops::RangeInclusive, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -93,12 +97,13 @@ impl Limits {
     };
 }
 
-/// Serves the public listener until `stop`, then says NOT_SERVING, takes no more connections, and finishes what is under way.
+/// Serves the public listener, every call through the gate, until `stop`, then says NOT_SERVING, takes no more connections, and finishes what is under way.
 /// Returns when that is done, at the latest `drain` after `stop`; whatever is open then is cut.
 pub async fn serve_public(
     listener: TcpListener,
     routes: Routes,
     health: Health,
+    gate: Gate,
     stop: CancellationToken,
     drain: Duration,
 ) -> Result<(), Error> {
@@ -106,7 +111,7 @@ pub async fn serve_public(
         stop.cancelled().await;
         health.stop().await;
     };
-    serve(listener, routes, None, Limits::PUBLIC, stop, drain).await
+    serve(listener, routes, Door::Public(gate), Limits::PUBLIC, stop, drain).await
 }
 
 /// Serves the peer listener until `stop`, then as [`serve_public`]. With a token, every call must show it.
@@ -117,13 +122,13 @@ pub async fn serve_peer(
     stop: CancellationToken,
     drain: Duration,
 ) -> Result<(), Error> {
-    serve(listener, routes, token, Limits::PEER, stop.cancelled_owned(), drain).await
+    serve(listener, routes, Door::Peer(token), Limits::PEER, stop.cancelled_owned(), drain).await
 }
 
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Routes,
-    token: Option<PeerToken>,
+    door: Door,
     limits: Limits,
     stop: impl Future<Output = ()>,
     drain: Duration,
@@ -132,7 +137,7 @@ pub(crate) async fn serve(
     let _connections_end_with_this_call = abort.clone().drop_guard();
     let incoming = accept(listener, &limits, abort);
     let server = configured(&limits);
-    let guard = Guard::new(routes, token, limits, stopping.clone());
+    let guard = Guard::new(routes, door, limits, stopping.clone());
     let signal = async {
         stop.await;
         stopping.cancel();

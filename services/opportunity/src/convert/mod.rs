@@ -3,6 +3,7 @@
 mod competitors;
 mod pipelines;
 mod reasons;
+mod settings;
 
 use crate::domain::{
     Closing, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
@@ -14,6 +15,7 @@ use crm_api::{
     search::Found,
 };
 use crm_closeout::{
+    access::Owned,
     codes::Code,
     ids::{CompetitorId, CustomerId, OpportunityId},
     money::Money,
@@ -28,7 +30,8 @@ use prost_types::FieldMask;
 
 pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competitor_name, merger};
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
-pub(crate) use reasons::{merged_reasons, new_reason, reason_edit, settings_edit};
+pub(crate) use reasons::{merged_reasons, new_reason, reason_edit};
+pub(crate) use settings::settings_edit;
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
@@ -76,18 +79,19 @@ pub(crate) fn customer_edit(fields: &mut Fields, customer: &pb::Customer, mask: 
 /// An opportunity to be made.
 pub(crate) fn new_opportunity(
     fields: &mut Fields,
-    caller: &str,
+    caller: Owned<'_>,
     opportunity: &pb::Opportunity,
     historical: Option<&Historical>,
 ) -> NewOpportunity {
+    let owner = fields.principal("opportunity.owner", &opportunity.owner, caller.owner);
     let named = !opportunity.stage.is_empty();
     let stage = named.then(|| stage(fields, "opportunity.stage", &opportunity.stage)).flatten();
     NewOpportunity {
         number: fields.line("opportunity.number", &opportunity.number, 0..=fields::NUMBER),
         customer_id: fields.optional_name("opportunity.customer", &opportunity.customer, CustomerId::parse),
         title: fields.line("opportunity.title", &opportunity.title, 1..=fields::TITLE),
-        owner: fields.principal("opportunity.owner", &opportunity.owner, caller),
-        team: fields.line("opportunity.team", &opportunity.team, 0..=fields::LABEL),
+        team: fields.team("opportunity.team", &opportunity.team, &owner, caller),
+        owner,
         stage,
         amount: fields.money("opportunity.amount", opportunity.amount.as_ref()).unwrap_or(Money::NONE),
         expected_close_at: fields.time("opportunity.expected_close_time", opportunity.expected_close_time.as_ref()),

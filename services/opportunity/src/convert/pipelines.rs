@@ -3,6 +3,7 @@
 use crate::domain::pipeline::{Labels, MOST_STAGES, NewPipeline, Pipeline, PipelineEdit, Stage, Stages};
 use crm_api::fields::{self, Fields};
 use crm_closeout::{
+    ids::is_id,
     pipeline::{self, StageName},
     refusal::etag,
     wording,
@@ -71,7 +72,7 @@ pub(crate) fn pipeline_edit(fields: &mut Fields, pipeline: &pb::Pipeline, mask: 
 fn new_id(fields: &mut Fields, field: &str, id: &str) -> String {
     if id.is_empty() {
         fields.refuse(field, &wording::REQUIRED, &[]);
-    } else if !pipeline::is_id(id) {
+    } else if !is_id(id) {
         fields.refuse(field, &wording::INVALID_ID, &[]);
     }
     id.to_owned()

@@ -1,25 +1,18 @@
-//! Reasons for close-outs and settings between protobuf and the domain.
+//! Reasons for close-outs between protobuf and the domain.
 
-use crate::domain::{ReasonEdit, SettingsEdit};
+use crate::domain::ReasonEdit;
 use crm_api::fields::{self, Fields};
 use crm_closeout::{
-    money::{Currency, Money},
     reason::{MOST_LABELS, Reason, ReasonScope},
     wording,
 };
-use crm_proto::{
-    common::{CloseOutReason, Settings},
-    opportunity as pb,
-};
+use crm_proto::{common::CloseOutReason, opportunity as pb};
 use prost_types::FieldMask;
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 const MIN_DETAIL: RangeInclusive<i32> = 0..=2_000;
 const WIN_BACK_DAYS: RangeInclusive<i32> = 0..=3_650;
 const VERIFICATION_DAYS: RangeInclusive<i32> = 0..=365;
-const FRESH_DAYS: RangeInclusive<i32> = 1..=365;
-const EXPIRE_DAYS: RangeInclusive<i32> = 1..=365;
-const MOST_LIMITS: usize = 100;
 /// Longest language tag: RFC 5646, section 4.4.1.
 const LANGUAGE: usize = 35;
 const MOST_SOURCES: usize = 100;
@@ -155,58 +148,6 @@ pub(crate) fn merged_reasons(fields: &mut Fields, request: &pb::MergeCloseOutRea
     let sources = request.sources.iter().take(MOST_SOURCES).enumerate();
     let sources = sources.map(|(index, name)| fields.reason(&format!("sources[{index}]"), name)).collect();
     (sources, fields.reason("target", &request.target))
-}
-
-/// What to change of the settings.
-pub(crate) fn settings_edit(fields: &mut Fields, settings: &Settings, mask: Option<&FieldMask>) -> SettingsEdit {
-    let verification = settings.verification.unwrap_or_default();
-    let approval = settings.approval.clone().unwrap_or_default();
-    let writable = [
-        ("verification.required", verification.required),
-        ("verification.fresh_days", verification.fresh_days != 0),
-        ("won_opportunity_policy", settings.won_opportunity_policy != 0),
-        ("approval.amounts", !approval.amounts.is_empty()),
-        ("approval.expire_days", approval.expire_days != 0),
-    ];
-    let both = |path: &String| match path.as_str() {
-        "verification" | "approval" => {
-            writable.iter().map(|(path, _)| (*path).to_owned()).filter(|p| p.starts_with(path.as_str())).collect()
-        }
-        path => vec![path.to_owned()],
-    };
-    let mask = mask.map(|mask| FieldMask { paths: mask.paths.iter().flat_map(both).collect() });
-    let chosen = fields.mask(mask.as_ref(), &writable, &["name", "update_time", "etag", "lane"]);
-    SettingsEdit {
-        verification_required: chosen.contains("verification.required").then_some(verification.required),
-        verification_fresh_days: chosen
-            .contains("verification.fresh_days")
-            .then(|| fields.number("settings.verification.fresh_days", verification.fresh_days, FRESH_DAYS)),
-        won_policy: chosen
-            .contains("won_opportunity_policy")
-            .then(|| fields.code("settings.won_opportunity_policy", settings.won_opportunity_policy))
-            .flatten(),
-        approval_over: chosen.contains("approval.amounts").then(|| limits(fields, &approval.amounts)),
-        approval_expire_days: chosen
-            .contains("approval.expire_days")
-            .then(|| fields.number("settings.approval.expire_days", approval.expire_days, EXPIRE_DAYS)),
-    }
-}
-
-/// Amounts by currency, each currency once.
-fn limits(fields: &mut Fields, amounts: &[crm_proto::Money]) -> BTreeMap<Currency, i64> {
-    const FIELD: &str = "settings.approval.amounts";
-    if amounts.len() > MOST_LIMITS {
-        fields.refuse(FIELD, &wording::TOO_MANY_LIMITS, &[("most", &MOST_LIMITS), ("count", &amounts.len())]);
-    }
-    let mut limits = BTreeMap::new();
-    for (place, amount) in amounts.iter().take(MOST_LIMITS).enumerate() {
-        let field = format!("{FIELD}[{place}]");
-        let Some(Money { minor, currency }) = fields.money(&field, Some(amount)) else { continue };
-        if limits.insert(currency, minor).is_some() {
-            fields.refuse(&field, &wording::REPEATED, &[("value", &currency)]);
-        }
-    }
-    limits
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::World;
 use crm_closeout::{
+    access::OwnRoles,
     approval::ApprovalPolicy,
     cascade::Resend,
     codes::{Record, RecordKind},
@@ -26,6 +27,8 @@ pub struct SettingsEdit {
     pub approval_over: Option<BTreeMap<Currency, i64>>,
     /// How many days they wait for it.
     pub approval_expire_days: Option<i32>,
+    /// Roles of the tenant's own.
+    pub roles: Option<OwnRoles>,
 }
 
 impl SettingsEdit {
@@ -38,6 +41,7 @@ impl SettingsEdit {
         let ApprovalPolicy { over, expire_days } = &mut after.approval;
         over.clone_from(self.approval_over.as_ref().unwrap_or(&before.approval.over));
         *expire_days = self.approval_expire_days.unwrap_or(*expire_days);
+        after.roles.clone_from(self.roles.as_ref().unwrap_or(&before.roles));
         after
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crm_closeout::{
+    access::Access,
     codes::Side,
     episode::{CloseOutState, EffectKind, Outcome, OutcomeClass},
     fact::{ClosedFact, Event, MirrorState, WonPolicy},
@@ -41,7 +42,14 @@ pub(crate) fn customer() -> Customer {
 }
 
 pub(crate) fn cause() -> Cause {
-    Cause { tenant_id: TENANT, actor: "ann".into(), method: "Test", request_id: None, message_id: None }
+    Cause {
+        tenant_id: TENANT,
+        actor: "ann".into(),
+        access: Access::EVERYTHING,
+        method: "Test",
+        request_id: None,
+        message_id: None,
+    }
 }
 
 fn usd(minor: i64) -> Money {

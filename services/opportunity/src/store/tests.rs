@@ -11,6 +11,7 @@ use crate::{
     service::Opportunities,
 };
 use crm_closeout::{
+    access::Access,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     episode::{CloseOut, CloseOutState, Outcome, OutcomeClass},
@@ -60,8 +61,14 @@ fresh::on_both!(crate::MIGRATIONS;
 
 pub(super) fn call(tenant: TenantId, request: u128, method: &'static str, command: Command) -> Item<Command> {
     let request_id = Uuid::from_u128(request);
-    let cause =
-        Cause { tenant_id: tenant, actor: "ann".into(), method, request_id: Some(request_id), message_id: None };
+    let cause = Cause {
+        tenant_id: tenant,
+        actor: "ann".into(),
+        access: Access::EVERYTHING,
+        method,
+        request_id: Some(request_id),
+        message_id: None,
+    };
     let fingerprint = format!("{command:?}").into_bytes();
     let trace_parent = String::new();
     Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, confirmed: None, command })

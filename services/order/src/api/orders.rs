@@ -66,7 +66,7 @@ impl OrderService for Orders {
             fields.refuse("order", &wording::REQUIRED, &[]);
         }
         let order = request.order.unwrap_or_default();
-        let new = convert::new_order(&mut fields, &caller.principal, &order, request.historical.as_ref());
+        let new = convert::new_order(&mut fields, caller.owned(), &order, request.historical.as_ref());
         fields.done()?;
         let outcome = self.0.call(caller, deadline, "CreateOrder", meta, Command::CreateOrder(new)).await?;
         Ok(Response::new(pb::CreateOrderResponse {

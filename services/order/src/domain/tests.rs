@@ -2,6 +2,7 @@
 
 use super::*;
 use crm_closeout::{
+    access::Access,
     episode::{EffectKind, Outcome, OutcomeClass},
     fact::{ClosedFact, Event, MirrorState, PeerOutcome, WonPolicy},
     ids::CloseOutId,
@@ -20,7 +21,14 @@ const OPPORTUNITY: OpportunityId = OpportunityId(Uuid::from_u128(3));
 const CLOSE_OUT: CloseOutId = CloseOutId(Uuid::from_u128(4));
 
 pub(crate) fn cause() -> Cause {
-    Cause { tenant_id: TENANT, actor: "bob".into(), method: "Test", request_id: None, message_id: None }
+    Cause {
+        tenant_id: TENANT,
+        actor: "bob".into(),
+        access: Access::EVERYTHING,
+        method: "Test",
+        request_id: None,
+        message_id: None,
+    }
 }
 
 fn lane_record() -> Record {

@@ -8,6 +8,7 @@ use crate::{
     service::Orders,
 };
 use crm_closeout::{
+    access::Access,
     cascade::{NewTask, Resend, TaskCommand},
     codes::{Record, RecordKind},
     episode::{CloseOut, Outcome, OutcomeClass, Propagation},
@@ -53,8 +54,14 @@ fresh::on_both!(crate::MIGRATIONS;
 
 fn call(method: &'static str, command: Command) -> Item<Command> {
     let request_id = Uuid::now_v7();
-    let cause =
-        Cause { tenant_id: TENANT, actor: "bob".into(), method, request_id: Some(request_id), message_id: None };
+    let cause = Cause {
+        tenant_id: TENANT,
+        actor: "bob".into(),
+        access: Access::EVERYTHING,
+        method,
+        request_id: Some(request_id),
+        message_id: None,
+    };
     let fingerprint = format!("{command:?}").into_bytes();
     let trace_parent = String::new();
     Item::Call(Call { cause, request_id, fingerprint, validate_only: false, trace_parent, confirmed: None, command })

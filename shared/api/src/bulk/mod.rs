@@ -10,14 +10,14 @@ mod item;
 mod part;
 mod stream;
 
-use crate::{fields::Fields, front::Front};
+use crate::{fields::Fields, front::Front, meta};
 use crm_closeout::{
     reason::{Given, ReasonScope},
     wording,
 };
 use crm_outbox::batch::Domain;
 use crm_proto::common::BulkResult;
-use crm_runtime::{EndsItself, Terms, answer, auth::Caller};
+use crm_runtime::{EndsItself, Terms, answer};
 use futures::stream::BoxStream;
 use prost::DecodeError;
 use tonic::{Request, Response, Status, Streaming};
@@ -72,8 +72,8 @@ pub fn answer<B: Bulk>(
     front: &Front<B::Domain>,
     request: Request<Streaming<B::Request>>,
 ) -> Result<Response<Answers<B>>, Status> {
-    let (metadata, mut extensions, messages) = request.into_parts();
-    let caller = Caller::from_metadata(&metadata)?;
+    let (_, mut extensions, messages) = request.into_parts();
+    let caller = meta::caller(&mut extensions)?;
     let terms = extensions.remove::<Terms>().ok_or_else(|| answer::refusal(&wording::INTERNAL, &[]))?;
     let place = front.bulk.clone().try_acquire_owned().map_err(|_| answer::refusal(&wording::PROCESS_FULL, &[]))?;
     let mut response = Response::new(stream::answers::<B>(front.clone(), caller, terms, messages, place));

@@ -60,7 +60,8 @@ async fn health_says_not_serving_first_and_an_open_watch_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let end = tokio::spawn(serve_public(listener, routes, health.clone(), stop.clone(), Duration::from_secs(3600)));
+    let hour = Duration::from_secs(3600);
+    let end = tokio::spawn(serve_public(listener, routes, health.clone(), open_to_all(), stop.clone(), hour));
     let mut client = HealthClient::new(channel::connect(&url, None).unwrap());
     let mut check = async |service: &str| {
         client.check(HealthCheckRequest { service: service.into() }).await.map(|answer| answer.into_inner().status)

@@ -1,14 +1,16 @@
 //! The listeners as clients meet them: real sockets, a real generated service, raw bytes where a client would hide the matter.
 
 mod ending;
+mod gated;
 mod limits;
 mod statuses;
 mod traced;
 
 use crate::{
     Deadline, answer,
-    auth::PeerToken,
+    auth::{Caller, PeerToken},
     channel,
+    guard::{Door, Gate},
     server::{Limits, serve, serve_public, with_health_and_reflection},
 };
 use crm_closeout::wording::{Class, Wording};
@@ -52,6 +54,7 @@ impl pb::customer_service_server::CustomerService for Actor {
     ) -> Result<Response<pb::GetCustomerResponse>, Status> {
         let port = request.remote_addr().unwrap().port();
         let deadline = request.extensions().get::<Deadline>().copied();
+        let caller = request.extensions().get::<Caller>().cloned();
         let mut customer = pb::Customer { name: request.into_inner().name, ..Default::default() };
         match customer.name.as_str() {
             "panic" => panic!("secret"),
@@ -61,6 +64,7 @@ impl pb::customer_service_server::CustomerService for Actor {
             }
             "refuse" => return Err(answer::refusal(&OWN, &[])),
             "port" => customer.live_count = port.into(),
+            "caller" => customer.display_name = caller.map_or(String::new(), |caller| caller.principal),
             "large" => customer.display_name = "x".repeat(2000),
             "deadline" => customer.draft_count = (deadline.unwrap().0 - Instant::now()).as_millis() as i64,
             _ => {}
@@ -92,6 +96,10 @@ struct Running {
 
 impl Running {
     async fn start(limits: Limits, token: Option<PeerToken>) -> Self {
+        Self::behind(Door::Peer(token), limits).await
+    }
+
+    async fn behind(door: Door, limits: Limits) -> Self {
         let (actor, stop) = (Actor::default(), CancellationToken::new());
         let service =
             CustomerServiceServer::new(actor.clone()).max_decoding_message_size(1024).max_encoding_message_size(1024);
@@ -99,7 +107,7 @@ impl Running {
             with_health_and_reflection(Routes::new(service), &["crm.order.v1.CustomerService"]).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let end = tokio::spawn(serve(listener, routes, token, limits, stop.clone().cancelled_owned(), DRAIN));
+        let end = tokio::spawn(serve(listener, routes, door, limits, stop.clone().cancelled_owned(), DRAIN));
         Self { address, actor, stop, end }
     }
 
@@ -117,6 +125,11 @@ impl Running {
         stream.write_all(bytes).await.unwrap();
         stream
     }
+}
+
+/// Lets everybody in, as nobody.
+fn open_to_all() -> Gate {
+    Arc::new(|_, _| Box::pin(async { Ok(None) }))
 }
 
 async fn get(channel: channel::PeerChannel, name: &str) -> Result<pb::Customer, Status> {

@@ -2,6 +2,7 @@
 
 use crate::domain::{Opportunity, World};
 use crm_closeout::{
+    access::Right,
     amend::{self, Amending, Stated},
     episode::{CloseOut, loss_at},
     fact::{ClosedFact, Event},
@@ -17,7 +18,7 @@ impl World {
     pub fn amend(&mut self, cause: &Cause, amending: &Amending) -> Result<CloseOut, Refusal> {
         let (tenant, id) = (cause.tenant_id, amending.id);
         let close_out = self.common.amendable(tenant, id)?;
-        let before = self.opportunity(cause, OpportunityId(close_out.subject.id), &amending.etag)?;
+        let before = self.opportunity(cause, Right::Amend, OpportunityId(close_out.subject.id), &amending.etag)?;
         if before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_IN_FORCE, id).with("state", close_out.state.word()));
         }

@@ -3,6 +3,7 @@
 use super::{Closing, Opportunity, State};
 use crate::domain::{World, opportunity_record};
 use crm_closeout::{
+    access::Right,
     approval::Approval,
     codes::{Code, Record, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass},
@@ -100,8 +101,11 @@ impl World {
         let record = opportunity_record(closing.id);
         let scope = ReasonScope::Opportunity;
         let (reason, cited) = self.common.heed_reason(&mut against, tenant, scope, &given, record);
-        let before = against.heed(self.opportunity(cause, closing.id, &closing.etag));
+        let before = against.heed(self.opportunity(cause, Right::CloseOut, closing.id, &closing.etag));
         let mut closed_at = closing.closed_at.unwrap_or(now);
+        if closing.closed_at.is_some() {
+            against.heed(cause.may_import());
+        }
         if let Some(before) = &before {
             against.heed(self.check_closable(tenant, before, before.is_entered_late(closing)));
             closed_at = against.heed(self.when(before, closing.closed_at)).unwrap_or(closed_at);
@@ -196,7 +200,15 @@ impl World {
         etag: &str,
         note: &str,
     ) -> Result<(Opportunity, Option<CloseOutId>), Refusal> {
-        let before = self.opportunity(cause, id, etag)?;
+        let before = self.opportunity_if(cause, id, etag, |row| {
+            let close_out = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)));
+            match close_out {
+                Some(close_out) => {
+                    cause.may_take_back(Right::ReopenOpportunities, close_out, row.owned(), self.common.now)
+                }
+                None => cause.may(Right::ReopenOpportunities, id, row.owned()),
+            }
+        })?;
         match (before.state, before.close_out_id) {
             (State::ClosedOut, Some(close_out)) => {
                 self.reverse(cause, &before, close_out, note).map(|(after, _)| (after, Some(close_out)))

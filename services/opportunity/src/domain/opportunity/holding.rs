@@ -3,6 +3,7 @@
 use super::{Opportunity, State};
 use crate::domain::{World, opportunity_record};
 use crm_closeout::{
+    access::Right,
     ids::OpportunityId,
     job::Job,
     refusal::{Refusal, Violation},
@@ -30,7 +31,7 @@ pub struct Hold {
 impl World {
     /// Puts an open opportunity on hold; one that is on hold already gets another day.
     pub fn snooze(&mut self, cause: &Cause, hold: &Hold) -> Result<Opportunity, Refusal> {
-        let before = self.opportunity(cause, hold.id, &hold.etag)?;
+        let before = self.opportunity(cause, Right::EditOpportunities, hold.id, &hold.etag)?;
         before.check_in_work()?;
         let now = self.common.now;
         if hold.until <= now || hold.until > now.plus_days(LONGEST_HOLD) {
@@ -50,7 +51,7 @@ impl World {
 
     /// Takes an opportunity up again that is on hold.
     pub fn resume(&mut self, cause: &Cause, id: OpportunityId, etag: &str) -> Result<Opportunity, Refusal> {
-        let before = self.opportunity(cause, id, etag)?;
+        let before = self.opportunity(cause, Right::EditOpportunities, id, etag)?;
         if before.state != State::OnHold {
             return Err(Refusal::new(&wording::NOT_ON_HOLD, id).with("state", before.state.word()));
         }
@@ -68,7 +69,7 @@ impl World {
 
     /// Its day has come. Refused where another one was chosen since, or it is not on hold: then there is nothing to do.
     pub fn resume_in_time(&mut self, cause: &Cause, id: OpportunityId, until: Time) -> Result<Opportunity, Refusal> {
-        let before = self.opportunity(cause, id, "")?;
+        let before = self.opportunity(cause, Right::EditOpportunities, id, "")?;
         if before.state != State::OnHold || before.resume_at != Some(until) {
             return Err(Refusal::new(&wording::NOT_ON_HOLD, id).with("state", before.state.word()));
         }

@@ -14,6 +14,7 @@ pub use holding::Hold;
 
 use super::{World, opportunity_record};
 use crm_closeout::{
+    access::{Owned, Right},
     cascade::{Change, Resend},
     codes,
     codes::Code,
@@ -224,6 +225,11 @@ impl Opportunity {
         self.historical && closing.closed_at.is_some_and(|at| entered.is_none_or(|entered| at < entered))
     }
 
+    /// Whose it is.
+    pub(super) fn owned(&self) -> Owned<'_> {
+        Owned { owner: &self.owner, team: &self.team }
+    }
+
     /// The close-out in force.
     pub fn closed_by(&self) -> Option<CloseOutId> {
         self.close_out_id.filter(|_| self.state == State::ClosedOut)
@@ -292,8 +298,27 @@ impl Opportunity {
 }
 
 impl World {
-    pub(super) fn opportunity(&self, cause: &Cause, id: OpportunityId, etag: &str) -> Result<Opportunity, Refusal> {
+    /// An opportunity that who is behind the command may do this with.
+    pub(super) fn opportunity(
+        &self,
+        cause: &Cause,
+        right: Right,
+        id: OpportunityId,
+        etag: &str,
+    ) -> Result<Opportunity, Refusal> {
+        self.opportunity_if(cause, id, etag, |row| cause.may(right, id, row.owned()))
+    }
+
+    /// An opportunity that is permitted, in the version that is meant.
+    pub(super) fn opportunity_if(
+        &self,
+        cause: &Cause,
+        id: OpportunityId,
+        etag: &str,
+        permitted: impl FnOnce(&Opportunity) -> Result<(), Refusal>,
+    ) -> Result<Opportunity, Refusal> {
         let row = self.opportunities.get(&(cause.tenant_id, id)).ok_or_else(|| Refusal::not_found(id))?;
+        permitted(row)?;
         check_etag(etag, row.version, id)?;
         Ok(row.clone())
     }

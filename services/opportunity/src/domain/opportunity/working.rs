@@ -3,6 +3,7 @@
 use super::{NewOpportunity, Opportunity, OpportunityEdit, Since, State};
 use crate::domain::{World, opportunity_record, pipeline};
 use crm_closeout::{
+    access::{Owned, Right},
     fact::Event,
     ids::{OpportunityId, TenantId},
     money::Money,
@@ -13,10 +14,17 @@ use crm_closeout::{
     working_set::Cause,
 };
 
+/// What an opportunity is called that there is none of yet.
+const NEW: &str = "opportunities/-";
+
 impl World {
     /// Makes an opportunity.
     pub fn create_opportunity(&mut self, cause: &Cause, new: &NewOpportunity) -> Result<Opportunity, Refusal> {
         let tenant = cause.tenant_id;
+        cause.may(Right::EditOpportunities, NEW, Owned { owner: &new.owner, team: &new.team })?;
+        if new.historical.is_some() {
+            cause.may_import()?;
+        }
         let stage = self.first_stage(tenant, new.stage.as_ref())?;
         if let Some(customer) = new.customer_id {
             self.customers.get(&(tenant, customer)).ok_or_else(|| Refusal::not_found(customer))?;
@@ -78,7 +86,7 @@ impl World {
         etag: &str,
         edit: &OpportunityEdit,
     ) -> Result<Opportunity, Refusal> {
-        let before = self.opportunity(cause, id, etag)?;
+        let before = self.opportunity(cause, Right::EditOpportunities, id, etag)?;
         before.check_in_work()?;
         let customer_id = before.customer_id.or(edit.customer_id);
         if edit.customer_id.is_some_and(|given| Some(given) != customer_id) {
@@ -126,7 +134,7 @@ impl World {
         stage: &StageName,
     ) -> Result<Opportunity, Refusal> {
         pipeline::check(&self.pipelines, cause.tenant_id, "stage", stage)?;
-        let before = self.opportunity(cause, id, etag)?;
+        let before = self.opportunity(cause, Right::EditOpportunities, id, etag)?;
         before.check_open()?;
         let now = self.common.now;
         self.change_opportunity(cause, &before, None, |opportunity| {
@@ -147,8 +155,11 @@ impl World {
         amount: Option<Money>,
         won_at: Option<Time>,
     ) -> Result<Opportunity, Refusal> {
-        let before = self.opportunity(cause, id, etag)?;
+        let before = self.opportunity(cause, Right::EditOpportunities, id, etag)?;
         before.check_open()?;
+        if won_at.is_some() {
+            cause.may_import()?;
+        }
         let at = self.when(&before, won_at)?;
         let after = self.change_opportunity(cause, &before, None, |opportunity| {
             opportunity.state = State::Won;

@@ -60,7 +60,7 @@ impl World {
     pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
         let close_out = self.common.awaiting(cause, ruling)?;
         let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
-        let before = self.order(cause, OrderId(close_out.subject.id), &ruling.etag)?;
+        let before = self.order(cause, ruling.verdict.right(), OrderId(close_out.subject.id), &ruling.etag)?;
         if before.state != State::ClosePending || before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
         }

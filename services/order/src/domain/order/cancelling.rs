@@ -83,7 +83,8 @@ impl World {
     pub fn cancel_lines(&mut self, cause: &Cause, cancelling: &Cancelling) -> Result<Order, Refusal> {
         let (tenant, record) = (cause.tenant_id, order_record(cancelling.id));
         let (reason, _) = self.common.check_reason(tenant, ReasonScope::Order, &cancelling.given(), record)?;
-        let before = self.order(cause, cancelling.id, &cancelling.etag)?;
+        let before =
+            self.order_if(cause, cancelling.id, &cancelling.etag, |order| order.check_cancellable_by(cause))?;
         before.check_not_closed()?;
         if before.state == State::Draft {
             return Err(before.wrong_state(&wording::CHANGE_THE_LINES));

@@ -3,6 +3,7 @@
 use super::{Closing, Order, State};
 use crate::domain::{World, order_record};
 use crm_closeout::{
+    access::Right,
     approval::Approval,
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
@@ -122,9 +123,15 @@ impl World {
         let mut against = Objections::default();
         let record = order_record(closing.id);
         let (reason, cited) = self.common.heed_reason(&mut against, tenant, closing.scope(), &given, record);
-        let before = against.heed(self.order(cause, closing.id, &closing.etag));
+        let before = against.heed(self.order(cause, Right::CloseOut, closing.id, &closing.etag));
         let closed_at = closing.closed_at.unwrap_or(now);
+        if closing.closed_at.is_some() {
+            against.heed(cause.may_import());
+        }
         if let Some(before) = &before {
+            if closing.outcome == Outcome::Cancelled {
+                against.heed(before.check_cancellable_by(cause));
+            }
             against.heed(check_closable(before, closing));
             if closing.closed_at.is_some() && closed_at < before.created_at {
                 against.heed::<()>(Err(Violation::new("historical.close_time", &wording::BEFORE_CREATION).into()));
@@ -218,7 +225,13 @@ impl World {
         etag: &str,
         note: &str,
     ) -> Result<(Order, CloseOutId), Refusal> {
-        let before = self.order(cause, id, etag)?;
+        let before = self.order_if(cause, id, etag, |row| {
+            let close_out = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)));
+            match close_out {
+                Some(close_out) => cause.may_take_back(Right::ReopenOrders, close_out, row.owned(), self.common.now),
+                None => cause.may(Right::ReopenOrders, id, row.owned()),
+            }
+        })?;
         let close_out = match (before.state, before.close_out_id) {
             (State::Processed | State::Cancelled, Some(close_out)) => close_out,
             (State::ClosePending, Some(close_out)) => return Err(Refusal::close_pending(id, close_out)),

@@ -14,6 +14,7 @@ pub(super) use closing::{Grounds, Terms};
 
 use super::{Lines, World, order_record};
 use crm_closeout::{
+    access::{Owned, Right},
     cascade::{Change, Resend},
     codes,
     codes::{Code, Record, RecordKind},
@@ -206,6 +207,17 @@ impl Order {
         self.historical && closing.closed_at.is_some_and(|at| entered.is_none_or(|entered| at < entered))
     }
 
+    /// Whose it is.
+    pub(super) fn owned(&self) -> Owned<'_> {
+        Owned { owner: &self.owner, team: &self.team }
+    }
+
+    /// Refuses whoever may not cancel it, or a part of it.
+    pub(super) fn check_cancellable_by(&self, cause: &Cause) -> Result<(), Refusal> {
+        let right = if self.lines.any_fulfilled() { Right::CancelFulfilling } else { Right::CancelOrders };
+        cause.may(right, self.order_id, self.owned())
+    }
+
     /// The close-out in force.
     pub fn closed_by(&self) -> Option<CloseOutId> {
         self.close_out_id.filter(|_| self.state.is_closed())
@@ -288,8 +300,21 @@ impl World {
         })
     }
 
-    pub(super) fn order(&self, cause: &Cause, id: OrderId, etag: &str) -> Result<Order, Refusal> {
+    /// An order that who is behind the command may do this with.
+    pub(super) fn order(&self, cause: &Cause, right: Right, id: OrderId, etag: &str) -> Result<Order, Refusal> {
+        self.order_if(cause, id, etag, |row| cause.may(right, id, row.owned()))
+    }
+
+    /// An order that is permitted, in the version that is meant.
+    pub(super) fn order_if(
+        &self,
+        cause: &Cause,
+        id: OrderId,
+        etag: &str,
+        permitted: impl FnOnce(&Order) -> Result<(), Refusal>,
+    ) -> Result<Order, Refusal> {
         let row = self.orders.get(&(cause.tenant_id, id)).ok_or_else(|| Refusal::not_found(id))?;
+        permitted(row)?;
         check_etag(etag, row.version, id)?;
         Ok(row.clone())
     }

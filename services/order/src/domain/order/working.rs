@@ -3,6 +3,7 @@
 use super::{Cancellations, NewOrder, Order, OrderEdit, State, parent_record};
 use crate::domain::{World, order_record};
 use crm_closeout::{
+    access::{Owned, Right},
     fact::Event,
     ids::{CustomerId, OpportunityId, OrderId, TenantId},
     money::Money,
@@ -14,10 +15,17 @@ use crm_closeout::{
 /// Most draft orders of one opportunity: its close-out stays one commit.
 const MAX_DRAFTS: i64 = 50;
 
+/// What an order is called that there is none of yet.
+const NEW: &str = "orders/-";
+
 impl World {
     /// Makes an order in state DRAFT.
     pub fn create_order(&mut self, cause: &Cause, new: &NewOrder) -> Result<Order, Refusal> {
         let tenant = cause.tenant_id;
+        cause.may(Right::EditOrders, NEW, Owned { owner: &new.owner, team: &new.team })?;
+        if new.created_at.is_some() {
+            cause.may_import()?;
+        }
         self.check_customer(tenant, new.customer_id)?;
         if let Some(opportunity) = new.opportunity_id {
             self.check_parent(tenant, opportunity, None)?;
@@ -60,7 +68,7 @@ impl World {
 
     /// Changes business fields of an order that is not closed out.
     pub fn update_order(&mut self, cause: &Cause, id: OrderId, etag: &str, edit: &OrderEdit) -> Result<Order, Refusal> {
-        let before = self.order(cause, id, etag)?;
+        let before = self.order(cause, Right::EditOrders, id, etag)?;
         before.check_not_closed()?;
         if edit.lines.is_some() && before.state != State::Draft {
             return Err(before.wrong_state(&wording::ONLY_DRAFTS_REWRITTEN));
@@ -89,7 +97,7 @@ impl World {
 
     /// Confirms a draft.
     pub fn confirm(&mut self, cause: &Cause, id: OrderId, etag: &str) -> Result<Order, Refusal> {
-        let before = self.order(cause, id, etag)?;
+        let before = self.order(cause, Right::EditOrders, id, etag)?;
         before.check_not_closed()?;
         if before.state != State::Draft {
             return Err(before.wrong_state(&wording::ONLY_DRAFTS_CONFIRMED));
@@ -104,7 +112,7 @@ impl World {
 
     /// Records what was fulfilled of a live order.
     pub fn fulfil(&mut self, cause: &Cause, id: OrderId, etag: &str, done: &[(usize, i64)]) -> Result<Order, Refusal> {
-        let before = self.order(cause, id, etag)?;
+        let before = self.order(cause, Right::EditOrders, id, etag)?;
         before.check_not_closed()?;
         if before.state == State::Draft {
             return Err(before.wrong_state(&wording::CONFIRM_FIRST));
@@ -118,7 +126,7 @@ impl World {
 
     /// Records a payment.
     pub fn pay(&mut self, cause: &Cause, id: OrderId, etag: &str, amount: Money) -> Result<Order, Refusal> {
-        let before = self.order(cause, id, etag)?;
+        let before = self.order(cause, Right::EditOrders, id, etag)?;
         match before.state {
             State::Draft => return Err(before.wrong_state(&wording::CONFIRM_BEFORE_PAYMENT)),
             State::Cancelled => before.check_not_closed()?,

@@ -1,0 +1,372 @@
+//! What a caller may do: rights, how far each of them reaches, the roles that hold them, and whether a record is within reach. Who has
+//! which role is told by whoever vouches for the caller; what a role of a tenant's own may do is part of the tenant's settings.
+
+use crate::{codes, codes::Code, episode::CloseOut, refusal::Refusal, time::Time, wording, working_set::Cause};
+use std::collections::BTreeMap;
+
+codes! {
+    /// Something that may be done.
+    pub enum Right {
+        /// Reading the tenant's records and catalogues.
+        ReadRecords = 1 "record.read",
+        /// Closing out; seeing what that would do; withdrawing one's own request.
+        CloseOut = 2 "closeout.create",
+        /// Closing out many in one call, each within reach of the right to close out.
+        BulkCloseOut = 3 "closeout.bulk",
+        /// Approving and rejecting close-outs of others.
+        Approve = 4 "closeout.approve",
+        /// Correcting what a close-out says.
+        Amend = 5 "closeout.amend",
+        /// Making, changing, moving, pausing and winning opportunities.
+        EditOpportunities = 6 "opportunity.edit",
+        /// Taking a close-out or a win of an opportunity back.
+        ReopenOpportunities = 7 "opportunity.reopen",
+        /// Making, changing, confirming orders; recording what was fulfilled and paid.
+        EditOrders = 8 "order.edit",
+        /// Cancelling an order, or a part of it, while nothing of it is fulfilled.
+        CancelOrders = 9 "order.cancel",
+        /// Cancelling what is left of an order that is partly fulfilled.
+        CancelFulfilling = 10 "order.cancel.fulfilling",
+        /// Taking a close-out of an order back.
+        ReopenOrders = 11 "order.reopen",
+        /// Making and changing tasks.
+        ManageTasks = 12 "task.manage",
+        /// Making and changing customers.
+        ManageCustomers = 13 "customer.manage",
+        /// Making, changing, merging and ordering reasons and competitors.
+        ManageReasons = 14 "reason.manage",
+        /// Making, changing and ordering pipelines and their stages.
+        ManagePipelines = 15 "pipeline.manage",
+        /// Changing what the tenant has decided, its own roles included.
+        ManageSettings = 16 "settings.manage",
+        /// Reports of close-outs.
+        ReadAnalytics = 17 "analytics.read",
+        /// Entering records with dates of the past.
+        ImportData = 18 "data.import",
+        /// Deciding about messages between the services that can not be delivered.
+        Operate = 19 "operator",
+    }
+}
+
+impl Right {
+    /// It is about records that somebody owns, so that it may reach some of them only.
+    pub const fn has_scope(self) -> bool {
+        match self {
+            Self::CloseOut
+            | Self::Approve
+            | Self::Amend
+            | Self::EditOpportunities
+            | Self::ReopenOpportunities
+            | Self::EditOrders
+            | Self::CancelOrders
+            | Self::CancelFulfilling
+            | Self::ReopenOrders
+            | Self::ReadAnalytics => true,
+            Self::ReadRecords
+            | Self::BulkCloseOut
+            | Self::ManageTasks
+            | Self::ManageCustomers
+            | Self::ManageReasons
+            | Self::ManagePipelines
+            | Self::ManageSettings
+            | Self::ImportData
+            | Self::Operate => false,
+        }
+    }
+
+    /// The right with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|right| right.word() == word)
+    }
+}
+
+codes! {
+    /// How far a right reaches; a farther one includes the nearer ones.
+    pub enum Scope {
+        /// What the caller owns.
+        Own = 1 "own",
+        /// And what is of one of the caller's teams.
+        Team = 2 "team",
+        /// Everything of the tenant.
+        All = 3 "all",
+    }
+}
+
+/// Rights, each with its reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights([Option<Scope>; Right::ALL.len()]);
+
+impl Rights {
+    /// To nothing.
+    pub const NONE: Self = Self([None; Right::ALL.len()]);
+    /// To everything.
+    pub const ALL: Self = Self::NONE.with(Right::ALL, Scope::All);
+
+    /// These and those, reaching so far; a right without a scope reaches all.
+    pub const fn with(mut self, rights: &[Right], scope: Scope) -> Self {
+        let mut at = 0;
+        while at < rights.len() {
+            let scope = if rights[at].has_scope() { scope } else { Scope::All };
+            self.0[rights[at] as usize - 1] = Some(scope);
+            at += 1;
+        }
+        self
+    }
+
+    /// These without those.
+    pub const fn without(mut self, rights: &[Right]) -> Self {
+        let mut at = 0;
+        while at < rights.len() {
+            self.0[rights[at] as usize - 1] = None;
+            at += 1;
+        }
+        self
+    }
+
+    /// How far a right reaches; none: it is not held.
+    pub fn scope(&self, right: Right) -> Option<Scope> {
+        self.0.get(usize::from(right.code().unsigned_abs()) - 1).copied().flatten()
+    }
+
+    /// What either of the two holds, as far as it reaches farther.
+    pub fn and(self, other: &Self) -> Self {
+        let mut both = self;
+        both.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine = (*mine).max(*theirs));
+        both
+    }
+
+    /// With one more, as it is written: `order.cancel.own`, or without a scope for everything. None: there is no such right.
+    pub fn granted(self, grant: &str) -> Option<Self> {
+        let (right, scope) = match (Right::parse(grant), grant.rsplit_once('.')) {
+            (Some(right), _) => (right, Scope::All),
+            (None, Some((word, scope))) => {
+                let right = Right::parse(word).filter(|right| right.has_scope())?;
+                (right, Scope::ALL.iter().copied().find(|known| known.word() == scope)?)
+            }
+            (None, None) => return None,
+        };
+        Some(self.and(&Self::NONE.with(&[right], scope)))
+    }
+
+    /// Each as it is written, in the order of [`Right::ALL`].
+    pub fn grants(&self) -> impl Iterator<Item = String> {
+        Right::ALL.iter().filter_map(|right| {
+            let scope = self.scope(*right)?;
+            let word = right.word();
+            Some(if right.has_scope() { format!("{word}.{}", scope.word()) } else { word.to_owned() })
+        })
+    }
+}
+
+/// A role that every tenant has.
+#[derive(Debug)]
+pub struct Role {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+use Right::*;
+
+/// What salespeople and their managers do within their reach.
+const SELLING: &[Right] = &[CloseOut, Amend, EditOpportunities, EditOrders, CancelOrders, ReadAnalytics];
+/// What they share with everybody who sells to the same customers.
+const SHARED: &[Right] = &[ReadRecords, ManageTasks, ManageCustomers];
+
+/// The roles that every tenant has.
+pub static ROLES: &[Role] = &[
+    Role { name: "sales", rights: Rights::NONE.with(SHARED, Scope::All).with(SELLING, Scope::Own) },
+    Role {
+        name: "manager",
+        rights: Rights::NONE
+            .with(SHARED, Scope::All)
+            .with(SELLING, Scope::Team)
+            .with(&[BulkCloseOut, Approve, ReopenOpportunities, CancelFulfilling, ReopenOrders], Scope::Team),
+    },
+    Role { name: "admin", rights: Rights::ALL },
+    Role { name: "analyst", rights: Rights::NONE.with(&[ReadRecords, ReadAnalytics], Scope::All) },
+    Role { name: "service", rights: Rights::ALL.without(&[ManageReasons, ManagePipelines, ManageSettings, Operate]) },
+    Role { name: "operator", rights: Rights::NONE.with(&[ReadRecords, Operate], Scope::All) },
+];
+
+/// Who acts where nobody but time has asked for it. No caller may be called that.
+pub const SYSTEM: &str = "system";
+
+/// Roles of a tenant's own, by name.
+pub type OwnRoles = BTreeMap<String, Rights>;
+
+/// The role that every tenant has by this name.
+pub fn built_in(name: &str) -> Option<&'static Rights> {
+    ROLES.iter().find(|role| role.name == name).map(|role| &role.rights)
+}
+
+/// What a caller may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The caller's rights.
+    pub rights: Rights,
+    /// The caller's teams.
+    pub teams: Vec<String>,
+}
+
+impl Access {
+    /// Of the services themselves: what a message or a duty does was decided before.
+    pub const EVERYTHING: Self = Self { rights: Rights::ALL, teams: Vec::new() };
+
+    /// Whose records a right reaches; none: nobody's.
+    pub fn reach(&self, right: Right, principal: &str) -> Option<Reach> {
+        let owner = principal.to_owned();
+        Some(match self.rights.scope(right)? {
+            Scope::Own => Reach::Of { owner, teams: Vec::new() },
+            Scope::Team => Reach::Of { owner, teams: self.teams.clone() },
+            Scope::All => Reach::Everybody,
+        })
+    }
+
+    fn reaches(&self, scope: Scope, principal: &str, owned: Owned<'_>) -> bool {
+        let own = owned.owner == principal;
+        match scope {
+            Scope::Own => own,
+            Scope::Team => own || (!owned.team.is_empty() && self.teams.iter().any(|team| team == owned.team)),
+            Scope::All => true,
+        }
+    }
+}
+
+/// Whose records are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of one principal and of some teams.
+    Of {
+        /// The principal.
+        owner: String,
+        /// The teams.
+        teams: Vec<String>,
+    },
+    /// All of the tenant.
+    Everybody,
+}
+
+/// Whose a record is.
+#[derive(Clone, Copy, Debug)]
+pub struct Owned<'a> {
+    /// The principal.
+    pub owner: &'a str,
+    /// The team; empty: none.
+    pub team: &'a str,
+}
+
+impl Cause {
+    /// Refuses unless who is behind it holds the right, and it reaches a record of this owner and team.
+    pub fn may(&self, right: Right, record: impl ToString, owned: Owned<'_>) -> Result<(), Refusal> {
+        match self.access.rights.scope(right) {
+            Some(scope) if self.access.reaches(scope, &self.actor, owned) => Ok(()),
+            Some(scope) => Err(Refusal::new(&wording::OUT_OF_REACH, record)
+                .with("right", right.word())
+                .with("scope", scope.word())
+                .with("owner", owned.owner)),
+            None => Err(missing(right)),
+        }
+    }
+
+    /// Refuses unless who is behind it may take a close-out back: with the right, or, for some minutes, as the one who closed it out.
+    pub fn may_take_back(
+        &self,
+        right: Right,
+        close_out: &CloseOut,
+        owned: Owned<'_>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let approved = close_out.approval.as_ref().and_then(|approval| approval.ruling.as_ref()).map(|ruled| ruled.at);
+        let done = approved.or(Time::of_id(close_out.close_out_id.0)).unwrap_or(close_out.closed_at);
+        if close_out.actor == self.actor && now.0 - done.0 <= UNDO_MINUTES * 60_000_000 {
+            return Ok(());
+        }
+        self.may(right, close_out.subject, owned).map_err(|refusal| match self.access.rights.scope(right) {
+            Some(_) => refusal,
+            None => Refusal::new(&wording::UNDO_OVER, close_out.subject)
+                .with("right", right.word())
+                .with("actor", &close_out.actor)
+                .with("minutes", UNDO_MINUTES),
+        })
+    }
+
+    /// Refuses unless who is behind it may enter records with dates of the past.
+    pub fn may_import(&self) -> Result<(), Refusal> {
+        self.access.rights.scope(Right::ImportData).map(drop).ok_or_else(|| missing(Right::ImportData))
+    }
+}
+
+/// How long whoever closed something out may take that back without the right to reopen.
+const UNDO_MINUTES: i64 = 15;
+
+fn missing(right: Right) -> Refusal {
+    Refusal::denied(&wording::RIGHT_MISSING).with("right", right.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TenantId;
+    use uuid::Uuid;
+
+    fn caller(rights: Rights, teams: &[&str]) -> Cause {
+        let teams = teams.iter().map(|team| (*team).to_owned()).collect();
+        Cause {
+            tenant_id: TenantId(Uuid::nil()),
+            actor: "ann".into(),
+            access: Access { rights, teams },
+            method: "Test",
+            request_id: None,
+            message_id: None,
+        }
+    }
+
+    #[test]
+    fn a_right_reaches_what_its_scope_says_and_no_further() {
+        let may = |scope, teams: &[&str], owner, team| {
+            let cause = caller(Rights::NONE.with(&[CloseOut], scope), teams);
+            cause.may(CloseOut, "orders/1", Owned { owner, team }).is_ok()
+        };
+        assert!(may(Scope::Own, &["north"], "ann", "south"));
+        assert!(!may(Scope::Own, &["north"], "bob", "north"));
+        assert!(may(Scope::Team, &["south", "north"], "bob", "north"));
+        assert!(may(Scope::Team, &[], "ann", "north"));
+        assert!(!may(Scope::Team, &["south"], "bob", "north"));
+        assert!(!may(Scope::Team, &[""], "bob", ""), "no team is no common team");
+        assert!(may(Scope::All, &[], "bob", "north"));
+    }
+
+    #[test]
+    fn a_refusal_says_which_right_and_whose_the_record_is() {
+        let refusal = caller(Rights::NONE, &[]).may_import().unwrap_err();
+        assert_eq!((refusal.reason(), refusal.values), ("RIGHT_MISSING", vec![("right", "data.import".into())]));
+        let own = caller(Rights::NONE.with(&[CancelOrders], Scope::Own), &[]);
+        let refusal = own.may(CancelOrders, "orders/1", Owned { owner: "bob", team: "" }).unwrap_err();
+        assert_eq!((refusal.reason(), refusal.subject.as_str()), ("OUT_OF_REACH", "orders/1"));
+        assert!(refusal.values.contains(&("owner", "bob".into())));
+    }
+
+    #[test]
+    fn grants_are_read_as_they_are_written() {
+        for role in ROLES {
+            let read = role.rights.grants().try_fold(Rights::NONE, |rights, grant| rights.granted(&grant));
+            assert_eq!(read, Some(role.rights), "{}", role.name);
+        }
+        let scope = |grant: &str, right| Rights::NONE.granted(grant).unwrap().scope(right);
+        assert_eq!(scope("closeout.create", CloseOut), Some(Scope::All));
+        assert_eq!(scope("order.cancel.own", CancelOrders), Some(Scope::Own));
+        assert_eq!(scope("order.cancel.fulfilling.team", CancelFulfilling), Some(Scope::Team));
+        for wrong in ["", "closeout", "task.manage.own", "order.cancel.none", "Order.cancel"] {
+            assert_eq!(Rights::NONE.granted(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn two_roles_together_reach_as_far_as_either() {
+        let both = ROLES[0].rights.and(&ROLES[3].rights);
+        assert_eq!((both.scope(CloseOut), both.scope(ReadAnalytics)), (Some(Scope::Own), Some(Scope::All)));
+        assert_eq!(both.scope(Approve), None);
+    }
+}
