@@ -15,7 +15,8 @@ use sales::{
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
-    settings_service_client::SettingsServiceClient, task_service_client::TaskServiceClient as SellingTasks,
+    settings_service_client::SettingsServiceClient, stale_service_client::StaleServiceClient,
+    task_service_client::TaskServiceClient as SellingTasks,
 };
 use std::sync::Arc;
 use tonic::{Response, Status};
@@ -44,6 +45,8 @@ pub struct Client {
     pub settings: SettingsServiceClient<PublicChannel>,
     /// The order service's copy of it.
     pub copied_settings: CopiedSettings<PublicChannel>,
+    /// Stale opportunities.
+    pub stale: StaleServiceClient<PublicChannel>,
     /// Competitors.
     pub competitors: CompetitorServiceClient<PublicChannel>,
     /// Pipelines.
@@ -179,6 +182,9 @@ mutations! {
     /// ActivateCompetitor.
     activate_competitor = Opportunity.competitors.activate_competitor(sales::ActivateCompetitorRequest) -> sales::ActivateCompetitorResponse,
         "ActivateCompetitor", competitor;
+    /// UpdateStalePolicy.
+    update_stale_policy = Opportunity.stale.update_stale_policy(sales::UpdateStalePolicyRequest) -> sales::UpdateStalePolicyResponse,
+        "UpdateStalePolicy", stale_policy;
     /// SnoozeOpportunity.
     snooze_opportunity = Opportunity.opportunities.snooze_opportunity(sales::SnoozeOpportunityRequest) -> sales::SnoozeOpportunityResponse,
         "SnoozeOpportunity", opportunity;
@@ -338,6 +344,7 @@ impl Client {
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
             settings: SettingsServiceClient::new(sales.clone()),
             copied_settings: CopiedSettings::new(trade.clone()),
+            stale: StaleServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             pipelines: PipelineServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),

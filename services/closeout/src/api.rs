@@ -12,7 +12,7 @@ use crm_proto::opportunity::{
     customer_service_client::CustomerServiceClient as RelationshipClient,
     operator_service_client::OperatorServiceClient as SalesOperatorClient,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
-    settings_service_client::SettingsServiceClient as SalesSettingsClient,
+    settings_service_client::SettingsServiceClient as SalesSettingsClient, stale_service_client::StaleServiceClient,
     task_service_client::TaskServiceClient as SellingTaskClient,
 };
 use crm_proto::order::{
@@ -47,6 +47,7 @@ pub(crate) struct Api {
     competitors: CompetitorServiceClient<Link>,
     pipelines: PipelineServiceClient<Link>,
     sales_settings: SalesSettingsClient<Link>,
+    stale: StaleServiceClient<Link>,
     orders: OrderServiceClient<Link>,
     trade_records: TradeRecordClient<Link>,
     order_tasks: OrderTaskClient<Link>,
@@ -73,6 +74,7 @@ impl Api {
             competitors: CompetitorServiceClient::new(sales.clone()),
             pipelines: PipelineServiceClient::new(sales.clone()),
             sales_settings: SalesSettingsClient::new(sales.clone()),
+            stale: StaleServiceClient::new(sales.clone()),
             sales_operator: SalesOperatorClient::new(sales),
             orders: OrderServiceClient::new(trade.clone()),
             trade_records: TradeRecordClient::new(trade.clone()),
@@ -105,6 +107,14 @@ impl Api {
     ) -> Result<Streaming<sales::BulkCloseOutOpportunitiesResponse>, Status> {
         let answers = self.opportunities.clone().bulk_close_out_opportunities(messages).await?;
         Ok(answers.into_inner())
+    }
+
+    /// Has what is stale acted upon; its answers come in parts.
+    pub(crate) async fn sweep_stale_opportunities(
+        &self,
+        request: sales::SweepStaleOpportunitiesRequest,
+    ) -> Result<Streaming<sales::SweepStaleOpportunitiesResponse>, Status> {
+        Ok(self.stale.clone().sweep_stale_opportunities(request).await?.into_inner())
     }
 
     /// Waits until both services answer.
@@ -242,6 +252,13 @@ calls! {
     get_trade_settings(trade::GetSettingsRequest) -> trade::GetSettingsResponse = trade_settings.get_settings;
     /// Changes what a tenant has decided.
     update_settings(sales::UpdateSettingsRequest) -> sales::UpdateSettingsResponse = sales_settings.update_settings;
+    /// Reads what is decided about stale opportunities.
+    get_stale_policy(sales::GetStalePolicyRequest) -> sales::GetStalePolicyResponse = stale.get_stale_policy;
+    /// Changes it.
+    update_stale_policy(sales::UpdateStalePolicyRequest) -> sales::UpdateStalePolicyResponse = stale.update_stale_policy;
+    /// Lists what is stale.
+    list_stale_opportunities(sales::ListStaleOpportunitiesRequest) -> sales::ListStaleOpportunitiesResponse
+        = stale.list_stale_opportunities;
     /// Lists pipelines.
     list_pipelines(sales::ListPipelinesRequest) -> sales::ListPipelinesResponse = pipelines.list_pipelines;
     /// Reads a pipeline.

@@ -16,6 +16,7 @@ use crate::commands::report::{self, ReportArgs};
 use crate::commands::roles::{self, RolesArgs};
 use crate::commands::search::{self, SearchArgs};
 use crate::commands::settings::{self, SettingsArgs};
+use crate::commands::stale::{self, StaleArgs};
 use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
 use crate::commands::timeline::{self, TimelineArgs};
@@ -205,6 +206,9 @@ Examples:
     /// Closes out every open opportunity on which nobody has worked for too long; shows first what that would be.
     #[command(after_help = sweep::EXAMPLES)]
     Sweep(SweepArgs),
+    /// What nobody works on any more: what is stale by the tenant's policy and why, the policy, and acting upon it.
+    #[command(after_help = stale::EXAMPLES)]
+    Stale(StaleArgs),
     /// Messages between the services that can not be delivered: lists them, has one sent again, gives one up.
     #[command(after_help = "\
 A message that the other service refuses for a technical reason is parked, and with it those behind it about the same

@@ -2,7 +2,7 @@
 //! it gets on and for a bounded time when it does not. In flow items by index; out comes one answer for each.
 
 use crate::api::Api;
-use crate::retry;
+use crate::{failure, retry};
 use crm_proto::common::{BulkDone, BulkResult, bulk_result::Outcome};
 use crm_proto::opportunity::BulkCloseOutOpportunitiesRequest as Message;
 use crm_proto::opportunity::bulk_close_out_opportunities_request::Item;
@@ -11,7 +11,7 @@ use prost::Message as _;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 
 /// Items in one message, and about how many bytes; a service takes 1,000, and 256 KiB.
 const ITEMS: usize = 500;
@@ -100,9 +100,7 @@ fn messages(whole: Message, items: Arc<[Item]>, open: Vec<usize>) -> impl stream
 fn told(result: &BulkResult) -> Result<BulkDone, Status> {
     match &result.outcome {
         Some(Outcome::Done(done)) => Ok(done.clone()),
-        Some(Outcome::Error(error)) => {
-            Err(Status::with_details(Code::from(error.code), error.message.clone(), error.encode_to_vec().into()))
-        }
+        Some(Outcome::Error(error)) => Err(failure::of_message(error)),
         None => Err(Status::internal("an answer of a kind that this version does not know")),
     }
 }
@@ -116,6 +114,7 @@ fn passing(status: Status) -> Status {
 mod tests {
     use super::*;
     use futures::StreamExt;
+    use tonic::Code;
 
     #[tokio::test]
     async fn a_message_holds_so_many_items_and_so_many_bytes() {

@@ -2,6 +2,7 @@
 
 use crate::screen::{Paint, Screen};
 use crm_runtime::answer::code_name;
+use prost::Message as _;
 use serde_json::{Value, json};
 use std::{fmt, io, process::ExitCode};
 use tonic::{Code, Status};
@@ -128,6 +129,11 @@ impl Told {
         }
         Ok(())
     }
+}
+
+/// What was told of one thing among many, as a call of its own would have been answered.
+pub(crate) fn of_message(error: &crm_proto::Status) -> Status {
+    Status::with_details(Code::from(error.code), error.message.clone(), error.encode_to_vec().into())
 }
 
 /// The stable reason that a service gave.

@@ -169,6 +169,16 @@ impl Screen {
         if self.color_errors { escape(paint, text) } else { text.to_owned() }
     }
 
+    /// A count on standard error of which nobody knows how far it goes; it draws nothing unless that is a terminal.
+    pub(crate) fn spinner(&self, what: &str) -> ProgressBar {
+        let bar = self.progress(0, what);
+        bar.unset_length();
+        match ProgressStyle::with_template("{spinner} {msg} {human_pos}  {rate}") {
+            Ok(style) => bar.with_style(style.with_key("rate", rate)),
+            Err(_) => bar,
+        }
+    }
+
     /// A progress bar on standard error; it draws nothing unless that is a terminal.
     pub(crate) fn progress(&self, length: u64, what: &str) -> ProgressBar {
         let target =

@@ -1,7 +1,7 @@
 //! The opportunity service, the sales side: opportunities, selling tasks, the relationship with customers.
 //!
 //! Reading order, along a call: `api` (a file for each public service), `convert` (protobuf to domain and back), `service` (the
-//! batch as the writer sees it), `domain` (the rules, pure), `store` (what a batch locks and loads). What the peer calls comes in
+//! batch as the writer sees it), `domain` (the rules, pure), `store` (what a batch locks and loads), `sweep` (what is stale now). What the peer calls comes in
 //! through [`crm_api::inbox`] and takes the same path.
 
 mod api;
@@ -10,6 +10,7 @@ mod convert;
 pub mod domain;
 mod service;
 mod store;
+mod sweep;
 
 use crm_api::host::{self, Host, HostError};
 use crm_outbox::{
@@ -75,4 +76,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1007, "won_policy"),
     migration!(1008, "approval"),
     migration!(1009, "hold"),
+    migration!(1010, "stale"),
 ];

@@ -3,7 +3,7 @@
 use crate::{
     convert,
     domain::{Command, CompetitorCommand, PipelineCommand, ReasonCommand, World},
-    store,
+    store, sweep,
 };
 use crm_api::duties;
 use crm_closeout::{
@@ -18,14 +18,15 @@ use crm_closeout::{
     working_set::{Cause, Common},
 };
 use crm_outbox::{
-    batch::{Decided, Domain, Item},
-    db::{Error, Tx},
+    batch::{Decided, Domain, Item, Steps},
+    db::{Db, Error, Tx},
 };
 use crm_proto::opportunity::{
     MergeCloseOutReasonsResponse, MergeCompetitorsResponse, ReorderCloseOutReasonsResponse, ReorderPipelinesResponse,
     ResendLaneResponse,
 };
 use prost::Message;
+use uuid::Uuid;
 
 /// The opportunity service.
 #[derive(Debug)]
@@ -114,6 +115,17 @@ impl Domain for Opportunities {
             Command::UpdateSettings { etag, edit } => {
                 reply(&crm_api::settings::shown(&world.update_settings(cause, etag, edit)?), None)
             }
+            Command::Stale(staling) => {
+                let (opportunity, close_out) = world.stale(cause, staling)?;
+                reply(&convert::opportunity(&opportunity), close_out)
+            }
+            Command::UpdateStalePolicy { etag, edit } => {
+                reply(&convert::stale_policy(&world.update_stale_policy(cause, etag, edit)?), None)
+            }
+            Command::ScheduleSweep { day } => {
+                world.schedule_sweep(cause, *day);
+                Decided::default()
+            }
             Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
             Command::Competitor(command) => reply_about_competitors(world, cause, command)?,
         })
@@ -130,7 +142,15 @@ impl Domain for Opportunities {
                 let (id, until) = job.paused()?;
                 Some(("ResumeOpportunity", Command::ResumeInTime { id, until }))
             }
+            JobKind::Sweep => Some(("ScheduleSweep", Command::ScheduleSweep { day: job.day()? })),
             JobKind::Retention => None,
+        }
+    }
+
+    async fn steps(db: &Db, job: &Job, after: Option<Uuid>) -> Result<Option<Steps<Command>>, Error> {
+        match job.kind {
+            JobKind::Sweep => sweep::steps(db, job.tenant_id, after).await.map(Some),
+            JobKind::Retention | JobKind::Expiry | JobKind::Resumption => Ok(None),
         }
     }
 

@@ -96,7 +96,7 @@ impl Domain for Orders {
     fn duty(job: &Job) -> Option<(&'static str, Command)> {
         match job.kind {
             JobKind::Expiry => duties::expiry(job),
-            JobKind::Resumption | JobKind::Retention => None,
+            JobKind::Resumption | JobKind::Retention | JobKind::Sweep => None,
         }
     }
 

@@ -3,7 +3,9 @@
 
 use crm_closeout::{refusal::Refusal, wording};
 use crm_outbox::{db::Error, writer::Failure};
+use crm_proto::Status as WireStatus;
 use crm_runtime::answer;
+use prost::Message as _;
 use tonic::Status;
 
 /// A rule said no.
@@ -29,13 +31,23 @@ pub fn database(error: &Error) -> Status {
         Error::Data { constraint, .. } if is_unique(constraint) => {
             answer::refusal(&wording::VALUE_TAKEN, &[("constraint", constraint.clone())])
         }
-        // Two processes made the first settings of a tenant at the same moment: the second call finds them.
-        Error::Data { constraint, .. } if constraint == "settings_key" => answer::refusal(&wording::CONTENTION, &[]),
+        // Two processes made what a tenant has one of at the same moment: the second call finds it.
+        Error::Data { constraint, .. } if constraint == "settings_key" || constraint == "stale_policy_key" => {
+            answer::refusal(&wording::CONTENTION, &[])
+        }
         Error::Data { .. } | Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => {
             tracing::error!(%error, "a call failed for a fault of this program or of stored data");
             answer::refusal(&wording::INTERNAL, &[])
         }
     }
+}
+
+/// A status as a message: of what is told of one thing among many.
+pub fn message(status: &Status) -> WireStatus {
+    // Where there are details, they are the whole status.
+    let whole = Some(status.details()).filter(|details| !details.is_empty()).map(WireStatus::decode);
+    let bare = || WireStatus { code: status.code().into(), message: status.message().into(), details: Vec::new() };
+    whole.and_then(Result::ok).unwrap_or_else(bare)
 }
 
 /// Constraints that a caller's own value can run into when two processes decide at the same moment.

@@ -165,8 +165,8 @@ impl Host {
         let stop_relay = CancellationToken::new();
         let mut desk = tokio::spawn(desk.work());
         let stop_duties = CancellationToken::new();
-        let duty = writer.clone();
-        let duty = move |job| duties::carry_out(duty.clone(), job);
+        let (duty, duty_db) = (writer.clone(), self.db.clone());
+        let duty = move |job| duties::carry_out(duty.clone(), duty_db.clone(), job);
         let duties = tokio::spawn(job::work(self.db.clone(), duty, stop_duties.clone()));
         let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),

@@ -9,7 +9,7 @@ use prost_types::Duration as WireDuration;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Extensions, Request, Status, metadata::MetadataMap};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// How long a call waits for the other service unless it says otherwise.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -77,6 +77,16 @@ impl Meta {
     /// Of a question that is answered anew each time.
     pub(crate) fn of_preview() -> Self {
         Self { request_id: Uuid::now_v7(), fingerprint: Vec::new(), validate_only: true, wait: None, confirmed: None }
+    }
+
+    /// Of a part of a call, told by its key: a copy of the call has the same parts.
+    pub fn of_part(call: Uuid, key: &str, validate_only: bool) -> Self {
+        let fingerprint = wire::hash(key.as_bytes());
+        let digest = wire::hash(&[call.as_bytes(), key.as_bytes()].concat());
+        let mut id = [0; 16];
+        digest.iter().zip(&mut id).for_each(|(from, to)| *to = *from);
+        let request_id = Builder::from_custom_bytes(id).into_uuid();
+        Self { request_id, fingerprint, validate_only, wait: None, confirmed: None }
     }
 
     /// Whether and how long to wait for the other service.

@@ -101,6 +101,12 @@ impl Page {
         }
         (page, String::new())
     }
+
+    /// A part of what there is, which may be shorter than a page, and where the next one begins. Its rows are small enough for a reply.
+    pub fn reply_part<R, M>(&self, rows: &[R], next: Option<Uuid>, convert: impl Fn(&R) -> M) -> (Vec<M>, String) {
+        let token = next.map_or_else(String::new, |next| self.tag.token(next.as_bytes()));
+        (rows.iter().map(convert).collect(), token)
+    }
 }
 
 /// Takes page_size and page_token out of a list request; what is left are its filters.

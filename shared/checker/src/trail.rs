@@ -77,9 +77,10 @@ fn is_edit(row: &AuditEntry) -> bool {
     row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
 }
 
-/// Time alone has asked for it.
+/// Time alone has asked for it; or a sweep has, which names what it changes only in its answer.
 fn is_duty(row: &AuditEntry) -> bool {
-    row.actor == "system" && ["ExpireCloseOut", "ResumeOpportunity"].contains(&&*row.method)
+    let by_time = row.actor == "system" && ["ExpireCloseOut", "ResumeOpportunity"].contains(&&*row.method);
+    by_time || row.method == "SweepStaleOpportunities"
 }
 
 /// The trails of one side.

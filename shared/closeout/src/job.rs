@@ -16,6 +16,8 @@ codes! {
         Expiry = 2 "EXPIRY",
         /// An opportunity that is on hold is taken up again.
         Resumption = 3 "RESUMPTION",
+        /// What a tenant has decided about stale opportunities is acted upon, on a day.
+        Sweep = 4 "SWEEP",
     }
 }
 
@@ -70,6 +72,16 @@ impl Job {
         let mut parts = self.job_key.split('@');
         let (name, until) = (parts.next()?, parts.next()?);
         Some((OpportunityId::parse(name).ok()?, Time(until.parse().ok()?)))
+    }
+
+    /// What is to be done about stale opportunities on a day, told by its number since 1970-01-01.
+    pub fn sweep(tenant_id: TenantId, day: i64, at: Time) -> Self {
+        Self::new(tenant_id, JobKind::Sweep, format!("day-{day}"), at)
+    }
+
+    /// The day of a duty that is one of a day.
+    pub fn day(&self) -> Option<i64> {
+        self.job_key.strip_prefix("day-")?.parse().ok()
     }
 
     fn new(tenant_id: TenantId, kind: JobKind, job_key: String, due_at: Time) -> Self {

@@ -1,7 +1,11 @@
 //! Points in time: microseconds since 1970 UTC, the same exact number on both databases and on the wire.
 
 use std::fmt;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    Date, OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 use uuid::Uuid;
 
 /// A point in time.
@@ -45,6 +49,21 @@ impl Time {
     }
 }
 
+/// Julian day of 1970-01-01.
+const EPOCH: i32 = 2_440_588;
+const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+/// Reads a day such as `2026-10-01`: how many there were since 1970-01-01.
+pub fn parse_day(text: &str) -> Option<i64> {
+    Date::parse(text, DATE).ok().map(|date| (date.to_julian_day() - EPOCH).into())
+}
+
+/// A day as [`parse_day`] reads it; empty where the calendar has no such day.
+pub fn day_text(day: i64) -> String {
+    let date = i32::try_from(day).ok().and_then(|day| Date::from_julian_day(day.saturating_add(EPOCH)).ok());
+    date.and_then(|date| date.format(DATE).ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +73,14 @@ mod tests {
         assert_eq!(Time(1_514_678_400_000_000).to_string(), "2017-12-31T00:00:00Z");
         assert_eq!(Time(1_000_001).to_string(), "1970-01-01T00:00:01.000001Z");
         assert_eq!(Time(i64::MIN).to_string(), "-9223372036854775808 microseconds since 1970");
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_written() {
+        assert_eq!((parse_day("1970-01-01"), parse_day("2026-11-27")), (Some(0), Some(20_784)));
+        assert_eq!(day_text(20_784), "2026-11-27");
+        assert!(["2026-02-30", "2026-1-1", "27.11.2026", ""].iter().all(|text| parse_day(text).is_none()));
+        assert_eq!(day_text(i64::MAX), "");
     }
 
     #[test]

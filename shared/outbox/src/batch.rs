@@ -71,8 +71,29 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The commands that a duty has to be done by before that one, where it has such: a part of them, those beyond `after`. None: it has
+    /// not. What was done drops out, so a duty that was broken off begins anew.
+    fn steps(
+        _db: &Db,
+        _job: &Job,
+        _after: Option<Uuid>,
+    ) -> impl Future<Output = Result<Option<Steps<Self::Command>>, Error>> + Send {
+        async { Ok(None) }
+    }
+
     /// Saves what has changed in the service's own tables.
     fn save(tx: &mut Tx, world: &Self::World) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// A part of what a duty is done by.
+#[derive(Debug)]
+pub struct Steps<C> {
+    /// The method.
+    pub method: &'static str,
+    /// Commands, each with what makes it one of its duty.
+    pub commands: Vec<(String, C)>,
+    /// Where the next part begins; none: this is the last one.
+    pub next: Option<Uuid>,
 }
 
 /// What a command did.

@@ -95,3 +95,22 @@ pub async fn close_outs<S: Code>(
     let args = Args::none().with(&tenant).with(&state.code()).with(&after.unwrap_or(Uuid::max())).with(&limit);
     db.read_table(&PENDING, args).await
 }
+
+/// Subjects in a state by id, those beyond `after`, so many at most.
+pub async fn subjects<S: Code>(
+    db: &Db,
+    tenant: TenantId,
+    state: S,
+    after: Option<Uuid>,
+    most: usize,
+) -> Result<Vec<Uuid>, Error> {
+    static SUBJECTS: LazyLock<Sql> = LazyLock::new(|| {
+        Sql::plain(
+            "SELECT w.subject_id FROM subject_in_state AS w WHERE w.tenant_id = {1} AND w.state = {2} \
+             AND w.subject_id > {3} ORDER BY w.subject_id LIMIT {4}",
+        )
+    });
+    let (after, most) = (after.unwrap_or(Uuid::nil()), i64::try_from(most).unwrap_or(i64::MAX));
+    let args = Args::none().with(&tenant).with(&state.code()).with(&after).with(&most);
+    db.read(&SUBJECTS, args).await?.iter().map(|row| row.get(0)).collect()
+}

@@ -137,6 +137,7 @@ impl Deals {
             won_at: None,
             resume_at: None,
             hold_note: String::new(),
+            flag: None,
             taken_back_by: None,
             won_before: None,
             close_out_id: None,

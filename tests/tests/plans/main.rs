@@ -12,6 +12,7 @@ mod lists;
 mod operators;
 mod reasons;
 mod searches;
+mod stale;
 mod work;
 
 use crm_tests::{pair::Pair, place::Kind};

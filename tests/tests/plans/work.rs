@@ -4,7 +4,7 @@ use crate::{
     competitors,
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
     lists::{self, pages},
-    operators, reasons, searches,
+    operators, reasons, searches, stale,
 };
 use crm_proto::{
     common::{self, Outcome, TaskKind, Wait},
@@ -128,6 +128,7 @@ pub(crate) async fn everything(pair: &Pair, data: &Data, of: i64) {
     a_life(&client, &known, async || data.quiet().await).await;
     four_eyes(pair, data, &known).await;
     many(pair, data, &open).await;
+    stale::sweep(&pair.client()).await;
     operators::operate(pair, data, &known).await;
     let task = name("tasks", TASK, (of / 2 / 20 * 20 + 2) * 3);
     client.selling_tasks.clone().get_task(sales::GetTaskRequest { name: task.clone() }).await.unwrap();

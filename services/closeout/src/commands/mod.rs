@@ -21,6 +21,7 @@ pub(crate) mod roles;
 pub(crate) mod search;
 pub(crate) mod settings;
 mod show;
+pub(crate) mod stale;
 pub(crate) mod sweep;
 pub(crate) mod tasks;
 pub(crate) mod timeline;
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Errors(args) => errors::run(args, screen),
         Command::Timeline(args) => Box::pin(timeline::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Tasks(args) => Box::pin(tasks::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Stale(args) => Box::pin(stale::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Sweep(args) => Box::pin(sweep::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,

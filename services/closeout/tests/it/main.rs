@@ -1,6 +1,6 @@
 //! The program as a person or a script runs it: the built binary, its output and its exit codes.
 //!
-//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `preview`, `grounds`, `roles`, `search` and `work` the commands
+//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `preview`, `grounds`, `roles`, `search`, `stale` and `work` the commands
 //! of a person.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -21,4 +21,5 @@ mod reasons;
 mod roles;
 mod search;
 mod settings;
+mod stale;
 mod work;

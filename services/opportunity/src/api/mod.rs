@@ -8,6 +8,7 @@ mod opportunities;
 mod pipelines;
 mod reasons;
 mod settings;
+mod stale;
 
 use crate::{domain::Command, service::Opportunities as Service, store};
 use crm_api::front::Front;
@@ -18,7 +19,8 @@ use pb::{
     close_out_reason_service_server as reason, close_out_service_server as close_outs,
     competitor_service_server as competitors, customer_service_server as customer,
     operator_service_server as operators, opportunity_service_server as opportunity,
-    pipeline_service_server as pipeline, settings_service_server as decided, task_service_server as task,
+    pipeline_service_server as pipeline, settings_service_server as decided, stale_service_server as stale_service,
+    task_service_server as task,
 };
 use tonic::service::Routes;
 
@@ -49,6 +51,7 @@ pub(crate) const SERVICES: &[&str] = &[
     reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
     decided::SERVICE_NAME,
+    stale_service::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
 
@@ -69,5 +72,6 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
         .add_service(limited!(decided::SettingsServiceServer::new(settings::Settings(front()))))
+        .add_service(limited!(stale_service::StaleServiceServer::new(stale::Stale(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -4,6 +4,7 @@ mod competitors;
 mod pipelines;
 mod reasons;
 mod settings;
+mod stale;
 
 use crate::domain::{
     Closing, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
@@ -32,6 +33,7 @@ pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competi
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
 pub(crate) use reasons::{merged_reasons, new_reason, reason_edit};
 pub(crate) use settings::settings_edit;
+pub(crate) use stale::{stale, stale_policy, stale_policy_edit};
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {

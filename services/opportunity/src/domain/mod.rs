@@ -8,6 +8,7 @@ mod order_facts;
 pub mod pipeline;
 mod reasons;
 mod settings;
+pub mod stale;
 
 pub use competitors::{Competitor, CompetitorCommand, MOST_SOURCES, check_sources};
 use crm_closeout::{
@@ -25,10 +26,11 @@ use crm_closeout::{
     working_set::{Cause, Common, Rows},
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
-pub use opportunity::{Closing, Hold, NewOpportunity, Opportunity, OpportunityEdit, Since, State};
+pub use opportunity::{Closing, Hold, NewOpportunity, Opportunity, OpportunityEdit, Since, Staling, State};
 pub use pipeline::{Pipeline, PipelineCommand};
 pub use reasons::{ReasonCommand, ReasonEdit};
 pub use settings::SettingsEdit;
+use stale::{Day, PolicyRow, StalePolicyEdit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a caller can ask for.
@@ -124,6 +126,20 @@ pub enum Command {
     },
     /// Something about pipelines.
     Pipeline(PipelineCommand),
+    /// Changes what the tenant has decided about stale opportunities.
+    UpdateStalePolicy {
+        /// Only this version.
+        etag: String,
+        /// What to change.
+        edit: StalePolicyEdit,
+    },
+    /// Has that acted upon on the tenant's next day after this one.
+    ScheduleSweep {
+        /// The day that is over.
+        day: Day,
+    },
+    /// Does what is due about a stale opportunity.
+    Stale(Staling),
     /// Something about competitors.
     Competitor(CompetitorCommand),
 }
@@ -159,6 +175,8 @@ pub struct World {
     pub competitors: Rows<Competitor>,
     /// Every pipeline of the tenants whose stages or pipelines the batch names.
     pub pipelines: Rows<Pipeline>,
+    /// What the tenants that change it have decided about stale opportunities.
+    pub policies: Rows<PolicyRow>,
     /// Newest loss and success of each customer among the records that are not loaded.
     pub standing: BTreeMap<(TenantId, CustomerId), Standing>,
     /// Numbers of opportunities that are taken, of those the batch asks for.
@@ -175,6 +193,7 @@ impl World {
         self.customers.begin();
         self.competitors.begin();
         self.pipelines.begin();
+        self.policies.begin();
     }
 
     /// It was refused: back to where it began.
@@ -184,6 +203,7 @@ impl World {
         self.customers.rollback();
         self.competitors.rollback();
         self.pipelines.rollback();
+        self.policies.rollback();
     }
 
     /// Makes a task for an opportunity, an order or a customer.

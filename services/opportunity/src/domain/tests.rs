@@ -68,6 +68,7 @@ pub(crate) fn world() -> World {
         customers: Rows::loaded([customer()]),
         competitors: Rows::default(),
         pipelines: Rows::loaded([Pipeline::built_in(TENANT)]),
+        policies: Rows::default(),
         standing: BTreeMap::new(),
         numbers: BTreeSet::new(),
         names: BTreeSet::new(),

@@ -2,7 +2,7 @@
 //! those locks, tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
 use super::{competitors, pipelines, search};
-use crate::domain::{Command, Customer, Opportunity, Standing, State, World, opportunity_record};
+use crate::domain::{Command, Customer, Opportunity, Staling, Standing, State, World, opportunity_record};
 use crm_closeout::{
     amend::Amending,
     cascade::TaskCommand,
@@ -58,6 +58,8 @@ struct Named {
     /// Tenants that change what they have decided.
     decides: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
+    /// Tenants that change what they have decided about stale opportunities, or have it acted upon.
+    policies: BTreeSet<TenantId>,
     /// Tenants with an opportunity that enters a stage.
     enters_stage: BTreeSet<TenantId>,
     /// Tenants that change their pipelines.
@@ -125,6 +127,11 @@ impl Named {
                 self.decided.insert(tenant);
                 self.competitors.read(tenant, closing.competitor);
             }
+            Command::Stale(Staling { closing, .. }) => {
+                self.cascade(tenant, closing.id);
+                self.decided.insert(tenant);
+            }
+            Command::UpdateStalePolicy { .. } | Command::ScheduleSweep { .. } => drop(self.policies.insert(tenant)),
             Command::Rule(ruling) => {
                 self.amended.insert((tenant, ruling.id));
                 self.ruled.insert((tenant, ruling.id));
@@ -169,9 +176,11 @@ impl Named {
 /// What a close-out gives as its reason.
 fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
     match item {
-        Item::Call(Call { cause, command: Command::CloseOut(closing) | Command::Preview(closing), .. }) => {
-            Some((cause.tenant_id, ReasonScope::Opportunity, closing.given()))
-        }
+        Item::Call(Call {
+            cause,
+            command: Command::CloseOut(closing) | Command::Preview(closing) | Command::Stale(Staling { closing, .. }),
+            ..
+        }) => Some((cause.tenant_id, ReasonScope::Opportunity, closing.given())),
         Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
     }
 }
@@ -231,11 +240,12 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     reasons::load(tx, &mut common.reasons, load::reasons_of(items, &amended, amending), &asked).await?;
+    let policies = table::lock(tx, &named.policies.iter().copied().collect::<Vec<_>>()).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = competitors::taken(tx, &named.competitors).await?;
     let weighed = weighed(items, &amended, &opportunities, &customers);
     let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
-    Ok(World { common, opportunities, customers, competitors, pipelines, standing, numbers, names })
+    Ok(World { common, opportunities, customers, competitors, pipelines, policies, standing, numbers, names })
 }
 
 /// Saves what has changed in the service's own tables.
@@ -244,6 +254,7 @@ pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.opportunities).await?;
     table::save(tx, &world.pipelines).await?;
     table::save(tx, &world.competitors).await?;
+    table::save(tx, &world.policies).await?;
     let moved = |(before, after): (Option<&Opportunity>, &Opportunity)| {
         ((after.tenant_id, after.opportunity_id.0), before.map(|before| before.state), after.state)
     };
@@ -317,7 +328,11 @@ fn weighed(
     let (mut others, mut closing) = (Named::default(), BTreeMap::<_, BTreeSet<_>>::new());
     for item in items {
         match item {
-            Item::Call(Call { cause, command: Command::CloseOut(command), .. }) => {
+            Item::Call(Call {
+                cause,
+                command: Command::CloseOut(command) | Command::Stale(Staling { closing: command, .. }),
+                ..
+            }) => {
                 let row = opportunities.get(&(cause.tenant_id, command.id));
                 if let Some(row) = row.filter(|row| matches!(row.state, State::Open | State::OnHold)) {
                     closing.entry((row.tenant_id, row.customer_id)).or_default().insert(command.id);

@@ -6,6 +6,7 @@ pub(crate) mod lists;
 pub(crate) mod pipelines;
 mod rows;
 mod search;
+pub(crate) mod stale;
 
 pub(crate) use batch::{load, save};
 

@@ -16,12 +16,8 @@ use crm_outbox::{
     settle::{self, MessageKey},
     writer::{Answer, Failure},
 };
-use crm_proto::{
-    Status as WireStatus,
-    common::{BulkDone, BulkResult, bulk_result::Outcome},
-};
+use crm_proto::common::{BulkDone, BulkResult, bulk_result::Outcome};
 use futures::{FutureExt, future::BoxFuture};
-use prost::Message as _;
 use std::{
     pin::Pin,
     sync::Arc,
@@ -89,10 +85,7 @@ impl Committed {
 
 /// An item that is not done.
 pub(super) fn error(index: i64, status: &Status) -> BulkResult {
-    // Where there are details, they are the whole status.
-    let whole = Some(status.details()).filter(|details| !details.is_empty()).map(WireStatus::decode);
-    let bare = || WireStatus { code: status.code().into(), message: status.message().into(), details: Vec::new() };
-    BulkResult { index, outcome: Some(Outcome::Error(whole.and_then(Result::ok).unwrap_or_else(bare))) }
+    BulkResult { index, outcome: Some(Outcome::Error(failure::message(status))) }
 }
 
 /// How the items of one call wait for the other service.

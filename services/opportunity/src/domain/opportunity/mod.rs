@@ -1,5 +1,6 @@
-//! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `holding` a pause on it, `closing` the
-//! close-out and its reversal with every guard of them, `approving` its waiting for another person, `amending` its correction.
+//! Opportunities: what they are, and how a change of one is recorded and reported. `working` is the way to won, `holding` a pause on it,
+//! `staling` what is done where nobody goes that way, `closing` the close-out and its reversal with every guard of them, `approving` its
+//! waiting for another person, `amending` its correction.
 
 mod amending;
 mod approving;
@@ -7,12 +8,14 @@ mod approving;
 mod approving_tests;
 mod closing;
 mod holding;
+mod staling;
 mod working;
 
 pub(super) use closing::Grounds;
 pub use holding::Hold;
+pub use staling::Staling;
 
-use super::{World, opportunity_record};
+use super::{World, opportunity_record, stale::Flag};
 use crm_closeout::{
     access::{Owned, Right},
     cascade::{Change, Resend},
@@ -87,6 +90,8 @@ pub struct Opportunity {
     pub resume_at: Option<Time>,
     /// Why, in the person's words; empty: it is not.
     pub hold_note: String,
+    /// What was done about its being stale; none since somebody worked on it.
+    pub flag: Option<Flag>,
     /// The close-out of its last order that took its win back.
     pub taken_back_by: Option<CloseOutId>,
     /// When it had been won before that; none if something else has moved it since.
@@ -335,6 +340,9 @@ impl World {
         row.updated_at = now;
         row.version += 1;
         change(row);
+        if row.activity_at != before.activity_at {
+            row.flag = None;
+        }
         let after = row.clone();
         self.audit_opportunity(cause, Some(before), &after, close_out);
         Ok(after)

@@ -53,6 +53,7 @@ impl World {
             won_at: None,
             resume_at: None,
             hold_note: String::new(),
+            flag: None,
             taken_back_by: None,
             won_before: None,
             close_out_id: None,
