@@ -24,7 +24,7 @@ use crm_tests::{
 };
 use prost_types::{FieldMask, Timestamp};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
 use tonic::{Code, Status};
@@ -156,7 +156,7 @@ async fn a_stale_one_is_found_with_its_reason_and_each_level_is_done_once(kind: 
     assert_eq!(told(&close), Some((StaleLevel::CloseOut, 100, 90)));
     assert_eq!(told(&talks), Some((StaleLevel::Propose, 100, 14)));
     assert_eq!((found[&talks].rule.as_str(), found[&close].rule.as_str()), (kept.rules[0].place.as_str(), ""));
-    assert_eq!(listed(&client, StaleLevel::CloseOut).await.into_keys().collect::<Vec<_>>(), [close.clone()]);
+    assert!(listed(&client, StaleLevel::CloseOut).await.keys().eq([&close]));
 
     // A dry run says the same and does nothing.
     let all = [&warn, &propose, &close, &talks];
@@ -218,7 +218,10 @@ async fn what_is_planned_paused_or_live_is_left_alone(kind: Kind) {
         let request = sales::CreateTaskRequest { task: Some(due(parent, at)), ..Default::default() };
         client.create_selling_task(request).await.unwrap();
     }
-    client.selling_task(&worked_on, TaskKind::Demo).await;
+    let task = client.selling_task(&worked_on, TaskKind::Demo).await;
+    client.start_selling_task(sales::StartTaskRequest { name: task, ..Default::default() }).await.unwrap();
+    let entered = idle(&client, &customer, 200, "engaging").await;
+    client.selling_task(&entered, TaskKind::Demo).await;
     let pause = sales::SnoozeOpportunityRequest {
         name: paused.clone(),
         resume_time: Some(later.into()),
@@ -231,16 +234,20 @@ async fn what_is_planned_paused_or_live_is_left_alone(kind: Kind) {
     pair.quiet().await;
     decide(&client, usual()).await.unwrap();
     let found = listed(&client, StaleLevel::Unspecified).await;
-    // A task that was just made, even one that should have been done, is activity.
-    assert_eq!(found.keys().collect::<Vec<_>>(), [&live]);
+    // A task that was entered with an opportunity of the past, and that nobody has touched, is no activity.
+    assert_eq!(found.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&live, &entered, &overdue]));
     assert_eq!((found[&live].level(), found[&live].live_order.as_str()), (StaleLevel::CloseOut, order.as_str()));
     let done = sweep(&client, sweeping(StaleLevel::Unspecified, false)).await;
-    assert_eq!(actions(&done, &[&live]), [Some(Action::LeftLive)]);
-    for name in [&planned, &overdue, &worked_on, &live] {
+    assert_eq!(
+        actions(&done, &[&live, &entered, &overdue]),
+        [Action::LeftLive, Action::ClosedOut, Action::ClosedOut].map(Some)
+    );
+    for name in [&planned, &worked_on, &live] {
         assert_eq!(client.get_opportunity(name).await.state(), State::Open);
     }
     assert_eq!(client.get_opportunity(&paused).await.state(), State::OnHold);
-    assert!(client.selling_tasks_of(&worked_on).await.iter().all(|task| task.state() == TaskState::Open));
+    assert!(client.selling_tasks_of(&worked_on).await.iter().all(|task| task.state() == TaskState::InProgress));
+    assert!(client.selling_tasks_of(&overdue).await.iter().all(|task| task.state() == TaskState::Cancelled));
     pair.end().await;
 }
 

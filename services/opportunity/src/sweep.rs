@@ -117,8 +117,7 @@ async fn judge(
     idle: Vec<Opportunity>,
     now: Time,
 ) -> Result<Vec<Found>, Error> {
-    let ids: Vec<_> = idle.iter().map(|opportunity| opportunity.opportunity_id).collect();
-    let work = store::work(db, tenant, &ids, now).await?;
+    let work = store::work(db, tenant, &idle, now).await?;
     let found = idle.into_iter().filter_map(|opportunity| {
         let work = work.get(&opportunity.opportunity_id).copied().unwrap_or_default();
         let finding = policy.find(&opportunity.stage, opportunity.activity_at, work, now, filter.most)?;

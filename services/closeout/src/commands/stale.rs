@@ -487,10 +487,8 @@ mod tests {
 
     fn set_args(flags: &[&str]) -> Box<SetArgs> {
         let cli = Cli::try_parse_from([&["closeout", "stale", "set"], flags].concat()).unwrap();
-        match cli.command {
-            Command::Stale(StaleArgs { action: Some(Action::Set(args)) }) => args,
-            other => panic!("{other:?}"),
-        }
+        let Command::Stale(StaleArgs { action: Some(Action::Set(args)) }) = cli.command else { panic!("sets nothing") };
+        args
     }
 
     #[test]

@@ -54,25 +54,36 @@ pub(crate) async fn idle(
     db.read_table(&IDLE, subjects(tenant, ids).with(&before).with(&owner.to_owned())).await
 }
 
-/// What their tasks say of these opportunities; those without tasks are left out. Review tasks are no work: the sweep makes some.
+/// What their tasks say of these opportunities; those without tasks are left out. Review tasks are no work: the sweep makes some. Nor
+/// is a task that was entered with an opportunity of the past and has not been touched since.
 pub(crate) async fn work(
     db: &Db,
     tenant: TenantId,
-    ids: &[OpportunityId],
+    of: &[Opportunity],
     now: Time,
 ) -> Result<BTreeMap<OpportunityId, Work>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
+        columns([("tenant_id", Kind::Uuid), ("subject_id", Kind::Uuid), ("entered_until", Kind::Int)])
+    });
     static WORK: LazyLock<Sql> = LazyLock::new(|| {
         let (kind, review) = (RecordKind::Opportunity.code(), TaskKind::Review.code());
-        let list = "r.subject_id, max(t.updated_at), CAST(max(CASE WHEN t.state IN (1, 2) AND t.due_at > {1} THEN 1 ELSE 0 END) AS BIGINT)";
+        let list = "r.subject_id, \
+                    max(CASE WHEN t.version > 1 OR t.created_at > r.entered_until THEN t.updated_at END), \
+                    CAST(max(CASE WHEN t.state IN (1, 2) AND t.due_at > {1} THEN 1 ELSE 0 END) AS BIGINT)";
         let on = format!(
             "t.tenant_id = r.tenant_id AND t.root_kind = {kind} AND t.root_id = r.subject_id AND t.kind <> {review}"
         );
-        Sql::look_up(list, "task", &on, "GROUP BY r.subject_id", &SUBJECTS)
+        Sql::look_up(list, "task", &on, "GROUP BY r.subject_id", &COLUMNS)
     });
-    if ids.is_empty() {
+    if of.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows = db.read(&WORK, subjects(tenant, ids).with(&now)).await?;
+    let entered_until = |one: &Opportunity| match Time::of_id(one.opportunity_id.0).filter(|_| one.historical) {
+        Some(entered) => entered.plus_days(1),
+        None => Time(0),
+    };
+    let sets = of.iter().map(|one| cells![tenant, one.opportunity_id, entered_until(one)]).collect();
+    let rows = db.read(&WORK, Args::rows(&COLUMNS, sets).with(&now)).await?;
     let work = |row: &Row| {
         let planned = row.get::<i64>(2)? != 0;
         Ok((row.get(0)?, Work { task_at: row.get(1)?, planned }))
