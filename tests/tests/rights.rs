@@ -8,7 +8,7 @@ use crm_proto::{
     opportunity as sales,
     opportunity::opportunity::State,
     order as trade,
-    order::order::State as OrderState,
+    order::{WonOpportunityPolicy as Policy, order::State as OrderState},
 };
 use crm_runtime::channel::{Identity, PublicChannel, connect_as};
 use crm_tests::{
@@ -35,6 +35,7 @@ stories!(
     an_order_is_cancelled_by_whoever_may_cancel_what_it_has_become,
     whoever_closed_it_out_may_take_that_back_for_a_while,
     another_person_approves_and_one_within_reach,
+    an_order_is_no_way_around_to_anothers_won_opportunity,
     dates_of_the_past_need_a_right_of_their_own,
     a_tenant_has_roles_of_its_own_on_both_sides,
     a_report_tells_of_what_is_within_reach,
@@ -105,6 +106,13 @@ async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind)
         (vec!["auditor"], auditor),
         (vec!["operator", "analyst", "ghost"], both),
     ];
+    for (path, words) in METHODS {
+        let method = path.rsplit('/').next().unwrap();
+        let reads = ["Get", "List", "Search"].iter().any(|verb| method.starts_with(verb));
+        let operates = path.contains("OperatorService");
+        assert_eq!(words.contains(&"record.read"), reads && !operates, "{path}: who reads changes nothing");
+        assert_eq!(words.contains(&"operator"), operates, "{path}");
+    }
     let (streaming, mut let_in, mut kept_out) = (streaming(), 0, 0);
     for (names, rights) in built_in.chain(others) {
         let identity = Identity::new(pair.tenant, "walker").unwrap().with(&names, &[]);
@@ -130,6 +138,43 @@ async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind)
     // Of whom no roles are told, without roles for such: nothing.
     let nobody = connect_as(&pair.opportunity.url(), Identity::new(pair.tenant, "walker").unwrap()).unwrap();
     denied(call(nobody, "/crm.opportunity.v1.OpportunityService/ListOpportunities", false).await, "RIGHT_MISSING");
+    pair.end().await;
+}
+
+/// A won opportunity is reopened or lost with its last order by whoever may do that with it, and not by way of an order.
+async fn an_order_is_no_way_around_to_anothers_won_opportunity(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let (ann, bob) = (seller(&pair, "ann", "north"), seller(&pair, "bob", "north"));
+    let boss = pair.client_in("nora", &["manager"], &["north"]);
+    let customer = bob.customer().await;
+    let won = bob.opportunity(&customer).await;
+    bob.win_opportunity(sales::WinOpportunityRequest { name: won.clone(), ..Default::default() }).await.unwrap();
+    let order = async |client: &Client, confirmed: bool| {
+        let order = client.order(&customer, &won).await;
+        if confirmed {
+            let confirm = trade::ConfirmOrderRequest { name: order.clone(), ..Default::default() };
+            client.confirm_order(confirm).await.unwrap();
+        }
+        order
+    };
+    let as_policy = |order: &str, policy: Policy| trade::CloseOutOrderRequest {
+        won_opportunity_policy: policy.into(),
+        ..cancelling(order)
+    };
+    let hers = order(&ann, true).await;
+    denied(ann.close_out_order(as_policy(&hers, Policy::Lose)).await, "OUT_OF_REACH");
+    denied(ann.close_out_order(as_policy(&hers, Policy::Reopen)).await, "RIGHT_MISSING");
+    // A draft never stood for it: nothing becomes of it, and nobody is asked.
+    let draft = order(&ann, false).await;
+    ann.close_out_order(as_policy(&draft, Policy::Ask)).await.unwrap();
+    // With an order of its own owner whoever may reopen it takes its win back.
+    let his = order(&bob, true).await;
+    ann.close_out_order(cancelling(&hers)).await.unwrap();
+    boss.close_out_order(as_policy(&his, Policy::Reopen)).await.unwrap();
+    pair.quiet().await;
+    assert_eq!(bob.get_opportunity(&won).await.state(), State::Open);
+    let tasks = bob.selling_tasks_of(&won).await;
+    assert!(tasks.is_empty(), "{tasks:?}");
     pair.end().await;
 }
 
@@ -323,6 +368,14 @@ async fn another_person_approves_and_one_within_reach(kind: Kind) {
     denied(south.approve_sales_close_out(approve()).await, "OUT_OF_REACH");
     let withdraw = || sales::WithdrawCloseOutRequest { name: close_out.clone(), ..Default::default() };
     denied(bob.withdraw_sales_close_out(withdraw()).await, "NOT_REQUESTER");
+    // One's own request can be taken back, whatever the roles have become; reopening tells what is in the way.
+    let moved = pair.client_in("ann", &["sales"], &["south"]);
+    assert_eq!(why(&ann.reopen_opportunity(reopening(&opportunity)).await.unwrap_err()).1, "CLOSE_PENDING");
+    moved.withdraw_sales_close_out(withdraw()).await.unwrap();
+    assert_eq!(why(&ann.reopen_opportunity(reopening(&opportunity)).await.unwrap_err()).1, "NOT_CLOSED");
+    assert_eq!(closes(&ann, &opportunity).await.unwrap(), State::ClosePending);
+    let close_out = ann.get_opportunity(&opportunity).await.close_out;
+    let approve = || sales::ApproveCloseOutRequest { name: close_out.clone(), ..Default::default() };
     north.approve_sales_close_out(approve()).await.unwrap();
     assert_eq!(ann.get_opportunity(&opportunity).await.state(), State::ClosedOut);
     pair.end().await;
@@ -382,7 +435,8 @@ async fn a_tenant_has_roles_of_its_own_on_both_sides(kind: Kind) {
     assert_eq!(kept.roles, [role("team-lead", &granted)]);
     assert_eq!(closes(&lead, &opportunity).await.unwrap(), State::ClosedOut);
     assert_eq!(lead.close_out_order(cancelling(&order)).await.unwrap().order.unwrap().state(), OrderState::Cancelled);
-    denied(lead.reopen_opportunity(reopening(&ann.opportunity("").await)).await, "RIGHT_MISSING");
+    let other = pair.client_in("lou", &["team-lead"], &["north"]);
+    denied(other.reopen_opportunity(reopening(&opportunity)).await, "RIGHT_MISSING");
     // A role is what it is in one's own tenant.
     let stranger = pair.client_of(crm_closeout::ids::TenantId(uuid::Uuid::now_v7()), "eve");
     let list = sales::GetSettingsRequest {};

@@ -47,7 +47,8 @@ async fn admit(db: &Db, default: &[String], path: &str, headers: &HeaderMap) -> 
     if roles.iter().any(|role| access::built_in(role).is_none()) {
         let entry = settings::read(db, tenant).await.map_err(|error: Error| failure::database(&error))?;
         let own = entry.map(|entry| entry.told.settings.roles).unwrap_or_default();
-        rights = roles.iter().filter_map(|role| own.get(role)).fold(rights, Rights::and);
+        let own = roles.iter().filter(|role| access::built_in(role).is_none()).filter_map(|role| own.get(role));
+        rights = own.fold(rights, |rights, grants| rights.and(&Rights::known(grants)));
     }
     match needed.first() {
         Some(_) if needed.iter().any(|right| rights.scope(*right).is_some()) => {}

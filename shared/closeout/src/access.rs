@@ -1,7 +1,14 @@
 //! What a caller may do: rights, how far each of them reaches, the roles that hold them, and whether a record is within reach. Who has
 //! which role is told by whoever vouches for the caller; what a role of a tenant's own may do is part of the tenant's settings.
 
-use crate::{codes, codes::Code, episode::CloseOut, refusal::Refusal, time::Time, wording, working_set::Cause};
+use crate::{
+    codes,
+    ids::CloseOutId,
+    refusal::Refusal,
+    time::Time,
+    wording::{self, Wording},
+    working_set::{Cause, Common},
+};
 use std::collections::BTreeMap;
 
 codes! {
@@ -74,6 +81,10 @@ impl Right {
         }
     }
 
+    const fn place(self) -> usize {
+        self as usize - 1
+    }
+
     /// The right with this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|right| right.word() == word)
@@ -107,7 +118,7 @@ impl Rights {
         let mut at = 0;
         while at < rights.len() {
             let scope = if rights[at].has_scope() { scope } else { Scope::All };
-            self.0[rights[at] as usize - 1] = Some(scope);
+            self.0[rights[at].place()] = Some(scope);
             at += 1;
         }
         self
@@ -117,15 +128,15 @@ impl Rights {
     pub const fn without(mut self, rights: &[Right]) -> Self {
         let mut at = 0;
         while at < rights.len() {
-            self.0[rights[at] as usize - 1] = None;
+            self.0[rights[at].place()] = None;
             at += 1;
         }
         self
     }
 
     /// How far a right reaches; none: it is not held.
-    pub fn scope(&self, right: Right) -> Option<Scope> {
-        self.0.get(usize::from(right.code().unsigned_abs()) - 1).copied().flatten()
+    pub const fn scope(&self, right: Right) -> Option<Scope> {
+        self.0[right.place()]
     }
 
     /// What either of the two holds, as far as it reaches farther.
@@ -146,6 +157,11 @@ impl Rights {
             (None, None) => return None,
         };
         Some(self.and(&Self::NONE.with(&[right], scope)))
+    }
+
+    /// Those that are written so, as far as this version knows them.
+    pub fn known(grants: &[String]) -> Self {
+        grants.iter().fold(Self::NONE, |rights, grant| rights.granted(grant).unwrap_or(rights))
     }
 
     /// Each as it is written, in the order of [`Right::ALL`].
@@ -193,8 +209,8 @@ pub static ROLES: &[Role] = &[
 /// Who acts where nobody but time has asked for it. No caller may be called that.
 pub const SYSTEM: &str = "system";
 
-/// Roles of a tenant's own, by name.
-pub type OwnRoles = BTreeMap<String, Rights>;
+/// Roles of a tenant's own by name: what each grants, as it is written. What this version does not know of it stays, and is not held.
+pub type OwnRoles = BTreeMap<String, Vec<String>>;
 
 /// The role that every tenant has by this name.
 pub fn built_in(name: &str) -> Option<&'static Rights> {
@@ -223,15 +239,6 @@ impl Access {
             Scope::All => Reach::Everybody,
         })
     }
-
-    fn reaches(&self, scope: Scope, principal: &str, owned: Owned<'_>) -> bool {
-        let own = owned.owner == principal;
-        match scope {
-            Scope::Own => own,
-            Scope::Team => own || (!owned.team.is_empty() && self.teams.iter().any(|team| team == owned.team)),
-            Scope::All => true,
-        }
-    }
 }
 
 /// Whose records are asked for.
@@ -248,6 +255,18 @@ pub enum Reach {
     Everybody,
 }
 
+impl Reach {
+    /// A record of this owner and team is among them.
+    pub fn holds(&self, owned: Owned<'_>) -> bool {
+        match self {
+            Self::Of { owner, teams } => {
+                owned.owner == owner || (!owned.team.is_empty() && teams.iter().any(|team| team == owned.team))
+            }
+            Self::Everybody => true,
+        }
+    }
+}
+
 /// Whose a record is.
 #[derive(Clone, Copy, Debug)]
 pub struct Owned<'a> {
@@ -260,41 +279,55 @@ pub struct Owned<'a> {
 impl Cause {
     /// Refuses unless who is behind it holds the right, and it reaches a record of this owner and team.
     pub fn may(&self, right: Right, record: impl ToString, owned: Owned<'_>) -> Result<(), Refusal> {
-        match self.access.rights.scope(right) {
-            Some(scope) if self.access.reaches(scope, &self.actor, owned) => Ok(()),
-            Some(scope) => Err(Refusal::new(&wording::OUT_OF_REACH, record)
+        self.check(&wording::OUT_OF_REACH, right, record, owned)
+    }
+
+    /// The same of a record that is made for this owner and team; `record`: what such records are called.
+    pub fn may_make(&self, right: Right, record: &str, owned: Owned<'_>) -> Result<(), Refusal> {
+        self.check(&wording::MADE_OUT_OF_REACH, right, record, owned)
+    }
+
+    fn check(
+        &self,
+        wording: &'static Wording,
+        right: Right,
+        record: impl ToString,
+        owned: Owned<'_>,
+    ) -> Result<(), Refusal> {
+        match (self.access.reach(right, &self.actor), self.access.rights.scope(right)) {
+            (Some(reach), _) if reach.holds(owned) => Ok(()),
+            (Some(_), Some(scope)) => Err(Refusal::new(wording, record)
                 .with("right", right.word())
                 .with("scope", scope.word())
                 .with("owner", owned.owner)),
-            None => Err(missing(right)),
+            (Some(_), None) | (None, _) => Err(missing(right)),
         }
     }
 
-    /// Refuses unless who is behind it may take a close-out back: with the right, or, for some minutes, as the one who closed it out.
-    pub fn may_take_back(
-        &self,
-        right: Right,
-        close_out: &CloseOut,
-        owned: Owned<'_>,
-        now: Time,
-    ) -> Result<(), Refusal> {
+    /// Refuses unless who is behind it may enter records with dates of the past.
+    pub fn may_import(&self) -> Result<(), Refusal> {
+        self.access.rights.scope(Right::ImportData).map(drop).ok_or_else(|| missing(Right::ImportData))
+    }
+}
+
+impl Common {
+    /// Refuses unless who is behind the cause may take a close-out back: with the right, or, for some minutes, as the one who asked for
+    /// it. What it caused is taken back with it, and not by itself.
+    pub fn may_take_back(&self, cause: &Cause, right: Right, id: CloseOutId, owned: Owned<'_>) -> Result<(), Refusal> {
+        let close_out = self.close_out(cause.tenant_id, id)?;
         let approved = close_out.approval.as_ref().and_then(|approval| approval.ruling.as_ref()).map(|ruled| ruled.at);
-        let done = approved.or(Time::of_id(close_out.close_out_id.0)).unwrap_or(close_out.closed_at);
-        if close_out.actor == self.actor && now.0 - done.0 <= UNDO_MINUTES * 60_000_000 {
+        let done = approved.or(Time::of_id(id.0)).unwrap_or(close_out.closed_at);
+        let asked = close_out.actor == cause.actor && close_out.cause.is_none();
+        if asked && self.now.0 - done.0 <= UNDO_MINUTES * 60_000_000 {
             return Ok(());
         }
-        self.may(right, close_out.subject, owned).map_err(|refusal| match self.access.rights.scope(right) {
+        cause.may(right, close_out.subject, owned).map_err(|refusal| match cause.access.rights.scope(right) {
             Some(_) => refusal,
             None => Refusal::new(&wording::UNDO_OVER, close_out.subject)
                 .with("right", right.word())
                 .with("actor", &close_out.actor)
                 .with("minutes", UNDO_MINUTES),
         })
-    }
-
-    /// Refuses unless who is behind it may enter records with dates of the past.
-    pub fn may_import(&self) -> Result<(), Refusal> {
-        self.access.rights.scope(Right::ImportData).map(drop).ok_or_else(|| missing(Right::ImportData))
     }
 }
 
@@ -308,8 +341,60 @@ fn missing(right: Right) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::TenantId;
+    use crate::{
+        approval::{ApprovalCause, ApprovalPolicy, Ruled},
+        codes::{Record, RecordKind},
+        episode::{CloseOut, CloseOutState, Delivery, Outcome, Snapshot},
+        ids::TenantId,
+        money::Money,
+        remarks::Remarks,
+        working_set::Rows,
+    };
     use uuid::Uuid;
+
+    /// Ann's close-out of bob's opportunity, with an id that tells when it was made.
+    fn close_out(at: Time) -> CloseOut {
+        let id = (at.0 as u128 / 1_000) << 80 | 7 << 76 | 8 << 60;
+        CloseOut {
+            tenant_id: TenantId(Uuid::nil()),
+            close_out_id: CloseOutId(Uuid::from_u128(id)),
+            subject: Record::new(RecordKind::Opportunity, Uuid::from_u128(5)),
+            customer_id: None,
+            episode: 1,
+            outcome: Outcome::Lost,
+            reason_code: "UNRESPONSIVE".into(),
+            reason_version: 1,
+            class: None,
+            detail: String::new(),
+            competitor_id: None,
+            remarks: Remarks::default(),
+            snapshot: Snapshot {
+                state: 1,
+                state_word: "OPEN".into(),
+                stage: None,
+                days_in_stage: 0,
+                days_open: 0,
+                amount: Money::NONE,
+                owner: "bob".into(),
+                team: String::new(),
+                won_at: None,
+                cancelled: Vec::new(),
+            },
+            actor: "ann".into(),
+            closed_at: at,
+            historical: false,
+            state: CloseOutState::Effective,
+            cause: None,
+            hop: 0,
+            request_id: None,
+            effects: Vec::new(),
+            delivery: Delivery::PENDING,
+            reversal: None,
+            reversal_delivery: None,
+            amendments: Vec::new(),
+            approval: None,
+        }
+    }
 
     fn caller(rights: Rights, teams: &[&str]) -> Cause {
         let teams = teams.iter().map(|team| (*team).to_owned()).collect();
@@ -346,6 +431,43 @@ mod tests {
         let refusal = own.may(CancelOrders, "orders/1", Owned { owner: "bob", team: "" }).unwrap_err();
         assert_eq!((refusal.reason(), refusal.subject.as_str()), ("OUT_OF_REACH", "orders/1"));
         assert!(refusal.values.contains(&("owner", "bob".into())));
+    }
+
+    #[test]
+    fn who_closed_it_out_may_take_that_back_for_fifteen_minutes_and_what_it_caused_not_by_itself() {
+        const MINUTE: i64 = 60_000_000;
+        let (asked, approved) = (Time(1_000), Time(90 * MINUTE));
+        let seller = |actor: &str| Cause { actor: actor.into(), ..caller(*built_in("sales").unwrap(), &[]) };
+        let takes_back = |change: fn(&mut CloseOut), cause: &Cause, now: Time| {
+            let mut close_out = close_out(asked);
+            change(&mut close_out);
+            let id = close_out.close_out_id;
+            let mut common = Common::new(now, Box::new(Uuid::nil));
+            common.close_outs = Rows::loaded([close_out]);
+            let owned = Owned { owner: "bob", team: "" };
+            common.may_take_back(cause, ReopenOpportunities, id, owned).map_err(|refusal| refusal.reason())
+        };
+        let as_it_is: fn(&mut CloseOut) = |_| {};
+        let (in_time, late) = (Time(asked.0 + 15 * MINUTE), Time(asked.0 + 15 * MINUTE + 1));
+        assert_eq!(takes_back(as_it_is, &seller("ann"), in_time), Ok(()), "though it is bob's");
+        assert_eq!(takes_back(as_it_is, &seller("ann"), late), Err("RIGHT_MISSING"));
+        assert_eq!(takes_back(as_it_is, &seller("bob"), in_time), Err("RIGHT_MISSING"));
+        let historical: fn(&mut CloseOut) = |close_out| close_out.closed_at = Time(-900 * MINUTE);
+        assert_eq!(takes_back(historical, &seller("ann"), in_time), Ok(()), "it counts from when it was entered");
+        let caused: fn(&mut CloseOut) = |close_out| close_out.cause = Some(CloseOutId(Uuid::from_u128(9)));
+        assert_eq!(takes_back(caused, &seller("ann"), in_time), Err("RIGHT_MISSING"));
+        let waited: fn(&mut CloseOut) = |close_out| {
+            let mut approval = ApprovalPolicy::DEFAULT.approval(vec![ApprovalCause::Won], Time(1_000));
+            approval.ruling = Some(Ruled { at: Time(90 * MINUTE), actor: "eve".into(), note: String::new() });
+            close_out.approval = Some(approval);
+        };
+        let after = |minutes: i64| Time(approved.0 + minutes * MINUTE);
+        assert_eq!(takes_back(waited, &seller("ann"), after(15)), Ok(()));
+        assert_eq!(takes_back(waited, &seller("eve"), after(1)), Err("RIGHT_MISSING"), "eve has only approved it");
+        assert_eq!(takes_back(waited, &seller("ann"), after(16)), Err("RIGHT_MISSING"));
+        let manager =
+            Cause { access: Access { rights: *built_in("manager").unwrap(), teams: Vec::new() }, ..seller("eve") };
+        assert_eq!(takes_back(as_it_is, &manager, late), Err("OUT_OF_REACH"));
     }
 
     #[test]

@@ -121,11 +121,11 @@ impl Verdict {
         }
     }
 
-    /// What whoever says so needs.
-    pub const fn right(self) -> Right {
+    /// What whoever says so needs; none: it is theirs, or time's, to say.
+    pub const fn right(self) -> Option<Right> {
         match self {
-            Self::Approve | Self::Reject => Right::Approve,
-            Self::Withdraw | Self::Expire => Right::CloseOut,
+            Self::Approve | Self::Reject => Some(Right::Approve),
+            Self::Withdraw | Self::Expire => None,
         }
     }
 

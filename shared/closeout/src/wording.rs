@@ -672,6 +672,9 @@ wordings! {
     RIGHT_MISSING = "RIGHT_MISSING", Denied;
         "this needs the right {right}, which none of your roles has; ask an administrator of your tenant for a role that does";
         "此操作需要权限 {right}，您的角色均不具备；请向租户管理员申请具备该权限的角色";
+    MADE_OUT_OF_REACH = "OUT_OF_REACH", Denied;
+        "your right {right} reaches no further than {scope}, and this would be {owner}'s; make it your own, or name one of your teams if your right reaches them";
+        "您的权限 {right} 范围为 {scope}，而新记录将归 {owner} 所有；请归自己所有，或在权限范围包含团队时填写您所在的团队";
     UNDO_OVER = "RIGHT_MISSING", Denied;
         "{subject} can be reopened with the right {right}, and for {minutes} minutes by {actor}, who closed it out; ask somebody who has that right";
         "重新打开 {subject} 需要权限 {right}；消单人 {actor} 可在 {minutes} 分钟内自行撤销；请联系具备该权限的人";
@@ -704,8 +707,8 @@ wordings! {
         "`x-roles` must be at most {most} names with commas between them, each a lower-case letter, then lower-case letters, digits and hyphens";
         "`x-roles` 最多 {most} 个名称，以逗号分隔；名称以小写字母开头，其后为小写字母、数字和连字符";
     TEAMS_INVALID = "TEAMS_INVALID", Caller;
-        "`x-teams` must be at most {most} names with commas between them, percent-encoded where they are not plain ASCII";
-        "`x-teams` 最多 {most} 个名称，以逗号分隔；非 ASCII 字符须使用百分号编码";
+        "`x-teams` must be at most {most} names with commas between them, of at most 128 characters, percent-encoded where they are not plain ASCII";
+        "`x-teams` 最多 {most} 个名称，以逗号分隔，每个最多 128 个字符；非 ASCII 字符须使用百分号编码";
     PEER_TOKEN_INVALID = "PEER_TOKEN_INVALID", Caller;
         "`authorization` must be `Bearer` and the peer token that both services share";
         "`authorization` 必须为 `Bearer` 加两个服务共用的对等令牌";

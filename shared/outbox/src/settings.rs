@@ -7,7 +7,7 @@ use crate::{
     tables::int,
 };
 use crm_closeout::{
-    access::{OwnRoles, Rights},
+    access::OwnRoles,
     approval::ApprovalPolicy,
     fact::WonPolicy,
     ids::TenantId,
@@ -28,10 +28,8 @@ impl JsonText for Settings {
         let ApprovalPolicy { over, expire_days } = &self.approval;
         let over: BTreeMap<_, _> = over.iter().map(|(currency, minor)| (currency.to_string(), *minor)).collect();
         let approval = json!({ "over": over, "expire_days": expire_days });
-        let roles: BTreeMap<_, Vec<_>> =
-            self.roles.iter().map(|(name, rights)| (name, rights.grants().collect())).collect();
         let won_policy = self.won_policy.word();
-        json!({ "verification": verification, "won_policy": won_policy, "approval": approval, "roles": roles })
+        json!({ "verification": verification, "won_policy": won_policy, "approval": approval, "roles": self.roles })
     }
 
     /// What is not there was decided by nobody when it was written.
@@ -59,10 +57,9 @@ impl JsonText for Settings {
     }
 }
 
-/// A right that this version does not know is not held.
-fn role((name, grants): (&String, &Value)) -> Option<(String, Rights)> {
-    let grants = grants.as_array()?.iter().filter_map(Value::as_str);
-    Some((name.clone(), grants.fold(Rights::NONE, |rights, grant| rights.granted(grant).unwrap_or(rights))))
+fn role((name, grants): (&String, &Value)) -> Option<(String, Vec<String>)> {
+    let grants = grants.as_array()?.iter().map(|grant| grant.as_str().map(str::to_owned));
+    Some((name.clone(), grants.collect::<Option<_>>()?))
 }
 
 fn approval(value: &Value) -> Option<ApprovalPolicy> {

@@ -246,7 +246,7 @@ async fn every_row_reads_back_as_it_was_written(db: &Db) {
         verification: VerificationPolicy { required: true, fresh_days: 7 },
         won_policy: WonPolicy::Lose,
         approval: ApprovalPolicy { over: [(Currency::NONE, 5)].into(), expire_days: 3 },
-        roles: [("night-shift".to_owned(), ROLES[0].rights)].into(),
+        roles: [("night-shift".to_owned(), ROLES[0].rights.grants().collect())].into(),
     };
     let told = Told { settings, revision: 3 };
     reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;

@@ -26,6 +26,8 @@ pub const TEAMS: &str = "x-teams";
 
 const PRINCIPAL_BYTES: usize = 128;
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=8192;
+/// Most characters of a team, as of a record's.
+const TEAM_CHARACTERS: usize = 128;
 /// Most roles or teams of a caller.
 const MOST_NAMES: usize = 32;
 
@@ -60,6 +62,9 @@ impl Claims {
             return Err(refuse_names(&wording::ROLES_INVALID));
         }
         let teams = names(headers, TEAMS, &wording::TEAMS_INVALID)?.unwrap_or_default();
+        if !teams.iter().all(|team| is_team(team)) {
+            return Err(refuse_names(&wording::TEAMS_INVALID));
+        }
         Ok(Self { tenant, principal: principal.to_owned(), roles, teams })
     }
 }
@@ -180,6 +185,11 @@ pub(crate) fn principal_rule() -> String {
     format!("`{PRINCIPAL}` must have 1 to {PRINCIPAL_BYTES} visible ASCII characters, without spaces")
 }
 
+/// Whether a record may be of such a team.
+fn is_team(name: &str) -> bool {
+    name.chars().count() <= TEAM_CHARACTERS && !name.chars().any(char::is_control)
+}
+
 fn given<'a>(
     headers: &'a HeaderMap,
     key: &'static str,
@@ -294,7 +304,7 @@ mod tests {
             assert_eq!(read(&[ana[0], ana[1], (ROLES, roles)]), Err("ROLES_INVALID".into()), "{roles}");
         }
         assert_eq!(read(&[ana[0], ana[1], (ROLES, "sales"), (ROLES, "admin")]), Err("ROLES_INVALID".into()));
-        for teams in ["%FF", &many] {
+        for teams in ["%FF", "a%00b", &"a".repeat(129), &many] {
             assert_eq!(read(&[ana[0], ana[1], (TEAMS, teams)]), Err("TEAMS_INVALID".into()), "{teams}");
         }
     }

@@ -6,7 +6,7 @@ use crate::screen::{Paint, Screen};
 use crate::{json, request_id, view};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use crm_closeout::access::{ROLES, Right, Scope};
+use crm_closeout::access::{ROLES, Right, Rights, Scope};
 use crm_proto::common::{Role, Settings, Wait};
 use crm_proto::opportunity as sales;
 use prost_types::FieldMask;
@@ -45,7 +45,7 @@ enum Action {
     Rights,
     /// Makes a role of the tenant's own, or gives it other rights.
     Set(SetArgs),
-    /// Removes a role of the tenant's own: whoever has it can do nothing by it any more.
+    /// Removes a role of the tenant's own: no call that begins after that is let in by it.
     Remove {
         /// Which.
         name: String,
@@ -143,18 +143,10 @@ fn show(settings: &Settings, screen: &Screen) -> anyhow::Result<Ending> {
     }
     let mut table = screen.new_table(&["role", "", "may"]);
     for (role, whose) in built_in.iter().map(|role| (role, "")).chain(settings.roles.iter().map(|role| (role, "own"))) {
-        let rights = if role.rights.len() == Right::ALL.len() && role.rights.iter().all(|right| reaches_all(right)) {
-            "everything".to_owned()
-        } else {
-            role.rights.join(", ")
-        };
+        let everything = Rights::known(&role.rights) == Rights::ALL;
+        let rights = if everything { "everything".to_owned() } else { role.rights.join(", ") };
         table.add_row([screen.cell(Paint::Strong, &role.name), whose.into(), rights.into()]);
     }
     screen.table(&table)?;
     Ok(Ending::Done)
-}
-
-fn reaches_all(grant: &str) -> bool {
-    let narrow = [Scope::Own, Scope::Team].map(Scope::word);
-    grant.rsplit_once('.').is_none_or(|(_, scope)| !narrow.contains(&scope))
 }

@@ -79,7 +79,7 @@ fn roles(fields: &mut Fields, given: &[Role]) -> OwnRoles {
                 }
             }
         }
-        if roles.insert(name.clone(), rights).is_some() {
+        if roles.insert(name.clone(), rights.grants().collect()).is_some() {
             fields.refuse(&field, &wording::REPEATED, &[("value", name)]);
         }
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied {
     let order = before.record;
     let mut applied = match (fact.event, &fact.close_out) {
-        (Event::Closed, Some(closed)) => close(world, cause, order, fact, closed),
+        (Event::Closed, Some(closed)) => close(world, cause, before, fact, closed),
         (Event::Reopened, Some(closed)) => {
             reopen(world, cause, order, (fact.customer_id, fact.parent), closed.close_out_id)
         }
@@ -42,14 +42,15 @@ const fn done(effects: Vec<Effect>) -> Applied {
     Applied { outcome: PeerOutcome::Applied, effects }
 }
 
-fn close(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: &ClosedFact) -> Applied {
+fn close(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact, closed: &ClosedFact) -> Applied {
+    let order = before.record;
     let mut effects = world.common.cancel_tasks(cause, Side::Opportunity, order, closed.close_out_id, &[]);
     if let Some(customer) = fact.customer_id {
         let kind = if closed.outcome == Outcome::Processed { "order.processed" } else { "order.cancelled" };
         let text = format!("{}@{}", closed.reason_code, closed.reason_version);
         world.common.tell(cause, customer, kind, order, Some(closed.close_out_id), text);
     }
-    if let Some(opportunity) = bereft(world, cause, order, fact, closed) {
+    if let Some(opportunity) = bereft(world, cause, before, fact, closed) {
         effects.extend(follow_policy(world, cause, order, &opportunity, closed));
     }
     done(effects)
@@ -69,7 +70,7 @@ fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> App
     let reversed = over.map(|over| reopen(world, cause, before.record, of, over));
     // The whole state does not tell what was to become of the won opportunity: a person is asked.
     let told = told.map(|closed| ClosedFact { won_policy: Some(WonPolicy::Ask), ..closed.clone() });
-    for one in reversed.into_iter().chain(told.map(|closed| close(world, cause, before.record, fact, &closed))) {
+    for one in reversed.into_iter().chain(told.map(|closed| close(world, cause, before, fact, &closed))) {
         applied.effects.extend(one.effects);
         if one.outcome != PeerOutcome::Applied {
             applied.outcome = one.outcome;
@@ -118,11 +119,13 @@ fn reopen(
     applied
 }
 
-/// The won opportunity of an order that was cancelled as a whole, if no other order stands for it.
-fn bereft(world: &World, cause: &Cause, order: Record, fact: &Fact, closed: &ClosedFact) -> Option<Opportunity> {
-    if closed.outcome != Outcome::Cancelled || fact.state != MirrorState::Closed {
+/// The won opportunity of an order that was cancelled as a whole, if no other order stands for it. A draft never stood for it.
+fn bereft(world: &World, cause: &Cause, before: &Lane, fact: &Fact, closed: &ClosedFact) -> Option<Opportunity> {
+    let draft = before.state == Some(MirrorState::Draft);
+    if draft || closed.outcome != Outcome::Cancelled || fact.state != MirrorState::Closed {
         return None;
     }
+    let order = before.record;
     let id = OpportunityId(fact.parent?);
     let opportunity = world.opportunities.get(&(cause.tenant_id, id)).filter(|o| o.counts_as() == State::Won)?;
     let mut others = world.common.children(cause.tenant_id, opportunity_record(id)).filter(|lane| lane.record != order);

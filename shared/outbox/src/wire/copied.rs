@@ -2,7 +2,6 @@
 
 use super::{Reject, known, optional};
 use crm_closeout::{
-    access::Rights,
     approval::ApprovalPolicy,
     codes::Code,
     episode::OutcomeClass,
@@ -49,8 +48,7 @@ pub fn settings(settings: &Settings) -> common::Settings {
     let limit = |(currency, minor): (&Currency, &i64)| money(Money { minor: *minor, currency: *currency });
     let amounts = settings.approval.over.iter().map(limit).collect();
     let approval = Some(common::ApprovalPolicy { amounts, expire_days: settings.approval.expire_days });
-    let role =
-        |(name, rights): (&String, &Rights)| common::Role { name: name.clone(), rights: rights.grants().collect() };
+    let role = |(name, rights): (&String, &Vec<String>)| common::Role { name: name.clone(), rights: rights.clone() };
     let roles = settings.roles.iter().map(role).collect();
     common::Settings { verification, won_opportunity_policy, approval, roles, ..common::Settings::default() }
 }
@@ -91,10 +89,7 @@ pub(super) fn told_settings(fact: peer::SettingsFact) -> Result<Told, Reject> {
     });
     let won_policy = optional(told.won_opportunity_policy)?.unwrap_or(Settings::DEFAULT.won_policy);
     let approval = told.approval.map_or(Ok(ApprovalPolicy::DEFAULT), approval)?;
-    // A right that this version does not know is not held here.
-    let rights =
-        |grants: &[String]| grants.iter().fold(Rights::NONE, |rights, grant| rights.granted(grant).unwrap_or(rights));
-    let roles = told.roles.iter().map(|role| (role.name.clone(), rights(&role.rights))).collect();
+    let roles = told.roles.into_iter().map(|role| (role.name, role.rights)).collect();
     Ok(Told { settings: Settings { verification, won_policy, approval, roles }, revision: fact.revision })
 }
 

@@ -200,14 +200,10 @@ impl World {
         etag: &str,
         note: &str,
     ) -> Result<(Opportunity, Option<CloseOutId>), Refusal> {
-        let before = self.opportunity_if(cause, id, etag, |row| {
-            let close_out = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)));
-            match close_out {
-                Some(close_out) => {
-                    cause.may_take_back(Right::ReopenOpportunities, close_out, row.owned(), self.common.now)
-                }
-                None => cause.may(Right::ReopenOpportunities, id, row.owned()),
-            }
+        let before = self.opportunity_if(cause, id, etag, |row| match (row.state, row.closed_by()) {
+            (_, Some(by)) => self.common.may_take_back(cause, Right::ReopenOpportunities, by, row.owned()),
+            (State::Won, None) => cause.may(Right::ReopenOpportunities, id, row.owned()),
+            (State::Open | State::OnHold | State::ClosePending | State::ClosedOut, None) => Ok(()),
         })?;
         match (before.state, before.close_out_id) {
             (State::ClosedOut, Some(close_out)) => {

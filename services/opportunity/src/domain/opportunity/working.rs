@@ -21,7 +21,7 @@ impl World {
     /// Makes an opportunity.
     pub fn create_opportunity(&mut self, cause: &Cause, new: &NewOpportunity) -> Result<Opportunity, Refusal> {
         let tenant = cause.tenant_id;
-        cause.may(Right::EditOpportunities, NEW, Owned { owner: &new.owner, team: &new.team })?;
+        cause.may_make(Right::EditOpportunities, NEW, Owned { owner: &new.owner, team: &new.team })?;
         if new.historical.is_some() {
             cause.may_import()?;
         }

@@ -60,7 +60,11 @@ impl World {
     pub fn rule(&mut self, cause: &Cause, ruling: &Ruling) -> Result<CloseOut, Refusal> {
         let close_out = self.common.awaiting(cause, ruling)?;
         let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
-        let before = self.order(cause, ruling.verdict.right(), OrderId(close_out.subject.id), &ruling.etag)?;
+        let subject = OrderId(close_out.subject.id);
+        let before = self.order_if(cause, subject, &ruling.etag, |row| match ruling.verdict.right() {
+            Some(right) => cause.may(right, subject, row.owned()),
+            None => Ok(()),
+        })?;
         if before.state != State::ClosePending || before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
         }

@@ -1,9 +1,9 @@
 //! The close-out of an order and its reversal. Every guard of `close_out` and `reopen` stands here.
 
-use super::{Closing, Order, State};
+use super::{Closing, Order, State, parent_record};
 use crate::domain::{World, order_record};
 use crm_closeout::{
-    access::Right,
+    access::{Owned, Right},
     approval::Approval,
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
@@ -131,6 +131,7 @@ impl World {
         if let Some(before) = &before {
             if closing.outcome == Outcome::Cancelled {
                 against.heed(before.check_cancellable_by(cause));
+                against.heed(self.check_policy_by(cause, before, closing.won_policy));
             }
             against.heed(check_closable(before, closing));
             if closing.closed_at.is_some() && closed_at < before.created_at {
@@ -138,6 +139,21 @@ impl World {
             }
         }
         Judged { before, reason, cited, closed_at, against }
+    }
+
+    /// Refuses whoever decides otherwise than the tenant that a won opportunity is reopened or lost, and may not do that with it. Its
+    /// team is not known here; where both have one owner it is taken to be the order's.
+    fn check_policy_by(&self, cause: &Cause, before: &Order, policy: Option<WonPolicy>) -> Result<(), Refusal> {
+        let decided = Settings::of(before.tenant_id, &self.common.settings).won_policy;
+        let right = match policy.filter(|policy| *policy != decided) {
+            Some(WonPolicy::Reopen) => Right::ReopenOpportunities,
+            Some(WonPolicy::Lose) => Right::CloseOut,
+            Some(WonPolicy::Keep | WonPolicy::Ask) | None => return Ok(()),
+        };
+        let Some(opportunity) = before.opportunity_id else { return Ok(()) };
+        let owner = self.common.mirror(before.tenant_id, parent_record(opportunity))?.owner.as_str();
+        let team = if owner == before.owner { before.team.as_str() } else { "" };
+        cause.may(right, opportunity, Owned { owner, team })
     }
 
     /// Closes the order out, on a caller's or another close-out's grounds.
@@ -225,12 +241,9 @@ impl World {
         etag: &str,
         note: &str,
     ) -> Result<(Order, CloseOutId), Refusal> {
-        let before = self.order_if(cause, id, etag, |row| {
-            let close_out = row.closed_by().and_then(|id| self.common.close_outs.get(&(cause.tenant_id, id)));
-            match close_out {
-                Some(close_out) => cause.may_take_back(Right::ReopenOrders, close_out, row.owned(), self.common.now),
-                None => cause.may(Right::ReopenOrders, id, row.owned()),
-            }
+        let before = self.order_if(cause, id, etag, |row| match row.closed_by() {
+            Some(by) => self.common.may_take_back(cause, Right::ReopenOrders, by, row.owned()),
+            None => Ok(()),
         })?;
         let close_out = match (before.state, before.close_out_id) {
             (State::Processed | State::Cancelled, Some(close_out)) => close_out,

@@ -22,7 +22,7 @@ impl World {
     /// Makes an order in state DRAFT.
     pub fn create_order(&mut self, cause: &Cause, new: &NewOrder) -> Result<Order, Refusal> {
         let tenant = cause.tenant_id;
-        cause.may(Right::EditOrders, NEW, Owned { owner: &new.owner, team: &new.team })?;
+        cause.may_make(Right::EditOrders, NEW, Owned { owner: &new.owner, team: &new.team })?;
         if new.created_at.is_some() {
             cause.may_import()?;
         }
