@@ -31,10 +31,10 @@ static NEEDED: LazyLock<HashMap<&str, Vec<Right>>> = LazyLock::new(|| {
 
 /// The gate of a public listener. Callers of whom no roles are told have these.
 pub(crate) fn gate(db: Db, roles: Vec<String>) -> Gate {
-    let roles: Arc<[String]> = roles.into();
+    let known = Arc::new((db, roles));
     Arc::new(move |path, headers| {
-        let (db, roles) = (db.clone(), roles.clone());
-        Box::pin(async move { admit(&db, &roles, path, headers).await })
+        let known = known.clone();
+        Box::pin(async move { admit(&known.0, &known.1, path, headers).await })
     })
 }
 
@@ -45,7 +45,7 @@ async fn admit(db: &Db, default: &[String], path: &str, headers: &HeaderMap) -> 
     let roles = roles.as_deref().unwrap_or(default);
     let mut rights = roles.iter().filter_map(|role| access::built_in(role)).fold(Rights::NONE, Rights::and);
     if roles.iter().any(|role| access::built_in(role).is_none()) {
-        let entry = settings::read(db, tenant).await.map_err(|error: Error| failure::database(&error))?;
+        let entry = Box::pin(settings::read(db, tenant)).await.map_err(|error: Error| failure::database(&error))?;
         let own = entry.map(|entry| entry.told.settings.roles).unwrap_or_default();
         let own = roles.iter().filter(|role| access::built_in(role).is_none()).filter_map(|role| own.get(role));
         rights = own.fold(rights, |rights, grants| rights.and(&Rights::known(grants)));

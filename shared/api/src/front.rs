@@ -107,7 +107,7 @@ impl<D: Domain> Front<D> {
         let Some(message) = done.message else {
             // Nothing is on its way where it waits for another person; a copy of such a call reads where it stands.
             let close_out = match (done.close_out.take(), done.close_out_id) {
-                (None, Some(id)) => self.close_out(tenant, id).await?,
+                (None, Some(id)) => Box::pin(self.close_out(tenant, id)).await?,
                 (close_out, _) => close_out,
             };
             let close_out = close_out.as_ref().map(convert::close_out);
@@ -120,7 +120,7 @@ impl<D: Domain> Front<D> {
         let propagation = if applied.is_some() {
             Propagation::Settled
         } else if done.repeated || until.is_some() {
-            self.poll(message, until).await.map_err(|e| failure::database(&e))?
+            Box::pin(self.poll(message, until)).await.map_err(|e| failure::database(&e))?
         } else {
             Propagation::Pending
         };
@@ -128,7 +128,7 @@ impl<D: Domain> Front<D> {
         let close_out = match (done.close_out.take(), applied, done.close_out_id) {
             (Some(close_out), Some(applied), _) => Some(settled(close_out, applied)),
             (Some(close_out), None, _) if propagation == Propagation::Pending => Some(close_out),
-            (_, _, Some(id)) => self.close_out(tenant, id).await?,
+            (_, _, Some(id)) => Box::pin(self.close_out(tenant, id)).await?,
             (_, _, None) => None,
         };
         let close_out = close_out.as_ref().map(convert::close_out);

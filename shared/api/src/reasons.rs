@@ -74,7 +74,7 @@ pub async fn complain(
     given: &Given<'_>,
 ) -> Result<(), Status> {
     if fields.are_refused() {
-        fields.extend(Rules::of(db, tenant).await?.violations(scope, given));
+        fields.extend(Box::pin(Rules::of(db, tenant)).await?.violations(scope, given));
     }
     Ok(())
 }
