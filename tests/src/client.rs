@@ -2,6 +2,7 @@
 
 use crm_checker::{Asked, History, Request};
 use crm_closeout::{codes::Side, ids::TenantId, wording::Language};
+use crm_outbox::wire;
 use crm_proto::{
     Money, common,
     common::{Task, TaskKind, Wait},
@@ -10,7 +11,7 @@ use crm_proto::{
 use crm_runtime::channel::{Identity, PublicChannel, connect_as};
 use prost::Message;
 use sales::{
-    close_out_reason_service_client::CloseOutReasonServiceClient,
+    StaleResult, close_out_reason_service_client::CloseOutReasonServiceClient,
     close_out_service_client::CloseOutServiceClient as SalesCloseOuts,
     competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
@@ -28,7 +29,7 @@ use trade::{
     settings_service_client::SettingsServiceClient as CopiedSettings,
     task_service_client::TaskServiceClient as OrderTasks,
 };
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// A client; a clone shares its connections.
 #[derive(Clone, Debug)]
@@ -360,6 +361,33 @@ impl Client {
             principal: principal.into(),
             history,
         }
+    }
+
+    /// SweepStaleOpportunities, whole. What it changes it names only in its answer, each with an id of its own.
+    pub async fn sweep_stale(
+        &self,
+        request: sales::SweepStaleOpportunitiesRequest,
+    ) -> Result<Vec<StaleResult>, Status> {
+        let (call, judged) = (Uuid::parse_str(&request.request_id).unwrap(), request.validate_only);
+        let mut parts = self.stale.clone().sweep_stale_opportunities(request).await?.into_inner();
+        let mut all = Vec::new();
+        while let Some(part) = parts.message().await? {
+            for one in &part.results {
+                let stale = one.stale.as_ref().unwrap();
+                let (name, level) = (&stale.opportunity.as_ref().unwrap().name, stale.level().as_str_name());
+                let level = level.strip_prefix("STALE_LEVEL_").unwrap();
+                let since = stale.since_time.unwrap();
+                let micros = since.seconds * 1_000_000 + i64::from(since.nanos) / 1_000;
+                let digest = wire::hash(&[call.as_bytes(), format!("{name}@{level}@{micros}").as_bytes()].concat());
+                let id = Builder::from_custom_bytes(digest[..16].try_into().unwrap()).into_uuid();
+                if !judged {
+                    // Whether it did anything is told by the audit trail.
+                    drop(self.asks(Side::Opportunity, "SweepStaleOpportunities", &id.to_string(), &[]));
+                }
+            }
+            all.extend(part.results);
+        }
+        Ok(all)
     }
 
     /// None: the id is none, so nothing can be done for it.

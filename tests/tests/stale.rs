@@ -16,12 +16,13 @@ use crm_proto::{
     order as trade,
 };
 use crm_tests::{
-    client::{Client, cny, reopening},
+    client::{Client, cancelling, cny, reopening},
     fleet::{Databases, Fleet},
     pair::{Pair, QUIET},
     place::Kind,
     stories, until,
 };
+use futures::future::join_all;
 use prost_types::{FieldMask, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,12 +40,14 @@ stories!(
     by_itself_it_is_done_once_a_day,
 );
 
-fn ago(days: u64) -> Timestamp {
-    (SystemTime::now() - Duration::from_secs(days * 86_400 + 60)).into()
+/// So many days ago by UTC, at the beginning of the day.
+fn ago(days: i64) -> Timestamp {
+    let now = Timestamp::from(SystemTime::now()).seconds;
+    Timestamp { seconds: (now / 86_400 - days) * 86_400 + 1, nanos: 0 }
 }
 
 /// An opportunity without activity for so many days, in a stage of the pipeline `default`.
-async fn idle(client: &Client, customer: &str, days: u64, stage: &str) -> String {
+async fn idle(client: &Client, customer: &str, days: i64, stage: &str) -> String {
     let opportunity = sales::Opportunity {
         title: "Cameras".into(),
         customer: customer.to_owned(),
@@ -108,13 +111,10 @@ fn sweeping(level: StaleLevel, validate_only: bool) -> sales::SweepStaleOpportun
 }
 
 async fn sweep(client: &Client, request: sales::SweepStaleOpportunitiesRequest) -> BTreeMap<String, StaleResult> {
-    let mut parts = client.stale.clone().sweep_stale_opportunities(request).await.unwrap().into_inner();
     let mut all = BTreeMap::new();
-    while let Some(part) = parts.message().await.unwrap() {
-        for one in part.results {
-            let name = one.stale.clone().unwrap().opportunity.unwrap().name;
-            assert!(all.insert(name, one).is_none(), "twice");
-        }
+    for one in client.sweep_stale(request).await.unwrap() {
+        let name = one.stale.clone().unwrap().opportunity.unwrap().name;
+        assert!(all.insert(name, one).is_none(), "twice");
     }
     all
 }
@@ -199,12 +199,12 @@ async fn what_is_planned_paused_or_live_is_left_alone(kind: Kind) {
     let pair = Pair::started(kind).await;
     let client = pair.client();
     let customer = client.customer().await;
-    let [planned, overdue, worked_on, paused, live] = {
+    let [planned, overdue, worked_on, paused, live, drafted] = {
         let mut names = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..6 {
             names.push(idle(&client, &customer, 200, "engaging").await);
         }
-        <[String; 5]>::try_from(names).unwrap()
+        <[String; 6]>::try_from(names).unwrap()
     };
     let due = |parent: &str, due_time: SystemTime| Task {
         parent: parent.to_owned(),
@@ -231,21 +231,27 @@ async fn what_is_planned_paused_or_live_is_left_alone(kind: Kind) {
     client.snooze_opportunity(pause).await.unwrap();
     let order = client.order(&customer, &live).await;
     client.confirm_order(trade::ConfirmOrderRequest { name: order.clone(), ..Default::default() }).await.unwrap();
+    let draft = client.order(&customer, &drafted).await;
     pair.quiet().await;
     decide(&client, usual()).await.unwrap();
     let found = listed(&client, StaleLevel::Unspecified).await;
     // A task that was entered with an opportunity of the past, and that nobody has touched, is no activity.
-    assert_eq!(found.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&live, &entered, &overdue]));
-    assert_eq!((found[&live].level(), found[&live].live_order.as_str()), (StaleLevel::CloseOut, order.as_str()));
+    assert_eq!(found.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&live, &drafted, &entered, &overdue]));
+    assert_eq!(found[&drafted].order, draft);
+    assert_eq!((found[&live].level(), found[&live].order.as_str()), (StaleLevel::CloseOut, order.as_str()));
     let done = sweep(&client, sweeping(StaleLevel::Unspecified, false)).await;
     assert_eq!(
         actions(&done, &[&live, &entered, &overdue]),
-        [Action::LeftLive, Action::ClosedOut, Action::ClosedOut].map(Some)
+        [Action::LeftForOrder, Action::ClosedOut, Action::ClosedOut].map(Some)
     );
-    for name in [&planned, &worked_on, &live] {
+    for name in [&planned, &worked_on, &live, &drafted] {
         assert_eq!(client.get_opportunity(name).await.state(), State::Open);
     }
     assert_eq!(client.get_opportunity(&paused).await.state(), State::OnHold);
+    // The order that is over was activity: it is stale again after as many days as after any other.
+    client.close_out_order(cancelling(&draft)).await.unwrap();
+    pair.quiet().await;
+    assert!(!listed(&client, StaleLevel::Unspecified).await.contains_key(&drafted));
     assert!(client.selling_tasks_of(&worked_on).await.iter().all(|task| task.state() == TaskState::InProgress));
     assert!(client.selling_tasks_of(&overdue).await.iter().all(|task| task.state() == TaskState::Cancelled));
     pair.end().await;
@@ -278,6 +284,8 @@ async fn a_policy_that_makes_no_sense_is_told_field_by_field(kind: Kind) {
             ("stale_policy.rules[2].place", "REPEATED"),
             ("stale_policy.calendar.holidays[1]", "INVALID_TIME"),
             ("stale_policy.calendar.utc_offset_minutes", "OUT_OF_RANGE"),
+            ("stale_policy.rules[1].place", "UNKNOWN_PIPELINE"),
+            ("stale_policy.rules[2].place", "UNKNOWN_PIPELINE"),
         ]
     );
     // What is not named stays; what has changed meanwhile is not written over.
@@ -313,7 +321,7 @@ async fn a_sweep_goes_no_further_than_its_caller_and_its_tenants_limits(kind: Ki
     let theirs = idle(&importing("carl", "south"), &customer, 100, "engaging").await;
     decide(&admin, usual()).await.unwrap();
     let seller = pair.client_in("bob", &["sales"], &["north"]);
-    let refused = seller.stale.clone().sweep_stale_opportunities(sweeping(StaleLevel::Warn, false)).await.unwrap_err();
+    let refused = seller.sweep_stale(sweeping(StaleLevel::Warn, false)).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert_eq!(listed(&seller, StaleLevel::Unspecified).await.len(), 2, "everybody sees what is stale");
     let approval = ApprovalPolicy { amounts: cny(50).into_iter().collect(), expire_days: 3 };
@@ -325,6 +333,15 @@ async fn a_sweep_goes_no_further_than_its_caller_and_its_tenants_limits(kind: Ki
     let done = sweep(&boss, sweeping(StaleLevel::Unspecified, false)).await;
     assert_eq!(actions(&done, &[&ours, &theirs]), [Action::ApprovalAsked, Action::Refused].map(Some));
     assert_eq!(admin.get_opportunity(&ours).await.state(), State::ClosePending);
+    // Rejected, it is not asked for again, by whatever sweep.
+    let reject = sales::RejectCloseOutRequest {
+        name: done[&ours].close_out.clone(),
+        note: "they will call".into(),
+        ..Default::default()
+    };
+    admin.reject_sales_close_out(reject).await.unwrap();
+    let again = sweep(&boss, sweeping(StaleLevel::Unspecified, false)).await;
+    assert_eq!(actions(&again, &[&ours]), [Some(Action::None)]);
     let error = done[&theirs].error.as_ref().unwrap();
     assert_eq!((error.code, error.message.contains("owned by carl")), (Code::PermissionDenied as i32, true));
     // Only of an owner.
@@ -341,10 +358,21 @@ async fn hurry(db: &Db) {
     tx.commit().await.unwrap();
 }
 
-async fn days_to_come(db: &Db) -> Vec<String> {
-    let sql = Sql::plain("SELECT job_key FROM job WHERE kind = 4 AND due_at > 1 AND done_at IS NULL");
-    let rows = db.read(&sql, Args::none()).await.unwrap();
+async fn days(db: &Db) -> Vec<String> {
+    let rows = db.read(&Sql::plain("SELECT job_key FROM job WHERE kind = 4"), Args::none()).await.unwrap();
     rows.iter().map(|row| row.get(0).unwrap()).collect()
+}
+
+/// The day comes, and is over when there is only another one.
+async fn a_day_passes(db: &Db) {
+    let today = days(db).await;
+    assert_eq!(today.len(), 1);
+    hurry(db).await;
+    until("the day is over", QUIET, || async {
+        let left = days(db).await;
+        (left.len() == 1 && left != today).then_some(())
+    })
+    .await;
 }
 
 async fn by_itself_it_is_done_once_a_day(kind: Kind) {
@@ -352,32 +380,27 @@ async fn by_itself_it_is_done_once_a_day(kind: Kind) {
     let fleet = Fleet::started(kind, replicas, Databases::Direct).await;
     let (client, db) = (fleet.client(0), fleet.place.databases().await);
     let customer = client.customer().await;
-    // More than the sweep looks at together.
+    // More than are looked at together.
+    let made = |nth: usize| idle(&client, &customer, if nth.is_multiple_of(2) { 100 } else { 50 }, "engaging");
     let mut names = Vec::new();
-    for nth in 0..70 {
-        names.push(idle(&client, &customer, if nth % 2 == 0 { 100 } else { 50 }, "engaging").await);
+    for nth in (0..520).step_by(40) {
+        names.extend(join_all((nth..nth + 40).map(made)).await);
     }
     decide(&client, StalePolicy { daily: true, ..usual() }).await.unwrap();
-    let first = days_to_come(&db.0).await;
-    assert_eq!(first.len(), 1);
-    // The day comes; it comes again, as after a clock that was set back: the day after is planned once.
-    for _ in 0..2 {
-        hurry(&db.0).await;
-        until("the day is over", QUIET, || async {
-            let coming = days_to_come(&db.0).await;
-            let done = db.0.read(&Sql::plain("SELECT 1 FROM job WHERE kind = 4 AND due_at = 1"), Args::none()).await;
-            (coming.len() == 1 && done.unwrap().is_empty()).then_some(())
-        })
-        .await;
-    }
+    a_day_passes(&db.0).await;
+    a_day_passes(&db.0).await;
     for (nth, name) in names.iter().enumerate() {
         let state = client.get_opportunity(name).await.state();
-        let (expected, tasks) = if nth % 2 == 0 { (State::ClosedOut, 0) } else { (State::Open, 1) };
-        assert_eq!((state, reviews(&client, name).await.len()), (expected, tasks), "{nth}");
+        let expected = if nth.is_multiple_of(2) { State::ClosedOut } else { State::Open };
+        assert_eq!(state, expected, "{nth}");
+        if nth.is_multiple_of(50) || nth % 50 == 1 {
+            let tasks = usize::from(expected == State::Open);
+            assert_eq!(reviews(&client, name).await.len(), tasks, "{nth}");
+        }
     }
-    let closed = sales::ListCloseOutsRequest { actor: "system".into(), page_size: 100, ..Default::default() };
+    let closed = sales::ListCloseOutsRequest { actor: "system".into(), page_size: 1_000, ..Default::default() };
     let closed = client.sales_close_outs.clone().list_close_outs(closed).await.unwrap().into_inner().close_outs;
-    assert_eq!(closed.len(), 35);
+    assert_eq!(closed.len(), 260);
     // Not by itself any more: the day that is planned does nothing, and none follows it.
     let off = sales::UpdateStalePolicyRequest {
         stale_policy: Some(StalePolicy::default()),

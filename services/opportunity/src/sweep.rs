@@ -4,7 +4,7 @@
 use crate::{
     domain::{
         Command, Opportunity, Staling, State,
-        stale::{Finding, Level, StalePolicy},
+        stale::{Finding, Level, StalePolicy, Work},
     },
     store::stale as store,
 };
@@ -50,8 +50,10 @@ pub(crate) struct Found {
     pub(crate) opportunity: Opportunity,
     /// Why it is stale, and what is due.
     pub(crate) finding: Finding,
-    /// A live order that keeps it from being closed out, where that is due.
-    pub(crate) live_order: Option<Record>,
+    /// An order that is a draft or live, for which it is left alone.
+    pub(crate) order: Option<Record>,
+    /// When it was found.
+    looked_at: Time,
 }
 
 impl Found {
@@ -62,8 +64,8 @@ impl Found {
 
     /// What is to be done about it; none: nothing, or it is left alone.
     pub(crate) fn due(&self) -> Option<Staling> {
-        let due = self.live_order.is_none() && !self.is_done();
-        due.then(|| Staling::new(&self.opportunity, self.finding.clone()))
+        let due = self.order.is_none() && !self.is_done();
+        due.then(|| Staling::new(&self.opportunity, self.finding.clone(), self.looked_at))
     }
 }
 
@@ -100,12 +102,6 @@ pub(crate) async fn part(
         found.truncate(size);
         next = found.last().map(|last| last.opportunity.opportunity_id);
     }
-    let closed = found.iter().filter(|found| found.finding.level == Level::CloseOut);
-    let closed: Vec<_> = closed.map(|found| found.opportunity.opportunity_id).collect();
-    let orders = store::live_orders(db, tenant, &closed).await?;
-    for found in &mut found {
-        found.live_order = orders.get(&found.opportunity.opportunity_id).copied();
-    }
     Ok(Part { found, looked_at, next: next.map(|id| id.0) })
 }
 
@@ -118,10 +114,13 @@ async fn judge(
     now: Time,
 ) -> Result<Vec<Found>, Error> {
     let work = store::work(db, tenant, &idle, now).await?;
+    let orders = store::orders(db, tenant, &idle).await?;
     let found = idle.into_iter().filter_map(|opportunity| {
-        let work = work.get(&opportunity.opportunity_id).copied().unwrap_or_default();
+        let id = opportunity.opportunity_id;
+        let (work, orders) = (work.get(&id).copied().unwrap_or_default(), orders.get(&id).copied().unwrap_or_default());
+        let work = Work { order_at: orders.closed_at, ..work };
         let finding = policy.find(&opportunity.stage, opportunity.activity_at, work, now, filter.most)?;
-        (finding.level >= filter.least).then_some(Found { opportunity, finding, live_order: None })
+        (finding.level >= filter.least).then_some(Found { opportunity, finding, order: orders.open, looked_at: now })
     });
     Ok(found.collect())
 }

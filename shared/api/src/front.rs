@@ -22,7 +22,7 @@ use prost::Message as _;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tonic::Status;
 
@@ -30,6 +30,9 @@ use tonic::Status;
 pub(crate) const FIRST_POLL: Duration = Duration::from_millis(50);
 /// Longest pause between two looks.
 pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(800);
+
+/// While the relay can not follow, it is looked so often whether it can.
+const RELAY: Duration = Duration::from_millis(20);
 
 /// What a handler needs.
 #[derive(Debug)]
@@ -80,6 +83,11 @@ impl<D: Domain> Front<D> {
     /// Until when to wait for the other service, if at all.
     pub(crate) fn wait_until(&self, meta: &Meta, deadline: Option<Instant>) -> Option<Instant> {
         meta.wait_until(deadline).filter(|_| !self.peer.is_down())
+    }
+
+    /// Lets the relay catch up: of many calls at once.
+    pub async fn rest(&self) {
+        rest(&self.writer, &self.peer).await;
     }
 
     /// Hands a command to the writer and waits until it is committed or refused.
@@ -167,6 +175,14 @@ impl<D: Domain> Front<D> {
 
     async fn close_out(&self, tenant: TenantId, id: CloseOutId) -> Result<Option<CloseOut>, Status> {
         self.db.get::<CloseOut>(&(tenant, id)).await.map_err(|e| failure::database(&e))
+    }
+}
+
+/// Waits while there is more to deliver than the relay can take up, which would arrive much later; unless the other service is away
+/// anyway.
+pub(crate) async fn rest<D: Domain>(writer: &Writer<D>, peer: &Peer) {
+    while writer.is_ahead_of_relay() && !peer.is_down() {
+        sleep(RELAY).await;
     }
 }
 

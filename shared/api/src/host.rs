@@ -164,9 +164,16 @@ impl Host {
         let peer = Peer::new(state.clone(), channels.clone());
         let stop_relay = CancellationToken::new();
         let mut desk = tokio::spawn(desk.work());
-        let stop_duties = CancellationToken::new();
-        let (duty, duty_db) = (writer.clone(), self.db.clone());
-        let duty = move |job| duties::carry_out(duty.clone(), duty_db.clone(), job);
+        // They are the first to stop: nobody waits for them.
+        let stop_duties = shutdown.child_token();
+        let hands = duties::Hands {
+            writer: writer.clone(),
+            db: self.db.clone(),
+            peer: peer.clone(),
+            places: Arc::new(Semaphore::new(duties::AT_ONCE)),
+            stop: stop_duties.clone(),
+        };
+        let duty = move |job| hands.clone().carry_out(job);
         let duties = tokio::spawn(job::work(self.db.clone(), duty, stop_duties.clone()));
         let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),

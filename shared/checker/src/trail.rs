@@ -77,10 +77,10 @@ fn is_edit(row: &AuditEntry) -> bool {
     row.method.starts_with("Update") || (stays && ["AmendCloseOut", "Apply"].contains(&&*row.method))
 }
 
-/// Time alone has asked for it; or a sweep has, which names what it changes only in its answer.
+/// Time alone has asked for it.
 fn is_duty(row: &AuditEntry) -> bool {
-    let by_time = row.actor == "system" && ["ExpireCloseOut", "ResumeOpportunity"].contains(&&*row.method);
-    by_time || row.method == "SweepStaleOpportunities"
+    const DUTIES: [&str; 3] = ["ExpireCloseOut", "ResumeOpportunity", "SweepStaleOpportunities"];
+    row.actor == "system" && DUTIES.contains(&&*row.method)
 }
 
 /// The trails of one side.

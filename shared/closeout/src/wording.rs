@@ -497,6 +497,12 @@ wordings! {
     NOT_STALE = "NOT_STALE", Precondition;
         "{subject} has a task that is due later, so it is not stale; look at it again when that is over";
         "{subject} 有尚未到期的任务，不属于停滞；请在任务到期后再看";
+    WORKED_ON = "NOT_STALE", Precondition;
+        "{subject} was worked on since it was found to be stale, so it is not";
+        "{subject} 在被判定停滞之后已有跟进，不再属于停滞";
+    HAS_ORDER = "NOT_STALE", Precondition;
+        "{subject} has {order}, which is a draft or live, so it is not stale; close that out first";
+        "{subject} 有草稿或进行中的订单 {order}，不属于停滞；请先对该订单消单";
     NOT_ON_HOLD = "NOT_ON_HOLD", Precondition;
         "{subject} is {state}; only one that is on hold can be resumed";
         "{subject} 处于 {state}；只有已搁置的才能恢复";

@@ -71,8 +71,7 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The commands that a duty has to be done by before that one, where it has such: a part of them, those beyond `after`. None: it has
-    /// not. What was done drops out, so a duty that was broken off begins anew.
+    /// The commands that a duty is done by once that one is, where it has such: a part of them, those beyond `after`. None: it has not.
     fn steps(
         _db: &Db,
         _job: &Job,

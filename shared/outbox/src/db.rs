@@ -62,6 +62,16 @@ pub enum Error {
     CommitUnknown(String),
 }
 
+impl Error {
+    /// It passes by itself: the same may be tried again.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Overloaded | Self::Contention(_) | Self::CommitUnknown(_) => true,
+            Self::Data { .. } | Self::Corrupt(_) | Self::Setup(_) | Self::Oversize => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();

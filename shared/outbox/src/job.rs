@@ -19,7 +19,11 @@ use crm_closeout::{
 };
 use futures::future::join_all;
 use serde_json::json;
-use std::{future::Future, sync::LazyLock, time::Duration};
+use std::{
+    future::Future,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,11 +59,25 @@ pub enum Step {
     Claimed(Vec<Job>),
 }
 
+/// How far a duty of commands was carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// There is nothing left to do for it.
+    Over,
+    /// It is taken up again after so long, from here.
+    Again {
+        /// How far it is; empty: at its beginning.
+        progress: String,
+        /// How long.
+        after: Duration,
+    },
+}
+
 /// Works on duties until `stop`: puts in those of the day, then does what is due, a step at a time. `command` does what a rule
-/// decides and answers whether that is over. Run it in a task of its own; any number of processes may.
+/// decides. Run it in a task of its own; any number of processes may.
 pub async fn work<F>(db: Db, command: impl Fn(Job) -> F, stop: CancellationToken)
 where
-    F: Future<Output = bool>,
+    F: Future<Output = Carried>,
 {
     let (mut hour, mut step_due) = (interval(LOOK), interval(POLL));
     step_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,14 +99,31 @@ where
     }
 }
 
-async fn look<F: Future<Output = bool>>(db: &Db, command: &impl Fn(Job) -> F) -> Result<bool, Error> {
+async fn look<F: Future<Output = Carried>>(db: &Db, command: &impl Fn(Job) -> F) -> Result<bool, Error> {
     match step(db).await? {
         Step::Idle => Ok(false),
         Step::Done => Ok(true),
         Step::Claimed(jobs) => {
-            let over = join_all(jobs.into_iter().map(async |job| command(job.clone()).await.then(|| job.key()))).await;
+            let began = Instant::now();
+            let carried = join_all(jobs.into_iter().map(async |job| (command(job.clone()).await, job))).await;
+            // They were claimed by the clock of the database until then.
+            let now = |job: &Job| job.due_at.0 - CLAIM + began.elapsed().as_micros() as i64;
+            let (mut over, mut again) = (Vec::new(), Vec::new());
+            for (carried, mut job) in carried {
+                match carried {
+                    Carried::Over => over.push(job.key()),
+                    Carried::Again { progress, after } => {
+                        job.due_at = Time(now(&job) + after.as_micros() as i64);
+                        job.progress = progress;
+                        again.push(job);
+                    }
+                }
+            }
             let mut tx = db.begin().await?;
-            forget(&mut tx, &over.into_iter().flatten().collect::<Vec<_>>()).await?;
+            forget(&mut tx, &over).await?;
+            if !again.is_empty() {
+                table::update(&mut tx, &again).await?;
+            }
             tx.commit().await?;
             Ok(true)
         }

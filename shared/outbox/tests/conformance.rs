@@ -29,7 +29,7 @@ use crm_closeout::{
 };
 use crm_outbox::{
     db::{Db, Error, Tx},
-    job::{self, Step},
+    job::{self, Carried, Step},
     select::{Order, Select},
     settle::{self, Fault, Later, Settled, Settlement},
     sql::{Args, Sql},
@@ -584,7 +584,8 @@ async fn a_duty_is_put_in_once_and_each_of_its_steps_is_done_once(db: &Db) {
     insert(db, &(0..rows).map(|n| answer(n, today)).collect::<Vec<_>>()).await;
     // Several processes at once, on PostgreSQL at the same moment.
     let stop = CancellationToken::new();
-    let works: Vec<_> = (0..3).map(|_| tokio::spawn(job::work(db.clone(), async |_| false, stop.clone()))).collect();
+    let works: Vec<_> =
+        (0..3).map(|_| tokio::spawn(job::work(db.clone(), async |_| Carried::Over, stop.clone()))).collect();
     let done = async || {
         let steps = Sql::plain("SELECT min(steps), max(steps), count(done_at), count(*) FROM job");
         let rows = db.read(&steps, Args::none()).await.unwrap();
@@ -629,17 +630,14 @@ async fn a_duty_for_a_command_is_claimed_by_one_and_gone_once_it_is_done(db: &Db
     let Step::Claimed(claimed) = job::step(db).await.unwrap() else { panic!("it is due") };
     assert_eq!(claimed.iter().map(|job| (&job.job_key, job.steps)).collect::<Vec<_>>(), [(&jobs[0].job_key, 1)]);
     assert_eq!(job::step(db).await.unwrap(), Step::Idle, "the other one is not due, and this one is claimed");
-    // Whoever had claimed it is gone; the next one tries twice before it succeeds.
-    let (stop, tries) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    // Whoever had claimed it is gone; the next one does it in two stretches, the second from where the first had come.
+    let (stop, stretches) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let command = {
-        let (db, tries) = (db.clone(), tries.clone());
-        move |_| {
-            let (db, tries) = (db.clone(), tries.clone());
-            async move {
-                let done = tries.fetch_add(1, Ordering::SeqCst) == 1;
-                release(&db).await;
-                done
-            }
+        let stretches = stretches.clone();
+        move |job: Job| {
+            stretches.fetch_add(1, Ordering::SeqCst);
+            let half = Carried::Again { progress: "half".into(), after: Duration::ZERO };
+            std::future::ready(if job.progress == "half" { Carried::Over } else { half })
         }
     };
     release(db).await;
@@ -653,7 +651,7 @@ async fn a_duty_for_a_command_is_claimed_by_one_and_gone_once_it_is_done(db: &Db
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it is done");
     stop.cancel();
     work.await.unwrap();
-    assert_eq!(tries.load(Ordering::SeqCst), 2);
+    assert_eq!(stretches.load(Ordering::SeqCst), 2);
 }
 
 /// The claims are over.

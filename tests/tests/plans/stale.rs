@@ -25,7 +25,6 @@ pub(crate) async fn sweep(client: &Client) {
             request_id: Uuid::now_v7().to_string(),
             ..Default::default()
         };
-        let mut parts = client.stale.clone().sweep_stale_opportunities(request).await.unwrap().into_inner();
-        while parts.message().await.unwrap().is_some() {}
+        client.sweep_stale(request).await.unwrap();
     }
 }

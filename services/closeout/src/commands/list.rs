@@ -123,7 +123,7 @@ fn unknown_state(word: &str) -> Usage {
 }
 
 /// The resource name of a stage, from that, from `PIPELINE/STAGE` or from its id in the default pipeline; empty: any.
-pub(super) fn stage_name(stage: &str) -> String {
+pub(in crate::commands) fn stage_name(stage: &str) -> String {
     match stage.split('/').collect::<Vec<_>>().as_slice() {
         [""] => String::new(),
         [stage] => format!("pipelines/default/stages/{stage}"),

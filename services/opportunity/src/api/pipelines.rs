@@ -15,7 +15,7 @@ use crm_api::{
 };
 use crm_closeout::{
     ids::TenantId,
-    pipeline::{StageName, name},
+    pipeline::{StageName, name, parse},
     refusal::Refusal,
     wording,
     working_set::Rows,
@@ -162,6 +162,29 @@ pub(super) async fn find_stage(
     let Some(stage) = stage else { return Ok(()) };
     let pipelines = read(front, tenant).await?;
     pipeline::find(&pipelines, tenant, "stage", stage).map_or_else(|violation| fields.extend(vec![violation]), drop);
+    Ok(())
+}
+
+/// Adds which of these places, pipelines and stages by their resource names, there are not; `field`: the list that they are in.
+pub(super) async fn find_places(
+    front: &Front<Service>,
+    tenant: TenantId,
+    fields: &mut Fields,
+    field: &str,
+    places: impl Iterator<Item = &str>,
+) -> Result<(), Status> {
+    let pipelines = read(front, tenant).await?;
+    for (nth, place) in places.enumerate() {
+        let field = format!("{field}[{nth}].place");
+        if let Some(stage) = StageName::parse(place) {
+            pipeline::find(&pipelines, tenant, &field, &stage)
+                .map_or_else(|violation| fields.extend(vec![violation]), drop);
+        } else if let Some(id) = parse(place)
+            && pipelines.get(&(tenant, id.to_owned())).is_none()
+        {
+            fields.refuse(field, &wording::UNKNOWN_PIPELINE, &[("pipeline", &place)]);
+        }
+    }
     Ok(())
 }
 

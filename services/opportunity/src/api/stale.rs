@@ -1,5 +1,6 @@
 //! StaleService.
 
+use super::pipelines::find_places;
 use crate::{
     convert,
     domain::{
@@ -23,12 +24,13 @@ use crm_proto::{
     common::CloseOutState,
     opportunity::{self as pb, stale_result::Action, stale_service_server::StaleService},
 };
-use crm_runtime::auth::Caller;
+use crm_runtime::{answer, auth::Caller};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -74,6 +76,10 @@ impl StaleService for Stale {
         }
         let policy = request.stale_policy.unwrap_or_default();
         let edit = convert::stale_policy_edit(&mut fields, &policy, request.update_mask.as_ref());
+        if edit.rules.is_some() {
+            let places = policy.rules.iter().map(|rule| rule.place.as_str());
+            find_places(&self.0, caller.tenant, &mut fields, "stale_policy.rules", places).await?;
+        }
         fields.done()?;
         let command = Command::UpdateStalePolicy { etag: policy.etag, edit };
         let outcome = self.0.call(caller, deadline, "UpdateStalePolicy", meta, command).await?;
@@ -111,7 +117,9 @@ impl StaleService for Stale {
         fields.done()?;
         let policy = self.policy(&caller).await?;
         let front = self.0.clone();
-        Ok(Response::new(Sweep { front, caller, policy, filter, call: request_id, validate_only }.run()))
+        let place = front.bulk.clone().try_acquire_owned().map_err(|_| answer::refusal(&wording::PROCESS_FULL, &[]))?;
+        let sweep = Sweep { front, caller, policy, filter, call: request_id, validate_only, _place: place };
+        Ok(Response::new(sweep.run()))
     }
 }
 
@@ -123,6 +131,7 @@ struct Sweep {
     filter: Filter,
     call: Uuid,
     validate_only: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Sweep {
@@ -133,6 +142,7 @@ impl Sweep {
             let sweep = sweep.clone();
             async move {
                 let Some((after, before)) = place else { return Ok(None) };
+                sweep.front.rest().await;
                 let (db, tenant) = (&sweep.front.db, sweep.caller.tenant);
                 let part = sweep::part(db, tenant, &sweep.policy, &sweep.filter, after, LOOK).await;
                 let part = part.map_err(|e| failure::database(&e))?;
@@ -152,7 +162,7 @@ impl Sweep {
             ..pb::StaleResult::default()
         };
         let Some(staling) = found.due() else {
-            return told(if found.live_order.is_some() { Action::LeftLive } else { Action::None });
+            return told(if found.order.is_some() { Action::LeftForOrder } else { Action::None });
         };
         let meta = Meta::of_part(self.call, &sweep::key(&found), self.validate_only);
         let done = self
@@ -165,9 +175,17 @@ impl Sweep {
             (Ok(_), Level::Propose) => told(Action::Proposed),
             (Ok(outcome), Level::CloseOut) => {
                 let close_out = outcome.close_out.unwrap_or_default();
-                let waits = close_out.state() == CloseOutState::PendingApproval;
+                // A copy of the call tells what has become of it since.
+                let action = match close_out.state() {
+                    CloseOutState::Effective => Action::ClosedOut,
+                    CloseOutState::PendingApproval => Action::ApprovalAsked,
+                    CloseOutState::Unspecified
+                    | CloseOutState::Reversed
+                    | CloseOutState::Rejected
+                    | CloseOutState::Expired
+                    | CloseOutState::Withdrawn => Action::None,
+                };
                 let close_out = if self.validate_only { String::new() } else { close_out.name };
-                let action = if waits { Action::ApprovalAsked } else { Action::ClosedOut };
                 pb::StaleResult { close_out, ..told(action) }
             }
         }

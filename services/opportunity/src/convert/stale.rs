@@ -139,7 +139,7 @@ pub(crate) fn stale(found: &Found) -> pb::StaleOpportunity {
         rule: finding.rule.clone(),
         since_time: Some(time(finding.since)),
         done: level(found.opportunity.flagged(finding)),
-        live_order: found.live_order.map_or_else(String::new, |order| order.to_string()),
+        order: found.order.map_or_else(String::new, |order| order.to_string()),
     }
 }
 

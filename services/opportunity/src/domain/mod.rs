@@ -177,6 +177,8 @@ pub struct World {
     pub pipelines: Rows<Pipeline>,
     /// What the tenants that change it have decided about stale opportunities.
     pub policies: Rows<PolicyRow>,
+    /// Opportunities whose tasks somebody has moved since they were found to be stale, of those the batch names.
+    pub touched: BTreeSet<(TenantId, OpportunityId)>,
     /// Newest loss and success of each customer among the records that are not loaded.
     pub standing: BTreeMap<(TenantId, CustomerId), Standing>,
     /// Numbers of opportunities that are taken, of those the batch asks for.

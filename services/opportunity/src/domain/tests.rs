@@ -69,6 +69,7 @@ pub(crate) fn world() -> World {
         competitors: Rows::default(),
         pipelines: Rows::loaded([Pipeline::built_in(TENANT)]),
         policies: Rows::default(),
+        touched: BTreeSet::new(),
         standing: BTreeMap::new(),
         numbers: BTreeSet::new(),
         names: BTreeSet::new(),

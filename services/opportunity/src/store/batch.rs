@@ -1,7 +1,7 @@
 //! What a batch locks and loads, in the fixed order lanes, opportunities, customers, pipelines, competitors; then, kept still by
 //! those locks, tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
-use super::{competitors, pipelines, search};
+use super::{competitors, pipelines, search, stale};
 use crate::domain::{Command, Customer, Opportunity, Staling, Standing, State, World, opportunity_record};
 use crm_closeout::{
     amend::Amending,
@@ -13,6 +13,7 @@ use crm_closeout::{
     reason::ReasonScope,
     records::Lane,
     task::Task,
+    time::Time,
     working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
@@ -58,6 +59,8 @@ struct Named {
     /// Tenants that change what they have decided.
     decides: BTreeSet<TenantId>,
     numbers: BTreeSet<(TenantId, String)>,
+    /// Opportunities that were found to be stale, and when.
+    stale: BTreeMap<(TenantId, OpportunityId), Time>,
     /// Tenants that change what they have decided about stale opportunities, or have it acted upon.
     policies: BTreeSet<TenantId>,
     /// Tenants with an opportunity that enters a stage.
@@ -127,7 +130,8 @@ impl Named {
                 self.decided.insert(tenant);
                 self.competitors.read(tenant, closing.competitor);
             }
-            Command::Stale(Staling { closing, .. }) => {
+            Command::Stale(Staling { closing, looked_at, .. }) => {
+                self.stale.insert((tenant, closing.id), *looked_at);
                 self.cascade(tenant, closing.id);
                 self.decided.insert(tenant);
             }
@@ -241,11 +245,12 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     reasons::load(tx, &mut common.reasons, load::reasons_of(items, &amended, amending), &asked).await?;
     let policies = table::lock(tx, &named.policies.iter().copied().collect::<Vec<_>>()).await?;
+    let touched = stale::touched(tx, &named.stale).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = competitors::taken(tx, &named.competitors).await?;
     let weighed = weighed(items, &amended, &opportunities, &customers);
     let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
-    Ok(World { common, opportunities, customers, competitors, pipelines, policies, standing, numbers, names })
+    Ok(World { common, opportunities, customers, competitors, pipelines, policies, touched, standing, numbers, names })
 }
 
 /// Saves what has changed in the service's own tables.

@@ -14,11 +14,14 @@ use crm_closeout::{
 use crm_outbox::{
     cell::{Column, Kind},
     cells,
-    db::{Db, Error, Row},
+    db::{Db, Error, Row, Tx},
     sql::{Args, Sql, columns},
     table::Table,
 };
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 /// Reads what a tenant has decided.
 pub(crate) async fn policy(db: &Db, tenant: TenantId) -> Result<PolicyRow, Error> {
@@ -54,8 +57,8 @@ pub(crate) async fn idle(
     db.read_table(&IDLE, subjects(tenant, ids).with(&before).with(&owner.to_owned())).await
 }
 
-/// What their tasks say of these opportunities; those without tasks are left out. Review tasks are no work: the sweep makes some. Nor
-/// is a task that was entered with an opportunity of the past and has not been touched since.
+/// What their tasks say of these opportunities; those without tasks are left out. A review task that nobody has touched is no work: the
+/// sweep makes some. Nor is a task that was entered with an opportunity of the past, within an hour of it, and is as it was.
 pub(crate) async fn work(
     db: &Db,
     tenant: TenantId,
@@ -71,7 +74,8 @@ pub(crate) async fn work(
                     max(CASE WHEN t.version > 1 OR t.created_at > r.entered_until THEN t.updated_at END), \
                     CAST(max(CASE WHEN t.state IN (1, 2) AND t.due_at > {1} THEN 1 ELSE 0 END) AS BIGINT)";
         let on = format!(
-            "t.tenant_id = r.tenant_id AND t.root_kind = {kind} AND t.root_id = r.subject_id AND t.kind <> {review}"
+            "t.tenant_id = r.tenant_id AND t.root_kind = {kind} AND t.root_id = r.subject_id \
+             AND (t.kind <> {review} OR t.version > 1)"
         );
         Sql::look_up(list, "task", &on, "GROUP BY r.subject_id", &COLUMNS)
     });
@@ -79,36 +83,75 @@ pub(crate) async fn work(
         return Ok(BTreeMap::new());
     }
     let entered_until = |one: &Opportunity| match Time::of_id(one.opportunity_id.0).filter(|_| one.historical) {
-        Some(entered) => entered.plus_days(1),
+        Some(entered) => entered.plus_seconds(3_600),
         None => Time(0),
     };
     let sets = of.iter().map(|one| cells![tenant, one.opportunity_id, entered_until(one)]).collect();
     let rows = db.read(&WORK, Args::rows(&COLUMNS, sets).with(&now)).await?;
     let work = |row: &Row| {
         let planned = row.get::<i64>(2)? != 0;
-        Ok((row.get(0)?, Work { task_at: row.get(1)?, planned }))
+        Ok((row.get(0)?, Work { task_at: row.get(1)?, planned, order_at: None }))
     };
     rows.iter().map(work).collect()
 }
 
-/// A live order of each of these opportunities that has one.
-pub(crate) async fn live_orders(
+/// What is known of the orders of an opportunity.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Orders {
+    /// One that is a draft or live.
+    pub(crate) open: Option<Record>,
+    /// When one was last closed out.
+    pub(crate) closed_at: Option<Time>,
+}
+
+/// The orders of these opportunities; those without any are left out.
+pub(crate) async fn orders(
     db: &Db,
     tenant: TenantId,
-    ids: &[OpportunityId],
-) -> Result<BTreeMap<OpportunityId, Record>, Error> {
-    static LIVE: LazyLock<Sql> = LazyLock::new(|| {
-        let (order, live) = (RecordKind::Order.code(), MirrorState::Live.code());
+    of: &[Opportunity],
+) -> Result<BTreeMap<OpportunityId, Orders>, Error> {
+    static ORDERS: LazyLock<Sql> = LazyLock::new(|| {
+        let order = RecordKind::Order.code();
         let on = format!(
-            "t.tenant_id = r.tenant_id AND t.parent_id = r.subject_id AND t.parent_id IS NOT NULL \
-             AND t.record_kind = {order} AND t.state = {live}"
+            "t.tenant_id = r.tenant_id AND t.parent_id = r.subject_id AND t.parent_id IS NOT NULL AND t.record_kind = {order}"
         );
-        Sql::look_up("t.parent_id, t.record_id", "lane", &on, "", &SUBJECTS)
+        Sql::look_up("t.parent_id, t.record_id, t.state, t.closed_at", "lane", &on, "", &SUBJECTS)
     });
-    if ids.is_empty() {
+    if of.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows = db.read(&LIVE, subjects(tenant, ids)).await?;
-    let order = |row: &Row| Ok((row.get(0)?, Record::new(RecordKind::Order, row.get(1)?)));
-    rows.iter().map(order).collect()
+    let ids: Vec<_> = of.iter().map(|one| one.opportunity_id).collect();
+    let mut orders = BTreeMap::<_, Orders>::new();
+    for row in db.read(&ORDERS, subjects(tenant, &ids)).await? {
+        let (state, closed_at) = (row.get::<Option<MirrorState>>(2)?, row.get::<Option<Time>>(3)?);
+        let entry = orders.entry(row.get(0)?).or_default();
+        entry.closed_at = entry.closed_at.max(closed_at);
+        if matches!(state, Some(MirrorState::Draft | MirrorState::Live)) {
+            entry.open = Some(Record::new(RecordKind::Order, row.get(1)?));
+        }
+    }
+    Ok(orders)
+}
+
+/// Those of these opportunities, each with a time, whose tasks somebody has moved since then.
+pub(super) async fn touched(
+    tx: &mut Tx,
+    since: &BTreeMap<(TenantId, OpportunityId), Time>,
+) -> Result<BTreeSet<(TenantId, OpportunityId)>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("subject_id", Kind::Uuid), ("since", Kind::Int)]));
+    static TOUCHED: LazyLock<Sql> = LazyLock::new(|| {
+        let (kind, review) = (RecordKind::Opportunity.code(), TaskKind::Review.code());
+        let on = format!(
+            "t.tenant_id = r.tenant_id AND t.root_kind = {kind} AND t.root_id = r.subject_id \
+             AND (t.kind <> {review} OR t.version > 1) AND t.updated_at > r.since"
+        );
+        Sql::look_up("r.tenant_id, r.subject_id", "task", &on, "", &COLUMNS)
+    });
+    if since.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sets = since.iter().map(|((tenant, id), since)| cells![*tenant, *id, *since]).collect();
+    let rows = tx.rows(&TOUCHED, Args::rows(&COLUMNS, sets)).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }

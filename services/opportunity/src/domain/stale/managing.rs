@@ -58,6 +58,7 @@ impl World {
         check_etag(etag, before.revision, NAME)?;
         let policy = edit.apply(&before.policy);
         if policy == before.policy && before.revision > 0 {
+            self.schedule_sweep(cause, before.policy.calendar.day(self.common.now));
             return Ok(before);
         }
         let (revision, updated_at) = (before.revision + 1, self.common.now);

@@ -132,6 +132,8 @@ pub struct Work {
     pub task_at: Option<Time>,
     /// A task is open and due later.
     pub planned: bool,
+    /// When one of its orders was last closed out.
+    pub order_at: Option<Time>,
 }
 
 /// An opportunity is stale.
@@ -155,7 +157,7 @@ impl StalePolicy {
         if work.planned {
             return None;
         }
-        let since = work.task_at.map_or(activity_at, |task_at| task_at.max(activity_at));
+        let since = activity_at.max(work.task_at.unwrap_or(activity_at)).max(work.order_at.unwrap_or(activity_at));
         let idle_days = self.calendar.days(since, now);
         let (rule, days) = self.rule_of(stage);
         let (level, limit_days) = days.due(idle_days, most)?;
@@ -203,9 +205,11 @@ mod tests {
     #[test]
     fn a_task_that_moved_counts_and_one_that_is_planned_leaves_it_alone() {
         let now = Time(0).plus_days(1_000);
-        let moved = Work { task_at: Some(now.plus_days(-40)), planned: false };
+        let moved = Work { task_at: Some(now.plus_days(-40)), ..Work::default() };
         let found = find(("default", "engaging"), 600, moved, Level::CloseOut).unwrap();
         assert_eq!((found.level, found.idle_days, found.since), (Level::Warn, 40, now.plus_days(-40)));
+        let over = Work { order_at: Some(now.plus_days(-35)), ..moved };
+        assert_eq!(find(("default", "engaging"), 600, over, Level::CloseOut).unwrap().idle_days, 35);
         let planned = Work { planned: true, ..moved };
         assert_eq!(find(("default", "engaging"), 600, planned, Level::CloseOut), None);
     }
