@@ -2,7 +2,7 @@
 //! nothing of it is done: its subject is CLOSE_PENDING, which counts as the state it was in.
 
 use crate::{
-    access::Right,
+    access::{Owned, Right},
     codes,
     episode::{CloseOut, CloseOutState, Delivery, Effect, Propagation, Snapshot},
     fact::WonPolicy,
@@ -121,11 +121,11 @@ impl Verdict {
         }
     }
 
-    /// What whoever says so needs; none: it is theirs, or time's, to say.
-    pub const fn right(self) -> Option<Right> {
+    /// Refuses unless who is behind the cause may say so about a record; what is theirs, or time's, to say needs no right.
+    pub fn may_be_said(self, cause: &Cause, record: impl ToString, owned: Owned<'_>) -> Result<(), Refusal> {
         match self {
-            Self::Approve | Self::Reject => Some(Right::Approve),
-            Self::Withdraw | Self::Expire => None,
+            Self::Approve | Self::Reject => cause.may(Right::Approve, record, owned),
+            Self::Withdraw | Self::Expire => Ok(()),
         }
     }
 

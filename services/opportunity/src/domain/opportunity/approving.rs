@@ -50,10 +50,8 @@ impl World {
         let close_out = self.common.awaiting(cause, ruling)?;
         let (tenant, id) = (cause.tenant_id, close_out.close_out_id);
         let subject = OpportunityId(close_out.subject.id);
-        let before = self.opportunity_if(cause, subject, &ruling.etag, |row| match ruling.verdict.right() {
-            Some(right) => cause.may(right, subject, row.owned()),
-            None => Ok(()),
-        })?;
+        let may_say = |row: &Opportunity| ruling.verdict.may_be_said(cause, subject, row.owned());
+        let before = self.opportunity_if(cause, subject, &ruling.etag, may_say)?;
         if before.state != State::ClosePending || before.close_out_id != Some(id) {
             return Err(Refusal::new(&wording::NOT_PENDING, id).with("state", close_out.state.word()));
         }
