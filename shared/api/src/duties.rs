@@ -3,7 +3,7 @@
 //! Most are one command. One of many is worked on for a moment at a time, so that others have their turn and a service that ends does
 //! not wait for it; how far it is stands in its row.
 
-use crate::{front::rest, peer::Peer};
+use crate::{front::rest, meta::derived_id, peer::Peer};
 use crm_closeout::{
     access::{Access, SYSTEM},
     approval::Ruling,
@@ -16,14 +16,13 @@ use crm_outbox::{
     batch::{Call, Domain, Steps},
     db::Db,
     job::Carried,
-    wire,
     writer::{Failure, Writer},
 };
 use futures::{StreamExt, stream};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 /// Commands of all duties of a process at once.
 pub(crate) const AT_ONCE: usize = 32;
@@ -47,17 +46,9 @@ pub(crate) struct Hands<D: Domain> {
     /// The other service.
     pub(crate) peer: Peer,
     /// Places of their commands.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Semaphore,
     /// The service is to end.
     pub(crate) stop: CancellationToken,
-}
-
-impl<D: Domain> Clone for Hands<D> {
-    fn clone(&self) -> Self {
-        let Self { writer, db, peer, places, stop } = self;
-        let (writer, db, peer) = (writer.clone(), db.clone(), peer.clone());
-        Self { writer, db, peer, places: places.clone(), stop: stop.clone() }
-    }
 }
 
 /// What became of one command.
@@ -74,7 +65,7 @@ enum Came {
 
 impl<D: Domain> Hands<D> {
     /// Does a duty, or a stretch of it.
-    pub(crate) async fn carry_out(self, job: Job) -> Carried {
+    pub(crate) async fn carry_out(&self, job: Job) -> Carried {
         let later = Carried::Again { progress: job.progress.clone(), after: LATER };
         let Some((method, command)) = D::duty(&job) else {
             tracing::warn!(duty = job.job_key, "a duty of a kind or a name that is not known here; it is given up");
@@ -168,9 +159,7 @@ fn tell(job: &Job, refused: &BTreeMap<&'static str, u64>) {
 }
 
 fn call<C>(job: &Job, method: &'static str, key: &str, command: C) -> Call<C> {
-    let mut id = [0; 16];
-    wire::hash(format!("{method} {key}").as_bytes()).iter().zip(&mut id).for_each(|(from, to)| *to = *from);
-    let request_id = Builder::from_custom_bytes(id).into_uuid();
+    let request_id = derived_id(&[method.as_bytes(), b" ", key.as_bytes()]);
     let (tenant_id, request) = (job.tenant_id, Some(request_id));
     let cause = Cause {
         tenant_id,

@@ -32,7 +32,7 @@ pub(crate) const FIRST_POLL: Duration = Duration::from_millis(50);
 pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(800);
 
 /// While the relay can not follow, it is looked so often whether it can.
-const RELAY: Duration = Duration::from_millis(20);
+pub(crate) const RELAY: Duration = Duration::from_millis(20);
 
 /// What a handler needs.
 #[derive(Debug)]

@@ -166,14 +166,17 @@ impl Host {
         let mut desk = tokio::spawn(desk.work());
         // They are the first to stop: nobody waits for them.
         let stop_duties = shutdown.child_token();
-        let hands = duties::Hands {
+        let hands = Arc::new(duties::Hands {
             writer: writer.clone(),
             db: self.db.clone(),
             peer: peer.clone(),
-            places: Arc::new(Semaphore::new(duties::AT_ONCE)),
+            places: Semaphore::new(duties::AT_ONCE),
             stop: stop_duties.clone(),
+        });
+        let duty = move |job| {
+            let hands = hands.clone();
+            async move { hands.carry_out(job).await }
         };
-        let duty = move |job| hands.clone().carry_out(job);
         let duties = tokio::spawn(job::work(self.db.clone(), duty, stop_duties.clone()));
         let mut relay = tokio::spawn(relay::relay(
             self.db.clone(),

@@ -43,6 +43,13 @@ pub(crate) fn caller(extensions: &mut Extensions) -> Result<Caller, Status> {
     })
 }
 
+/// The request id of what is a part of something else: made of what names it, so that a copy has the same.
+pub(crate) fn derived_id(names: &[&[u8]]) -> Uuid {
+    let mut id = [0; 16];
+    wire::hash(&names.concat()).iter().zip(&mut id).for_each(|(from, to)| *to = *from);
+    Builder::from_custom_bytes(id).into_uuid()
+}
+
 /// What a mutation carries beside its subject.
 #[derive(Clone, Debug)]
 pub struct Meta {
@@ -82,10 +89,7 @@ impl Meta {
     /// Of a part of a call, told by its key: a copy of the call has the same parts.
     pub fn of_part(call: Uuid, key: &str, validate_only: bool) -> Self {
         let fingerprint = wire::hash(key.as_bytes());
-        let digest = wire::hash(&[call.as_bytes(), key.as_bytes()].concat());
-        let mut id = [0; 16];
-        digest.iter().zip(&mut id).for_each(|(from, to)| *to = *from);
-        let request_id = Builder::from_custom_bytes(id).into_uuid();
+        let request_id = derived_id(&[call.as_bytes(), key.as_bytes()]);
         Self { request_id, fingerprint, validate_only, wait: None, confirmed: None }
     }
 

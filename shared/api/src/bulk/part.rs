@@ -5,7 +5,7 @@ use super::{Bulk, ITEMS, item};
 use crate::{
     fields::Fields,
     front::{self, Front},
-    meta::Meta,
+    meta::{Meta, derived_id},
     reasons::Rules,
 };
 use crm_closeout::wording;
@@ -17,10 +17,9 @@ use crm_proto::common::{BulkResult, Wait};
 use crm_runtime::auth::Caller;
 
 use prost_types::Duration as WireDuration;
-use sha2::{Digest, Sha256};
 use std::{collections::VecDeque, time::Duration};
 use tonic::Status;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 /// A message of a caller in words that both services share.
 #[derive(Debug)]
@@ -142,10 +141,7 @@ fn count<S>(fields: &mut Fields, part: &Part<S>) {
 
 /// The request id of an item, as the API promises it.
 fn item_id(call: Uuid, index: i64) -> Uuid {
-    let digest = Sha256::new().chain_update(call.as_bytes()).chain_update(index.to_be_bytes()).finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    Builder::from_custom_bytes(bytes).into_uuid()
+    derived_id(&[call.as_bytes(), &index.to_be_bytes()])
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use super::{
     item::{self, HandedIn, Patience},
     part::{Ready, Whole},
 };
-use crate::{failure, front::Front};
+use crate::{
+    failure,
+    front::{Front, RELAY},
+};
 use crm_closeout::wording;
 use crm_outbox::{
     db::Error,
@@ -19,16 +22,13 @@ use futures::{
     future::BoxFuture,
     stream::{self, FuturesUnordered},
 };
-use std::{collections::VecDeque, future::poll_fn, time::Duration};
+use std::{collections::VecDeque, future::poll_fn};
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 use tonic::{Status, Streaming};
-
-/// While the relay can not follow, it is looked so often whether it can.
-const RELAY: Duration = Duration::from_millis(20);
 
 /// The answers to a call.
 pub(super) fn answers<B: Bulk>(
