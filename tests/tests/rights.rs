@@ -22,7 +22,7 @@ use futures::{future::join_all, stream};
 use prost::Message as _;
 use prost_types::{FieldMask, FileDescriptorSet};
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 use tonic::{Code, Request, Status, client::Grpc};
@@ -66,31 +66,32 @@ async fn reopens(client: &Client, opportunity: &str) -> Result<State, Status> {
     Ok(reply.opportunity.unwrap().state())
 }
 
-/// Methods whose callers send a stream.
-fn streaming() -> BTreeSet<String> {
+/// Methods whose callers send a stream, or are answered by one; `true`: they send one.
+fn streaming() -> BTreeMap<String, bool> {
     let files = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap().file;
-    let mut streaming = BTreeSet::new();
+    let mut streaming = BTreeMap::new();
     for file in files {
         for service in &file.service {
-            for method in service.method.iter().filter(|method| method.client_streaming()) {
-                streaming.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+            for method in service.method.iter().filter(|method| method.server_streaming()) {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                streaming.insert(path, method.client_streaming());
             }
         }
     }
     streaming
 }
 
-/// Calls a method with a request that says nothing.
-async fn call(channel: PublicChannel, path: &'static str, streaming: bool) -> Result<(), Status> {
+/// Calls a method with a request that says nothing; of a stream of answers the first is waited for.
+async fn call(channel: PublicChannel, path: &'static str, streaming: Option<&bool>) -> Result<(), Status> {
     let mut client = Grpc::new(channel);
     client.ready().await.unwrap();
     let (codec, path) = (ProstCodec::<(), ()>::default(), path.parse().unwrap());
-    if !streaming {
-        return client.unary(Request::new(()), path, codec).await.map(drop);
-    }
-    let mut answers = client.streaming(Request::new(stream::empty()), path, codec).await?.into_inner();
-    while answers.message().await?.is_some() {}
-    Ok(())
+    let answers = match streaming {
+        None => return client.unary(Request::new(()), path, codec).await.map(drop),
+        Some(false) => client.server_streaming(Request::new(()), path, codec).await,
+        Some(true) => client.streaming(Request::new(stream::empty()), path, codec).await,
+    };
+    answers?.into_inner().message().await.map(drop)
 }
 
 async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind) {
@@ -108,7 +109,7 @@ async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind)
     ];
     for (path, words) in METHODS {
         let method = path.rsplit('/').next().unwrap();
-        let reads = ["Get", "List", "Search"].iter().any(|verb| method.starts_with(verb));
+        let reads = ["Get", "List", "Search", "Watch"].iter().any(|verb| method.starts_with(verb));
         let operates = path.contains("OperatorService");
         assert_eq!(words.contains(&"record.read"), reads && !operates, "{path}: who reads changes nothing");
         assert_eq!(words.contains(&"operator"), operates, "{path}");
@@ -120,7 +121,7 @@ async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind)
         let (of_sales, of_trade) = (channel(pair.opportunity.url()), channel(pair.order.url()));
         for (path, words) in METHODS {
             let channel = if path.starts_with("/crm.order.v1.") { &of_trade } else { &of_sales };
-            let answer = call(channel.clone(), path, streaming.contains(*path)).await;
+            let answer = call(channel.clone(), path, streaming.get(*path)).await;
             let missing = answer.as_ref().is_err_and(|status| why(status).1 == "RIGHT_MISSING");
             let needed = words.iter().map(|word| Right::parse(word).unwrap());
             if needed.into_iter().any(|right| rights.scope(right).is_some()) {
@@ -137,7 +138,7 @@ async fn every_method_lets_in_whom_its_rights_let_in_and_nobody_else(kind: Kind)
     assert!(let_in > 300 && kept_out > 300, "{let_in} {kept_out}");
     // Of whom no roles are told, without roles for such: nothing.
     let nobody = connect_as(&pair.opportunity.url(), Identity::new(pair.tenant, "walker").unwrap()).unwrap();
-    denied(call(nobody, "/crm.opportunity.v1.OpportunityService/ListOpportunities", false).await, "RIGHT_MISSING");
+    denied(call(nobody, "/crm.opportunity.v1.OpportunityService/ListOpportunities", None).await, "RIGHT_MISSING");
     pair.end().await;
 }
 

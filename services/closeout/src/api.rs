@@ -1,6 +1,6 @@
 //! Both services as one client: every call of the public API that this program makes, with retries.
 
-use crate::identity::Identity;
+use crate::identity::{Endless, Identity};
 use crate::retry::{self, Patience};
 use anyhow::Context;
 use crm_checker::{Asked, History, Request};
@@ -441,6 +441,13 @@ mutations! {
     /// Cancels an order task.
     cancel_order_task(trade::CancelTaskRequest) -> trade::CancelTaskResponse
         = Order.order_tasks.cancel_task, "CancelTask", task;
+}
+
+/// A call that goes on until somebody ends it.
+fn endless<M>(message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(Endless);
+    request
 }
 
 fn channel(flag: &str, url: &str) -> anyhow::Result<Channel> {

@@ -200,6 +200,9 @@ Examples:
     /// What happened to a customer on both services, as one story.
     #[command(after_help = timeline::EXAMPLES)]
     Timeline(TimelineArgs),
+    /// Shows close-outs or tasks as they change, on both services, until Ctrl-C.
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(WatchArgs),
     /// What there is to do: lists the tasks of both services, makes one, begins, completes or cancels some.
     #[command(after_help = tasks::EXAMPLES)]
     Tasks(TasksArgs),

@@ -256,6 +256,7 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
         "STALE_VERIFICATION" => {
             "verify it again and say so: --verified call --contact TEXT; closeout settings has the rule"
         }
+        "RESUME_TOKEN_EXPIRED" => "watch without --resume-token, and look at what there is by now: closeout list",
         "TOO_MANY_OPEN" => "close or cancel some of what is open under it first",
         _ => "",
     };

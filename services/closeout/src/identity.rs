@@ -56,9 +56,15 @@ impl Identity {
     }
 }
 
+/// Marks a call that has no end of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endless;
+
 impl Interceptor for Identity {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.set_timeout(CALL_TIMEOUT);
+        if request.extensions().get::<Endless>().is_none() {
+            request.set_timeout(CALL_TIMEOUT);
+        }
         let metadata = request.metadata_mut();
         metadata.insert(auth::TENANT, self.tenant_value.clone());
         metadata.insert(auth::PRINCIPAL, self.principal.clone());

@@ -176,6 +176,37 @@ macro_rules! close_out_service {
                 Ok(tonic::Response::new($pb::ListCloseOutsResponse { close_outs, next_page_token }))
             }
 
+            type WatchCloseOutsStream = $crate::watch::Messages<$pb::WatchCloseOutsResponse>;
+
+            async fn watch_close_outs(
+                &self,
+                request: tonic::Request<$pb::WatchCloseOutsRequest>,
+            ) -> Result<tonic::Response<Self::WatchCloseOutsStream>, tonic::Status> {
+                let (caller, terms, mut request) = $crate::watch::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let method = [$pb::close_out_service_server::SERVICE_NAME, "WatchCloseOuts"];
+                let watcher = $crate::watcher!(&mut fields, (caller, terms), request, method);
+                let filter = $crate::close_outs::WatchFilter {
+                    listed: $crate::close_out_filter!(fields, request),
+                    owner: fields.principal("owner", &request.owner, ""),
+                    states: fields.codes("states", &request.states),
+                    close_out: fields.optional_name(
+                        "close_out",
+                        &request.close_out,
+                        crm_closeout::ids::CloseOutId::parse,
+                    ),
+                };
+                fields.done()?;
+                let sends = $crate::watch::Sends {
+                    keep: Box::new(move |row| filter.passes(row)),
+                    message: |row: Option<&_>, resume_token| $pb::WatchCloseOutsResponse {
+                        close_out: row.map($crate::convert::close_out),
+                        resume_token,
+                    },
+                };
+                watcher.answer(&self.0, sends).await
+            }
+
             async fn search_close_outs(
                 &self,
                 request: tonic::Request<$pb::SearchCloseOutsRequest>,

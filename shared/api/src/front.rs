@@ -1,7 +1,7 @@
 //! Hands a command to the writer, waits for the other service if the caller wants to, and gives back what to reply. Holds no
 //! connection while it waits; a caller that goes away cancels nothing.
 
-use crate::{convert, failure, meta::Meta, peer::Peer, trace};
+use crate::{convert, failure, meta::Meta, peer::Peer, trace, watch::Watches};
 use crm_closeout::{
     codes::Record,
     episode::{CloseOut, Delivery, Propagation},
@@ -45,12 +45,14 @@ pub struct Front<D: Domain> {
     pub peer: Peer,
     /// Places of bulk calls.
     pub bulk: Arc<Semaphore>,
+    /// Streams of changes.
+    pub watches: Watches,
 }
 
 impl<D: Domain> Clone for Front<D> {
     fn clone(&self) -> Self {
         let (writer, db, peer) = (self.writer.clone(), self.db.clone(), self.peer.clone());
-        Self { writer, db, peer, bulk: self.bulk.clone() }
+        Self { writer, db, peer, bulk: self.bulk.clone(), watches: self.watches.clone() }
     }
 }
 

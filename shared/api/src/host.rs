@@ -1,6 +1,6 @@
 //! What both services do to run: open the database, take the ports, join writer, relay and listeners, and end in order.
 
-use crate::{access, bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace};
+use crate::{access, bulk, duties, front::Front, inbox::Inbox, peer::Peer, trace, watch::Watches};
 use crm_closeout::ids;
 use crm_outbox::{
     batch::Domain,
@@ -196,7 +196,8 @@ impl Host {
             .max_decoding_message_size(Limits::PEER.decode)
             .max_encoding_message_size(REPLY);
         let db = self.db.clone();
-        let front = Front { writer, db: db.clone(), peer, bulk: Arc::new(Semaphore::new(bulk::CALLS)) };
+        let bulk = Arc::new(Semaphore::new(bulk::CALLS));
+        let front = Front { writer, db: db.clone(), peer, bulk, watches: Watches::default() };
         // A service whose writer or relay broke off must not go on answering.
         let served = tokio::select! {
             served = Box::pin(self.listeners(routes(front), Routes::new(inbox), services, shutdown)) => served,

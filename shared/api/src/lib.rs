@@ -1,7 +1,7 @@
 //! What the public APIs of both services have alike, between the generated code and the writer: requests checked field by
 //! field, calls handed in and waited for, pages, shared resources converted, failures answered.
 //!
-//! Reading order: `access`, [`fields`], [`mod@meta`], [`front`], [`peer`], [`plan`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
+//! Reading order: `access`, [`fields`], [`mod@meta`], [`front`], [`peer`], [`plan`], [`bulk`], [`mod@page`], [`convert`], [`failure`], [`inbox`], [`tasks`], [`close_outs`], [`mod@watch`], [`amend`], [`reasons`], [`remarks`], [`settings`], [`search`], [`report`], [`operator`],
 //! `trace`, [`host`].
 
 mod access;
@@ -27,3 +27,4 @@ pub mod search;
 pub mod settings;
 pub mod tasks;
 mod trace;
+pub mod watch;

@@ -86,6 +86,26 @@ pub struct Filter {
     pub assignee: String,
 }
 
+/// Which tasks to watch.
+#[derive(Debug)]
+pub struct WatchFilter {
+    /// Of this record.
+    pub root: Option<Record>,
+    /// Of this assignee; empty: of all.
+    pub assignee: String,
+    /// In one of these states; none: in any.
+    pub states: Vec<TaskState>,
+}
+
+impl WatchFilter {
+    /// Whether a task passes.
+    pub fn passes(&self, task: &Task) -> bool {
+        self.root.is_none_or(|root| task.root == root)
+            && (self.assignee.is_empty() || task.assignee == self.assignee)
+            && (self.states.is_empty() || self.states.contains(&task.state))
+    }
+}
+
 /// Lists tasks, oldest first.
 pub async fn list(
     db: &Db,
@@ -156,6 +176,32 @@ macro_rules! task_service {
                 let (tasks, next_page_token) =
                     $crate::tasks::list(&self.0.db, caller.tenant, &filter, &page).await?;
                 Ok(tonic::Response::new($pb::ListTasksResponse { tasks, next_page_token }))
+            }
+
+            type WatchTasksStream = $crate::watch::Messages<$pb::WatchTasksResponse>;
+
+            async fn watch_tasks(
+                &self,
+                request: tonic::Request<$pb::WatchTasksRequest>,
+            ) -> Result<tonic::Response<Self::WatchTasksStream>, tonic::Status> {
+                let (caller, terms, mut request) = $crate::watch::open(request)?;
+                let mut fields = $crate::fields::Fields::new();
+                let method = [$pb::task_service_server::SERVICE_NAME, "WatchTasks"];
+                let watcher = $crate::watcher!(&mut fields, (caller, terms), request, method);
+                let filter = $crate::tasks::WatchFilter {
+                    root: (!request.parent.is_empty()).then(|| fields.record("parent", &request.parent)).flatten(),
+                    assignee: fields.principal("assignee", &request.assignee, ""),
+                    states: fields.codes("states", &request.states),
+                };
+                fields.done()?;
+                let sends = $crate::watch::Sends {
+                    keep: Box::new(move |task| filter.passes(task)),
+                    message: |task: Option<&_>, resume_token| $pb::WatchTasksResponse {
+                        task: task.map($crate::convert::task),
+                        resume_token,
+                    },
+                };
+                watcher.answer(&self.0, sends).await
             }
 
             async fn update_task(

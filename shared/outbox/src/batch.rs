@@ -15,10 +15,11 @@ use crate::{
     sql::{Args, Sql, columns},
     table,
     tables::OutboxRow,
-    wire,
+    watch, wire,
     wire::{Incoming, Received},
 };
 use crm_closeout::{
+    access::Access,
     codes::RecordKind,
     episode::CloseOut,
     fact::{Applied, Fact},
@@ -71,7 +72,7 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The commands that a duty is done by once that one is, where it has such: a part of them, those beyond `after`. None: it has not.
+    /// The commands that a duty is done by, where it has such: a part of them, those beyond `after`. None: it has not.
     fn steps(
         _db: &Db,
         _job: &Job,
@@ -87,6 +88,10 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
 /// A part of what a duty is done by.
 #[derive(Debug)]
 pub struct Steps<C> {
+    /// Who is behind it.
+    pub actor: String,
+    /// What that one may do.
+    pub access: Access,
     /// The method.
     pub method: &'static str,
     /// Commands, each with what makes it one of its duty.
@@ -266,7 +271,9 @@ async fn fill<D: Domain>(
     items: &[Item<D::Command>],
 ) -> Result<Committed, Error> {
     if items.is_empty() {
+        watch::number(tx, watch::settled(settlements)).await?;
         settle::write(tx, settlements).await?;
+        watch::write(tx, watch::settled(settlements)).await?;
         tx.flush().await?;
         return Ok(Committed { verdicts: Vec::new(), outbox: Vec::new() });
     }
@@ -289,14 +296,17 @@ async fn fill<D: Domain>(
     D::save(tx, &world).await?;
     let mut settlements = settlements.to_vec();
     settlements.extend(operator::supersede(tx, D::common(&mut world)).await?);
+    settlements.extend(operator::on_their_way(&books.parked));
+    watch::number(tx, watch::changed(D::common(&mut world)).chain(watch::settled(&settlements))).await?;
     let outbox = save_common(tx, D::common(&mut world), &trace_parents).await?;
     if !seeded_bug!("key-outside-commit", 5) {
         table::insert(tx, books.answered.inserted()).await?;
     }
     operator::save(tx, &books.parked).await?;
-    settlements.extend(operator::on_their_way(&books.parked));
     // Last, as close-outs come last in the order of locks.
     settle::write(tx, &settlements).await?;
+    let changed = watch::changed(D::common(&mut world)).chain(watch::settled(&settlements));
+    watch::write(tx, changed).await?;
     tx.flush().await?;
     Ok(Committed { verdicts, outbox })
 }

@@ -27,6 +27,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// What went wrong in the database.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -178,6 +179,7 @@ pub struct Db {
     reader: Reader,
     gets: Gets,
     joined: Arc<Joined>,
+    committed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Clone, Debug)]
@@ -241,7 +243,7 @@ impl Db {
             None => return Err(Error::Setup("the address must begin with sqlite:// or postgres://".into())),
         };
         let reader = Reader { connections, statements: Arc::default() };
-        Ok(Self { writer, reader, gets: Gets::default(), joined: Arc::default() })
+        Ok(Self { writer, reader, gets: Gets::default(), joined: Arc::default(), committed: Arc::default() })
     }
 
     /// True for the embedded database, which this process alone uses.
@@ -303,7 +305,7 @@ impl Db {
             }
             Writer::Sqlite(writer) => Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx::new(inner, self.reader.statements.clone()))
+        Ok(self.tx(inner))
     }
 
     /// Looks at one moment: whatever is written meanwhile, every query in it sees what was committed when the first one began.
@@ -315,7 +317,16 @@ impl Db {
             }
             Writer::Sqlite(writer) => Inner::Sqlite(writer.begin().await?),
         };
-        Ok(Tx::new(inner, self.reader.statements.clone()))
+        Ok(self.tx(inner))
+    }
+
+    fn tx(&self, inner: Inner) -> Tx {
+        Tx::new(inner, self.reader.statements.clone(), self.committed.clone())
+    }
+
+    /// Hears of each transaction that this process commits.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.committed.subscribe()
     }
 
     fn postgres(&self, tx: Transaction<'static, Postgres>) -> Inner {

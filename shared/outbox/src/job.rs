@@ -1,6 +1,6 @@
 //! Timed duties: rows that are made once, however many processes ask for them, and worked on by whichever finds them due.
 //!
-//! Retention (answers by request id are kept for seven days) is done here step by step: a step and the progress it makes are one
+//! Retention (answers by request id and the log of changes are kept for seven days) is done here step by step: a step and the progress it makes are one
 //! transaction under the lock of the job's row. What a rule decides is done by a command, like a caller's: the job is claimed for a
 //! minute, its command has a request id of its own, so that it is done once however often it is tried, and then the job is gone.
 
@@ -9,6 +9,7 @@ use crate::{
     sql::{Args, Sql},
     table,
     table::{Statements, Table},
+    watch,
 };
 use crm_closeout::{
     codes::Code as _,
@@ -20,6 +21,7 @@ use crm_closeout::{
 use futures::future::join_all;
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     future::Future,
     sync::LazyLock,
     time::{Duration, Instant},
@@ -37,6 +39,8 @@ table!(Job = "job", key |key| [tenant_id: TenantId = key.0, kind: JobKind = key.
 const DAY: i64 = 24 * 3_600 * 1_000_000;
 /// How long answers by request id are kept, in microseconds: a copy of a request that comes later is a new one.
 pub const ANSWERS_KEPT: i64 = 7 * DAY;
+/// How long it is kept what changed, in microseconds: who watches and goes on later than that has missed something.
+pub const CHANGES_KEPT: i64 = 7 * DAY;
 /// Rows that one step looks at.
 pub const STEP: i64 = 2_000;
 /// How long the process that claimed a job has it alone, in microseconds.
@@ -145,19 +149,26 @@ pub(crate) async fn forget(tx: &mut Tx, keys: &[<Job as Keyed>::Key]) -> Result<
 
 /// Puts in the duties of today in every tenant. It jumps from tenant to tenant by the key of what they keep.
 async fn put_todays(db: &Db) -> Result<(), Error> {
-    static TENANTS: LazyLock<Sql> = LazyLock::new(|| {
-        Sql::plain(
-            "WITH RECURSIVE tenant (tenant_id) AS ( \
-             SELECT (SELECT i.tenant_id FROM idempotency AS i ORDER BY i.tenant_id LIMIT 1) UNION ALL \
-             SELECT (SELECT i.tenant_id FROM idempotency AS i WHERE i.tenant_id > tenant.tenant_id \
-             ORDER BY i.tenant_id LIMIT 1) FROM tenant WHERE tenant.tenant_id IS NOT NULL) \
-             SELECT tenant_id, {now} FROM tenant WHERE tenant_id IS NOT NULL",
-        )
-    });
-    let rows = db.read(&TENANTS, Args::none()).await?;
-    let job = |row: &Row| Ok(Job::retention(row.get(0)?, row.get(1)?));
-    let jobs = rows.iter().map(job).collect::<Result<Vec<_>, Error>>()?;
+    static TENANTS: LazyLock<[Sql; 2]> = LazyLock::new(|| ["idempotency", "watch_log"].map(tenants_of));
+    let mut jobs = BTreeMap::new();
+    for tenants in &*TENANTS {
+        for row in &db.read(tenants, Args::none()).await? {
+            let job = Job::retention(row.get(0)?, row.get(1)?);
+            jobs.insert(job.key(), job);
+        }
+    }
+    let jobs: Vec<_> = jobs.into_values().collect();
     if jobs.is_empty() { Ok(()) } else { put(db, &jobs).await }
+}
+
+fn tenants_of(table: &str) -> Sql {
+    Sql::plain(&format!(
+        "WITH RECURSIVE tenant (tenant_id) AS ( \
+         SELECT (SELECT i.tenant_id FROM {table} AS i ORDER BY i.tenant_id LIMIT 1) UNION ALL \
+         SELECT (SELECT i.tenant_id FROM {table} AS i WHERE i.tenant_id > tenant.tenant_id \
+         ORDER BY i.tenant_id LIMIT 1) FROM tenant WHERE tenant.tenant_id IS NOT NULL) \
+         SELECT tenant_id, {{now}} FROM tenant WHERE tenant_id IS NOT NULL"
+    ))
 }
 
 /// Puts in jobs that are not there yet.
@@ -233,8 +244,22 @@ static FORGET_ANSWERS: LazyLock<Sql> = LazyLock::new(|| {
 /// Where a walk through the answers stands: at this principal, method and request id.
 type Place = (String, String, Uuid);
 
-/// Forgets the old ones among the next answers by key, which needs no index of their age. None: these were the last.
+/// A retention that is through with the answers.
+const CHANGES: &str = "changes";
+
+/// Forgets what is old: first among the answers, then of the log of changes. None: nothing is left to do.
 async fn retain(tx: &mut Tx, job: &Job, now: Time) -> Result<Option<String>, Error> {
+    if job.progress != CHANGES
+        && let Some(progress) = forget_answers(tx, job, now).await?
+    {
+        return Ok(Some(progress));
+    }
+    let more = watch::forget(tx, job.tenant_id, Time(now.0 - CHANGES_KEPT), STEP).await?;
+    Ok(more.then(|| CHANGES.to_owned()))
+}
+
+/// Forgets the old ones among the next answers by key, which needs no index of their age. None: these were the last.
+async fn forget_answers(tx: &mut Tx, job: &Job, now: Time) -> Result<Option<String>, Error> {
     let from = place(&job.progress)?;
     let at = |args: Args, (principal, method, id): &Place| args.with(principal).with(method).with(id);
     let args = at(Args::none().with(&job.tenant_id), &from);

@@ -39,5 +39,6 @@ pub mod state;
 pub mod table;
 pub mod tables;
 mod tx;
+pub mod watch;
 pub mod wire;
 pub mod writer;

@@ -41,6 +41,17 @@ pub struct Settlement {
     pub awaited: bool,
 }
 
+impl Settlement {
+    /// The close-out that it changes.
+    pub(crate) fn changes(&self) -> Option<(TenantId, CloseOutId)> {
+        let (id, _) = self.close_out?;
+        match &self.settled {
+            Settled::Acked(_) | Settled::Parked(_) | Settled::Released => Some((self.key.0, id)),
+            Settled::Later(_) => None,
+        }
+    }
+}
+
 /// What a message is settled with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -112,9 +123,14 @@ static CLOSES: LazyLock<Sql> = LazyLock::new(|| deliveries("delivery"));
 static REVERSALS: LazyLock<Sql> = LazyLock::new(|| deliveries("reversal_delivery"));
 
 fn deliveries(name: &str) -> Sql {
-    let set = format!("{name}_propagation = r.propagation, {name}_outcome = r.outcome, {name}_effects = r.effects");
-    let on = "t.tenant_id = r.tenant_id AND t.close_out_id = r.close_out_id";
-    Sql::update("close_out", &set, on, &delivery_columns())
+    let written = format!("{name}_propagation = r.propagation, {name}_outcome = r.outcome, {name}_effects = r.effects");
+    let set = format!("{written}, changed_in = {{tx}}");
+    // Two processes may hear the same of a message; it changes once.
+    let differs = format!(
+        "(t.{name}_propagation, t.{name}_outcome, t.{name}_effects) IS DISTINCT FROM (r.propagation, r.outcome, r.effects)"
+    );
+    let on = format!("t.tenant_id = r.tenant_id AND t.close_out_id = r.close_out_id AND {differs}");
+    Sql::update("close_out", &set, &on, &delivery_columns())
 }
 
 static GONE: LazyLock<Sql> = LazyLock::new(|| {

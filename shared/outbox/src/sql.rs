@@ -43,7 +43,8 @@ impl Places {
 
 impl Sql {
     /// Fills a template: `{rows}` becomes the set of rows, called `r`; `{1}`, `{2}` ... become the single arguments; `{skip}`
-    /// becomes `FOR UPDATE OF t SKIP LOCKED` where rows are locked one by one; `{now}` the database's clock in microseconds.
+    /// becomes `FOR UPDATE OF t SKIP LOCKED` where rows are locked one by one; `{now}` the database's clock in microseconds; `{tx}` the
+    /// number of the transaction, on SQLite of the last one that was given one (see [`crate::watch`]).
     pub fn new(template: &str, rows: &[Column]) -> Self {
         Self::each(template, template, rows)
     }
@@ -51,15 +52,18 @@ impl Sql {
     /// Fills a template for each database, where one text does not serve both.
     pub fn each(postgres: &str, sqlite: &str, rows: &[Column]) -> Self {
         let now = "(extract(epoch FROM now()) * 1000000)::bigint";
+        let tx = "pg_current_xact_id()::text::bigint";
         let used = usize::from(postgres.contains("{rows}"));
         let postgres = postgres
             .replace("{rows}", &unnest(rows))
             .replace("{skip}", "FOR UPDATE OF t SKIP LOCKED")
-            .replace("{now}", now);
+            .replace("{now}", now)
+            .replace("{tx}", tx);
         let sqlite = sqlite
             .replace("{rows}", &values(rows))
             .replace("{skip}", "")
-            .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)");
+            .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
+            .replace("{tx}", "(SELECT c.tx FROM watch_clock AS c WHERE c.only = 1)");
         let sqlite = Places { template: sqlite, columns: used * rows.len(), texts: Default::default() };
         Self { postgres: number(&postgres, used * rows.len()).into(), sqlite: sqlite.into() }
     }

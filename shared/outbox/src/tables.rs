@@ -115,7 +115,7 @@ table!(
     }
 );
 
-table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = key.1], indexed ["root_kind", "root_id", "assignee"], {
+table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = key.1], indexed ["root_kind", "root_id", "assignee"], stamped ["changed_in"], {
     tenant_id: TenantId, task_id: TaskId, root: Record, kind: TaskKind, title: String, assignee: String,
     due_at: Option<Time>, state: TaskState, prior_state: Option<TaskState>, closed_by: Option<CloseOutId>,
     created_at: Time, updated_at: Time, version: i64,

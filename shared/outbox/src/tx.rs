@@ -14,12 +14,14 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use tokio::sync::watch;
 
 /// A transaction: of the writer, or one that only looks.
 #[derive(Debug)]
 pub struct Tx {
     inner: Inner,
     statements: Arc<AtomicU64>,
+    committed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -56,8 +58,8 @@ fn check(table: &str, expected: u64, written: u64) -> Result<(), Error> {
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Inner, statements: Arc<AtomicU64>) -> Self {
-        Self { inner, statements }
+    pub(crate) fn new(inner: Inner, statements: Arc<AtomicU64>, committed: Arc<watch::Sender<()>>) -> Self {
+        Self { inner, statements, committed }
     }
 
     pub(crate) fn is_embedded(&self) -> bool {
@@ -178,7 +180,9 @@ impl Tx {
         result.map_err(|error| {
             let error = Error::from(error);
             if let Error::Unavailable(text) = error { Error::CommitUnknown(text) } else { error }
-        })
+        })?;
+        self.committed.send_replace(());
+        Ok(())
     }
 
     /// Rolls back.

@@ -25,7 +25,7 @@ use crm_closeout::{
     settings::{self, Settings, Told, VerificationPolicy},
     task::{Task, TaskKind, TaskState},
     time::Time,
-    working_set::{Keyed, Rows},
+    working_set::{Common, Keyed, Rows},
 };
 use crm_outbox::{
     db::{Db, Error, Tx},

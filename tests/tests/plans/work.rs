@@ -129,6 +129,7 @@ pub(crate) async fn everything(pair: &Pair, data: &Data, of: i64) {
     four_eyes(pair, data, &known).await;
     many(pair, data, &open).await;
     stale::sweep(&pair.client()).await;
+    watching::watch(&client, &known).await;
     operators::operate(pair, data, &known).await;
     let task = name("tasks", TASK, (of / 2 / 20 * 20 + 2) * 3);
     client.selling_tasks.clone().get_task(sales::GetTaskRequest { name: task.clone() }).await.unwrap();

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &UpArgs, global: &Global, screen: &Screen) -> anyh
 }
 
 /// Waits for Ctrl-C, or the signal by which a system ends a program.
-async fn asked_to_stop() -> anyhow::Result<()> {
+pub(super) async fn asked_to_stop() -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
