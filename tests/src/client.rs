@@ -46,6 +46,8 @@ pub struct Client {
     pub settings: SettingsServiceClient<PublicChannel>,
     /// The order service's copy of it.
     pub copied_settings: CopiedSettings<PublicChannel>,
+    /// Exchange rates.
+    pub rates: ExchangeRateServiceClient<PublicChannel>,
     /// Stale opportunities.
     pub stale: StaleServiceClient<PublicChannel>,
     /// Competitors.
@@ -150,6 +152,12 @@ mutations! {
     /// UpdateSettings.
     update_settings = Opportunity.settings.update_settings(sales::UpdateSettingsRequest) -> sales::UpdateSettingsResponse,
         "UpdateSettings", settings [propagation];
+    /// SetExchangeRate.
+    set_exchange_rate = Opportunity.rates.set_exchange_rate(sales::SetExchangeRateRequest) -> sales::SetExchangeRateResponse,
+        "SetExchangeRate", exchange_rate [propagation];
+    /// DeleteExchangeRate.
+    delete_exchange_rate = Opportunity.rates.delete_exchange_rate(sales::DeleteExchangeRateRequest) -> sales::DeleteExchangeRateResponse,
+        "DeleteExchangeRate", exchange_rate [propagation];
     /// CreateOpportunity.
     create_opportunity = Opportunity.opportunities.create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse,
         "CreateOpportunity", opportunity [propagation];
@@ -344,6 +352,7 @@ impl Client {
             opportunities: OpportunityServiceClient::new(sales.clone()),
             reasons: CloseOutReasonServiceClient::new(sales.clone()),
             settings: SettingsServiceClient::new(sales.clone()),
+            rates: ExchangeRateServiceClient::new(sales.clone()),
             copied_settings: CopiedSettings::new(trade.clone()),
             stale: StaleServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),

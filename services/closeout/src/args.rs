@@ -10,6 +10,7 @@ use crate::commands::list::ListArgs;
 use crate::commands::parked::{ParkedArgs, ResendArgs};
 use crate::commands::pipelines::{self, PipelinesArgs};
 use crate::commands::preview::{self, PreviewArgs};
+use crate::commands::rates::{self, RatesArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
 use crate::commands::remarks::RemarksArgs;
 use crate::commands::report::{self, ReportArgs};
@@ -241,7 +242,7 @@ Examples:
     #[command(after_help = pipelines::EXAMPLES)]
     Pipelines(PipelinesArgs),
     /// What is decided for all close-outs: whether they need a verification of the customer's status, how fresh a one, from which
-    /// amount on a second person.
+    /// amount on a second person, and the currency in which they are added up.
     #[command(after_help = settings::EXAMPLES)]
     Settings(SettingsArgs),
     /// What each role may do: those that every tenant has, and the tenant's own.

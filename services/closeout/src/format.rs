@@ -1,5 +1,6 @@
 //! How values read: amounts, times, states, short names. Amounts are minor units (cents) of a currency.
 
+use crm_closeout::money::Currency;
 use crm_proto::Money;
 use prost_types::Timestamp;
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
@@ -20,19 +21,22 @@ pub(crate) fn money(money: &Money) -> String {
     format!("{} {}", amount(money), money.currency_code)
 }
 
-/// `4,821.00`.
+/// `4,821.00`, with the digits of its currency: `4,821` yen.
 pub(crate) fn amount(money: &Money) -> String {
-    let minor = to_minor(money);
-    let sign = if minor < 0 { "-" } else { "" };
-    let (units, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    format!("{sign}{}.{cents:02}", count(units))
+    digits(money, &count(money.units.unsigned_abs()))
 }
 
-/// `4821.00`.
+/// `4821.00`, in the same way.
 pub(crate) fn decimal(money: &Money) -> String {
-    let minor = to_minor(money);
-    let (sign, minor) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
-    format!("{sign}{}.{:02}", minor / 100, minor % 100)
+    digits(money, &money.units.unsigned_abs().to_string())
+}
+
+fn digits(money: &Money, units: &str) -> String {
+    let sign = if money.units < 0 || money.nanos < 0 { "-" } else { "" };
+    let digits = Currency::parse(&money.currency_code).map_or(2, Currency::digits) as usize;
+    let fraction = format!("{:09}", money.nanos.unsigned_abs());
+    let point = if digits > 0 { "." } else { "" };
+    format!("{sign}{units}{point}{}", fraction.get(..digits).unwrap_or_default())
 }
 
 /// An amount that may be absent.
@@ -51,6 +55,16 @@ pub(crate) fn parse_amount(text: &str) -> Result<(i64, i32), String> {
         Some((units.parse().ok()?, format!("{rest:0<9}").parse().ok()?))
     };
     read().ok_or_else(|| "an amount, such as 1200 or 99.50".to_owned())
+}
+
+/// An amount with its currency as people write it: `99.50 CNY`.
+pub(crate) fn parse_money(text: &str) -> Result<Money, String> {
+    let read = || {
+        let (number, currency) = text.trim().split_once(' ')?;
+        let (units, nanos) = parse_amount(number).ok()?;
+        Some(Money { currency_code: currency.trim().to_uppercase(), units, nanos })
+    };
+    read().ok_or_else(|| "an amount and its currency, such as \"100000 CNY\"".to_owned())
 }
 
 /// `10,005,534`.
@@ -194,6 +208,8 @@ mod tests {
     fn amounts_read_with_separators_and_cents() {
         assert_eq!(money(&to_money(1_000_553_400, "USD")), "10,005,534.00 USD");
         assert_eq!(money(&to_money(-105, "EUR")), "-1.05 EUR");
+        let of = |units, nanos, code: &str| money(&Money { currency_code: code.into(), units, nanos });
+        assert_eq!([of(4_821, 0, "JPY"), of(1, 234_000_000, "KWD")], ["4,821 JPY", "1.234 KWD"]);
         assert_eq!(to_minor(&to_money(110_004, "USD")), 110_004);
     }
 

@@ -107,6 +107,7 @@ impl Domain for Opportunities {
                     RecordKind::Customer => world.resend_customer(cause, resend)?,
                     RecordKind::Reason => world.resend_reason(cause, resend)?,
                     RecordKind::Settings => world.resend_settings(cause, resend)?,
+                    RecordKind::ExchangeRate => world.resend_rate(cause, resend)?,
                     RecordKind::Opportunity | RecordKind::Order => world.resend_opportunity(cause, resend)?,
                 };
                 reply(&ResendLaneResponse { record: resend.record.to_string(), number, ..Default::default() }, None)
@@ -115,6 +116,7 @@ impl Domain for Opportunities {
             Command::UpdateSettings { etag, edit } => {
                 reply(&crm_api::settings::shown(&world.update_settings(cause, etag, edit)?), None)
             }
+            Command::Rate(command) => reply(&convert::rate(&world.change_rate(cause, command)?), None),
             Command::Stale(staling) => {
                 let (opportunity, close_out) = world.stale(cause, staling)?;
                 reply(&convert::opportunity(&opportunity), close_out)

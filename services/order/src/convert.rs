@@ -64,17 +64,19 @@ fn lines(fields: &mut Fields, lines: &[pb::OrderLine]) -> (Currency, Lines) {
         if line.unit_price.is_none() {
             fields.refuse(field("unit_price"), &wording::REQUIRED, &[]);
         }
-        let price = fields.money(&field("unit_price"), line.unit_price.as_ref()).unwrap_or(Money::NONE);
-        let first = *currency.get_or_insert(price.currency);
-        if price.currency != first {
-            fields.refuse(field("unit_price"), &wording::MIXED_CURRENCY, &[("currency", &first)]);
+        let price = fields.money(&field("unit_price"), line.unit_price.as_ref());
+        if let Some(price) = price {
+            let first = *currency.get_or_insert(price.currency);
+            if price.currency != first {
+                fields.refuse(field("unit_price"), &wording::MIXED_CURRENCY, &[("currency", &first)]);
+            }
         }
         taken.push(Line {
             product: fields.line(&field("product"), &line.product, 1..=fields::LABEL),
             quantity: line.quantity,
             fulfilled: 0,
             cancelled: 0,
-            unit_minor: price.minor,
+            unit_minor: price.map_or(0, |price| price.minor),
         });
     }
     let lines = Lines(taken);

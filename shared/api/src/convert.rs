@@ -84,6 +84,8 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
             amount: Some(money(snapshot.amount)),
             owner: snapshot.owner.clone(),
             team: snapshot.team.clone(),
+            exchange_rate: snapshot.exchange.map_or_else(String::new, |exchange| exchange.rate.to_string()),
+            tenant_amount: snapshot.exchange.map(|exchange| money(exchange.amount)),
         }),
         actor: close_out.actor.clone(),
         close_time: Some(time(close_out.closed_at)),

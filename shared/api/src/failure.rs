@@ -32,7 +32,9 @@ pub fn database(error: &Error) -> Status {
             answer::refusal(&wording::VALUE_TAKEN, &[("constraint", constraint.clone())])
         }
         // Two processes made what a tenant has one of at the same moment: the second call finds it.
-        Error::Data { constraint, .. } if constraint == "settings_key" || constraint == "stale_policy_key" => {
+        Error::Data { constraint, .. }
+            if ["settings_key", "stale_policy_key", "exchange_rate_key"].contains(&constraint.as_str()) =>
+        {
             answer::refusal(&wording::CONTENTION, &[])
         }
         Error::Data { .. } | Error::Corrupt(_) | Error::Setup(_) | Error::Oversize => {

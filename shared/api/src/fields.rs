@@ -219,6 +219,18 @@ impl Fields {
         read.map_err(refuse).ok()
     }
 
+    /// A currency; none if it was not given.
+    pub fn currency(&mut self, field: &str, code: &str) -> Option<Currency> {
+        if code.is_empty() {
+            return None;
+        }
+        let currency = Currency::parse(code).filter(|currency| *currency != Currency::NONE);
+        if currency.is_none() {
+            self.refuse(field, &wording::INVALID_CURRENCY, &[]);
+        }
+        currency
+    }
+
     /// Which fields an update is to change: the mask's, every writable one for `*`, those that are set without a mask.
     /// Output-only fields in the mask are passed over, as AIP-161 says.
     pub fn mask(

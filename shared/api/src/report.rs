@@ -13,7 +13,7 @@ use crm_closeout::{
 };
 use crm_outbox::{
     db::{Db, Error},
-    report as count,
+    report as count, settings,
 };
 use crm_proto::common;
 use crm_runtime::{answer, auth::Caller};
@@ -73,7 +73,9 @@ pub async fn make(
     let tenant = caller.tenant;
     let reach = caller.access.reach(Right::ReadAnalytics, &caller.principal);
     let reach = reach.ok_or_else(|| answer::refusal(&wording::INTERNAL, &[]))?;
-    let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed, &reach).await;
+    let decided = settings::read(db, tenant).await.map_err(|e| failure::database(&e))?;
+    let currency = decided.and_then(|entry| entry.told.settings.currency);
+    let counted = count::count(db, tenant, asked.dimension, asked.outcome, asked.closed, &reach, currency).await;
     let counted = counted.map_err(|e| failure::database(&e))?;
     let own = reasons::own(db, tenant).await?;
     let catalogue = Catalogue::of(tenant, &own);
@@ -92,12 +94,12 @@ pub async fn make(
     };
     let rows = rows.into_iter().map(|(value, row)| {
         let label = label(&value).unwrap_or_default();
-        show(value, label, &row)
+        show(value, label, &row, currency)
     });
-    Ok((rows.collect(), show(String::new(), String::new(), &total)))
+    Ok((rows.collect(), show(String::new(), String::new(), &total, currency)))
 }
 
-fn show(value: String, label: String, row: &Row) -> common::ReportRow {
+fn show(value: String, label: String, row: &Row, currency: Option<Currency>) -> common::ReportRow {
     let amounts = row.amounts.0.iter().map(|(currency, [minor])| money(Money { minor: *minor, currency: *currency }));
     common::ReportRow {
         value,
@@ -106,5 +108,7 @@ fn show(value: String, label: String, row: &Row) -> common::ReportRow {
         amounts: amounts.collect(),
         verified_count: row.verified,
         reversed_count: row.reversed,
+        tenant_amount: currency.map(|currency| money(Money { minor: row.tenant_minor, currency })),
+        unconverted_count: currency.map_or(0, |_| row.unconverted),
     }
 }

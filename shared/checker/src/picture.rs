@@ -10,9 +10,10 @@ use crate::{
 use crm_closeout::{
     codes::{Record, RecordKind, Side as Service},
     episode::{CloseOut, CloseOutState, Delivery, Outcome, OutcomeClass},
+    exchange,
     fact::MirrorState,
     ids::{CloseOutId, CustomerId, TenantId},
-    money::Currency,
+    money::{Currency, Money},
     reason::Entry,
     records::{Lane, Received, TimelineEntry},
     settings,
@@ -138,6 +139,8 @@ pub(crate) struct Episode {
     pub(crate) number: i64,
     pub(crate) outcome: Outcome,
     pub(crate) class: Option<OutcomeClass>,
+    pub(crate) reason: String,
+    pub(crate) amount: Money,
     pub(crate) closed_at: Time,
     pub(crate) state: CloseOutState,
     pub(crate) delivery: Delivery,
@@ -177,8 +180,10 @@ impl Picture {
         each(&mut tx, |row| sales.opportunity(row)).await?;
         sales.misplaced = queries::misplaced::<sales::Opportunity>(&mut tx).await?;
         each(&mut tx, |row| sales.customer(row)).await?;
+        each(&mut tx, |row| sales.plan(row)).await?;
         each(&mut tx, |row| sales.reason(row)).await?;
         each(&mut tx, |row| sales.settings(row)).await?;
+        each(&mut tx, |row| sales.rate(row)).await?;
         tx.rollback().await?;
 
         let mut tx = order.moment().await?;
@@ -189,6 +194,7 @@ impl Picture {
         each(&mut tx, |row| trade.trade_record(row)).await?;
         each(&mut tx, |row| trade.reason(row)).await?;
         each(&mut tx, |row| trade.settings(row)).await?;
+        each(&mut tx, |row| trade.rate(row)).await?;
         each(&mut tx, |row| trade.received(row)).await?;
         tx.rollback().await?;
 
@@ -274,6 +280,8 @@ impl Side {
             number: row.episode,
             outcome: row.outcome,
             class: row.class,
+            reason: row.reason_code,
+            amount: row.snapshot.amount,
             closed_at: row.closed_at,
             state: row.state,
             delivery: bare(row.delivery),
@@ -388,6 +396,14 @@ impl Side {
         self.settings.insert(row.tenant_id, row);
     }
 
+    fn rate(&mut self, row: exchange::Entry) {
+        let key = row.key();
+        if !self.has_stubs {
+            self.sent.insert((key.0, rate_lane(key.1)), row.sent);
+        }
+        self.rates.insert(key, row);
+    }
+
     fn trade_record(&mut self, row: trade::Customer) {
         let customer = Customer {
             display_name: row.display_name,
@@ -405,6 +421,11 @@ impl Side {
         self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
     }
+}
+
+/// The lane of an exchange rate.
+pub(crate) const fn rate_lane(id: Uuid) -> Record {
+    Record::new(RecordKind::ExchangeRate, id)
 }
 
 /// The lane of a tenant's settings.

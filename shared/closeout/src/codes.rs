@@ -70,6 +70,8 @@ codes! {
         Reason = 4 "REASON",
         /// What a tenant has decided about close-outs.
         Settings = 5 "SETTINGS",
+        /// What a currency is worth from a time on.
+        ExchangeRate = 6 "EXCHANGE_RATE",
     }
 }
 
@@ -112,7 +114,7 @@ impl RecordKind {
     pub const fn has_tasks(self) -> bool {
         match self {
             Self::Customer | Self::Opportunity | Self::Order => true,
-            Self::Reason | Self::Settings => false,
+            Self::Reason | Self::Settings | Self::ExchangeRate => false,
         }
     }
 
@@ -124,6 +126,7 @@ impl RecordKind {
             Self::Order => crate::ids::OrderId::COLLECTION,
             Self::Reason => crate::reason::COLLECTION,
             Self::Settings => crate::settings::COLLECTION,
+            Self::ExchangeRate => crate::exchange::COLLECTION,
         }
     }
 }

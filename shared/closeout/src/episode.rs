@@ -6,6 +6,7 @@ use crate::{
     approval::Approval,
     codes,
     codes::{Record, Side},
+    exchange::Exchange,
     fact::{ClosedFact, Event, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
     money::Money,
@@ -170,6 +171,8 @@ pub struct Snapshot {
     pub days_open: i64,
     /// What it was worth.
     pub amount: Money,
+    /// What that was in the tenant's currency when it was closed; none: the tenant had no currency, or no rate was known.
+    pub exchange: Option<Exchange>,
     /// Who owned it.
     pub owner: String,
     /// Which team.

@@ -134,6 +134,8 @@ pub struct Fact {
     pub reason: Option<Box<Listed>>,
     /// In the lane of a tenant's settings: the settings.
     pub settings: Option<Box<Told>>,
+    /// In the lane of an exchange rate: the rate.
+    pub rate: Option<Box<exchange::Told>>,
 }
 
 /// A fact with its place in its lane, ready to be sent.

@@ -3,7 +3,7 @@
 //!
 //! Pure: no clock, no database, no protobuf; time and new ids come in as arguments.
 //!
-//! Reading order: [`mod@codes`], [`ids`], [`access`], [`money`], [`reason`], [`settings`], [`remarks`],
+//! Reading order: [`mod@codes`], [`ids`], [`access`], [`money`], [`reason`], [`settings`], [`exchange`], [`remarks`],
 //! [`task`], [`episode`], [`fact`], [`records`], [`job`], [`working_set`], [`cascade`], [`amend`], [`approval`], [`plan`];
 //! [`report`] counts close-outs; [`search`] compares what a person types; [`refusal`] and [`wording`] say why something is not done.
 //! [`seeded`] is for tests of the checker alone.
@@ -14,6 +14,7 @@ pub mod approval;
 pub mod cascade;
 pub mod codes;
 pub mod episode;
+pub mod exchange;
 pub mod fact;
 pub mod ids;
 pub mod job;

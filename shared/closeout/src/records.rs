@@ -6,6 +6,7 @@ use crate::{
     episode::{Effect, Outcome, OutcomeClass, loss_at},
     fact::{Fact, MirrorState, PeerOutcome},
     ids::{CloseOutId, CustomerId, TenantId},
+    money::Money,
     time::Time,
     working_set::{Keyed, Owner},
 };
@@ -36,8 +37,12 @@ pub struct Lane {
     pub closed_at: Option<Time>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Code of the reason; none: it is not closed, or was by a sender that did not have that kept.
+    pub reason_code: Option<String>,
     /// Class of the reason.
     pub class: Option<OutcomeClass>,
+    /// What it was worth then, as far as that was told.
+    pub lost: Option<Money>,
     /// When the customer was lost with it; none: it is no loss.
     pub loss_at: Option<Time>,
     /// When the customer was served with it (a processed order); none: it is no success.
@@ -73,7 +78,9 @@ impl Lane {
             close_out_id: None,
             closed_at: None,
             outcome: None,
+            reason_code: None,
             class: None,
+            lost: None,
             loss_at: None,
             success_at: None,
             cause: None,
@@ -97,6 +104,8 @@ impl Lane {
         self.closed_at = current.map(|c| c.closed_at);
         self.outcome = current.map(|c| c.outcome);
         self.class = current.and_then(|c| c.class);
+        self.reason_code = current.map(|c| c.reason_code.clone());
+        self.lost = current.and_then(|c| c.amount);
         self.loss_at = current.and_then(|c| loss_at(c.outcome, c.class, c.closed_at));
         self.cause = current.and_then(|c| c.cause);
         self.success_at = current.filter(|c| c.outcome == Outcome::Processed).map(|c| c.closed_at);

@@ -45,6 +45,10 @@ pub struct Counted {
     pub verified: i64,
     /// What their subjects were worth together, in minor units.
     pub minor: i64,
+    /// Those of them that were worth something in the currency which is the tenant's now, as they are or by the rate they keep.
+    pub converted: i64,
+    /// What it was in that currency together, in minor units.
+    pub tenant_minor: i64,
 }
 
 /// A line of a report.
@@ -58,6 +62,11 @@ pub struct Row {
     pub verified: i64,
     /// Close-outs that were reversed.
     pub reversed: i64,
+    /// What those in force were worth together in the currency that is the tenant's now, in minor units, as they are or by the rates they
+    /// keep.
+    pub tenant_minor: i64,
+    /// Those of them that have an amount which is not in that sum.
+    pub unconverted: i64,
 }
 
 impl Row {
@@ -74,6 +83,10 @@ impl Row {
                 self.verified += counted.verified;
                 let sums = self.amounts.0.entry(counted.currency).or_default();
                 sums[0] = sums[0].saturating_add(counted.minor);
+                self.tenant_minor = self.tenant_minor.saturating_add(counted.tenant_minor);
+                if counted.currency != Currency::NONE {
+                    self.unconverted += counted.count - counted.converted;
+                }
             }
         }
     }
@@ -151,7 +164,17 @@ mod tests {
 
     fn counted(value: &str, state: CloseOutState, currency: &str, count: i64) -> Counted {
         let currency = Currency::parse(currency).unwrap();
-        Counted { value: value.into(), state, currency, count, verified: 1, minor: 100 * count }
+        let (converted, tenant_minor) = if value == "BUDGET_FROZEN" { (1, 70) } else { (0, 0) };
+        Counted {
+            value: value.into(),
+            state,
+            currency,
+            count,
+            verified: 1,
+            minor: 100 * count,
+            converted,
+            tenant_minor,
+        }
     }
 
     #[test]
@@ -172,6 +195,7 @@ mod tests {
         assert_eq!(shown, [("closeOutReasons/UNRESPONSIVE", 7, 3), ("closeOutReasons/BUDGET_FROZEN", 5, 0)]);
         assert_eq!((total.count, total.verified, total.reversed), (12, 4, 3));
         assert_eq!(total.amounts.0.values().map(|[minor]| *minor).collect::<Vec<_>>(), [800, 400]);
+        assert_eq!((total.tenant_minor, total.unconverted), (70, 11));
         let (unmerged, same) =
             rows(Dimension::Reason, &all, &Catalogue::of(TENANT, &Rows::default()), &Competitors::new());
         assert_eq!((unmerged.len(), same), (3, total.clone()));

@@ -6,6 +6,7 @@ use crate::{
     cascade::Change,
     fact::WonPolicy,
     ids::TenantId,
+    money::Currency,
     time::Time,
     working_set::{Cause, Common, Keyed, Rows},
 };
@@ -34,6 +35,8 @@ pub struct Settings {
     pub approval: ApprovalPolicy,
     /// Roles beside those that every tenant has.
     pub roles: OwnRoles,
+    /// What close-outs are worth in this currency is kept with them; none: nothing is converted.
+    pub currency: Option<Currency>,
 }
 
 impl Settings {
@@ -43,6 +46,7 @@ impl Settings {
         won_policy: WonPolicy::Ask,
         approval: ApprovalPolicy::DEFAULT,
         roles: OwnRoles::new(),
+        currency: None,
     };
 
     /// Those of a tenant among these rows.

@@ -241,6 +241,18 @@ wordings! {
     MONEY_TOO_LARGE = "INVALID_MONEY", Field;
         "must be at most {most} minor units";
         "最多 {most} 个最小货币单位";
+    INVALID_CURRENCY = "INVALID_CURRENCY", Field;
+        "must be three capitals of ISO 4217, such as CNY; not XXX";
+        "必须为 ISO 4217 的三个大写字母，例如 CNY；不可为 XXX";
+    NO_TENANT_CURRENCY = "REQUIRED", Field;
+        "must be given while the tenant has no currency; decide on one in the settings, and it is the default";
+        "租户尚未设定本位币时必须填写；在设置中设定后即为默认值";
+    INVALID_RATE = "INVALID_RATE", Field;
+        "must be a decimal number above zero with at most 6 digits before the point and 12 after it, such as 7.1234";
+        "必须为大于零的小数，整数部分最多 6 位，小数部分最多 12 位，例如 7.1234";
+    RATE_OF_ITSELF = "CURRENCY", Field;
+        "must be another one than {field}: the rate of a currency in itself is 1";
+        "必须与 {field} 不同：同一货币的汇率恒为 1";
     UNKNOWN_FIELD = "UNKNOWN_FIELD", Field;
         "{path} can not be written; these can: {fields}";
         "{path} 不可写；可写字段：{fields}";

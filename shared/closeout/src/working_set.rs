@@ -5,6 +5,7 @@ use crate::{
     access::Access,
     codes::Record,
     episode::CloseOut,
+    exchange::{self, Rates},
     fact::Outgoing,
     ids::TenantId,
     job::Job,
@@ -256,6 +257,10 @@ pub struct Common {
     pub reasons: Rows<reason::Entry>,
     /// What the tenants have decided, as far as it is needed.
     pub settings: Rows<settings::Entry>,
+    /// Exchange rates that are changed.
+    pub rates: Rows<exchange::Entry>,
+    /// What close-outs need to know of currencies.
+    pub exchange: Rates,
     /// New versions of reasons.
     pub editions: Log<Edition>,
     /// Messages to send.
@@ -289,6 +294,8 @@ impl Common {
             close_outs: Rows::default(),
             reasons: Rows::default(),
             settings: Rows::default(),
+            rates: Rows::default(),
+            exchange: Rates::default(),
             editions: Log::default(),
             outgoing: Log::default(),
             jobs: Log::default(),
@@ -311,6 +318,7 @@ impl Common {
         self.close_outs.begin();
         self.reasons.begin();
         self.settings.begin();
+        self.rates.begin();
         self.editions.begin();
         self.outgoing.begin();
         self.jobs.begin();
@@ -327,6 +335,7 @@ impl Common {
         self.close_outs.rollback();
         self.reasons.rollback();
         self.settings.rollback();
+        self.rates.rollback();
         self.editions.rollback();
         self.outgoing.rollback();
         self.jobs.rollback();

@@ -317,6 +317,7 @@ async fn save_common(tx: &mut Tx, common: &mut Common, trace_parents: &[&str]) -
     table::save(tx, &common.close_outs).await?;
     table::save(tx, &common.reasons).await?;
     table::save(tx, &common.settings).await?;
+    table::save(tx, &common.rates).await?;
     table::insert_missing(tx, common.editions.entries()).await?;
     table::insert(tx, common.received.inserted()).await?;
     job::forget(tx, common.jobs_over.entries()).await?;

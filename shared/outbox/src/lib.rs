@@ -6,8 +6,8 @@
 //! lane row in the commit that applies the effect, so a copy finds itself applied and an early one waits. A crash at any
 //! point therefore loses nothing and doubles nothing.
 //!
-//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`plan`], [`load`], [`reasons`], [`settings`], `remarks`, [`writer`], [`seats`], [`relay`],
-//! [`settle`], [`select`], [`search`], [`report`], [`operator`], [`job`], [`metrics`].
+//! Reading order: [`db`], `connections`, `gets`, `tx`, `joined`, [`cell`], [`sql`], [`mod@table`], [`tables`], [`wire`], [`batch`], `judge`, [`plan`], [`load`], [`reasons`], [`settings`], [`exchange`], `remarks`, [`writer`], [`seats`], [`relay`],
+//! [`settle`], [`select`], [`search`], [`report`], [`watch`], [`operator`], [`job`], [`metrics`].
 
 mod approval;
 pub mod batch;
@@ -15,6 +15,7 @@ mod bind;
 pub mod cell;
 mod connections;
 pub mod db;
+pub mod exchange;
 mod failpoint;
 mod gets;
 pub mod job;

@@ -1,8 +1,10 @@
 //! Reports: close-outs of a tenant in some time, counted by the database. One statement, which goes through the index of the time.
 
 use crate::{
+    cell::{Column, Kind},
+    cells,
     db::{Db, Error},
-    sql::{Args, Sql},
+    sql::{Args, Sql, columns},
 };
 use crm_closeout::{
     access::Reach,
@@ -12,13 +14,18 @@ use crm_closeout::{
     time::Time,
 };
 use serde_json::json;
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::LazyLock,
+};
 
 /// The teams of a list, each as a row.
-const POSTGRES: &str = "jsonb_array_elements_text({6}::jsonb)";
-const SQLITE: &str = "json_each({6})";
+const POSTGRES: &str = "jsonb_array_elements_text({7}::jsonb)";
+const SQLITE: &str = "json_each({7})";
 
-/// Counts what was closed out with this outcome within this time, of whom the reach says, as owner and team were at the close.
+/// Counts what was closed out with this outcome within this time, of whom the reach says, as owner and team were at the close; and
+/// adds up what it was worth in this currency, as it is or by the rate it keeps.
 pub async fn count(
     db: &Db,
     tenant: TenantId,
@@ -26,8 +33,10 @@ pub async fn count(
     outcome: Outcome,
     closed: Range<Time>,
     reach: &Reach,
+    currency: Option<Currency>,
 ) -> Result<Vec<Counted>, Error> {
-    let mut args = Args::none().with(&tenant).with(&closed.start).with(&closed.end).with(&outcome);
+    let currency = currency.map_or_else(String::new, |currency| currency.to_string());
+    let mut args = Args::none().with(&tenant).with(&closed.start).with(&closed.end).with(&outcome).with(&currency);
     if let Reach::Of { owner, teams } = reach {
         args = args.with(owner).with(&json!(teams).to_string());
     }
@@ -40,18 +49,20 @@ pub async fn count(
             count: row.get(3)?,
             verified: row.get(4)?,
             minor: row.get(5)?,
+            converted: row.get(6)?,
+            tenant_minor: row.get(7)?,
         })
     });
     counted.collect()
 }
 
 fn statement(dimension: Dimension, reach: &Reach) -> Sql {
-    let text = |of_snapshot: fn(&str) -> String, verified: &str, competitor: &str, teams: &str| {
+    let text = |of_snapshot: fn(&str) -> String, verified: &str, id: fn(&str) -> String, teams: &str| {
         let within = match reach {
             Reach::Everybody => String::new(),
             Reach::Of { .. } => {
                 let (owner, team) = (of_snapshot("owner"), of_snapshot("team"));
-                format!(" AND ({owner} = {{5}} OR ({team} <> '' AND {team} IN (SELECT value FROM {teams})))")
+                format!(" AND ({owner} = {{6}} OR ({team} <> '' AND {team} IN (SELECT value FROM {teams})))")
             }
         };
         let value = match dimension {
@@ -61,20 +72,21 @@ fn statement(dimension: Dimension, reach: &Reach) -> Sql {
             Dimension::Team => of_snapshot("team"),
             Dimension::Competitor => competitor.to_owned(),
         };
+        let (count, sum) = (worth("1", "1"), worth("t.amount_minor", &format!("CAST({minor} AS BIGINT)")));
         format!(
             "SELECT {value} AS value, t.state, t.amount_currency, count(*), count({verified}), \
-             CAST(sum(t.amount_minor) AS BIGINT) FROM close_out AS t WHERE t.tenant_id = {{1}} AND t.closed_at >= {{2}} \
+             CAST(sum(t.amount_minor) AS BIGINT), count({count}), \
+             CAST(coalesce(sum({sum}), 0) AS BIGINT) FROM close_out AS t WHERE t.tenant_id = {{1}} AND t.closed_at >= {{2}} \
              AND t.closed_at < {{3}} AND t.outcome = {{4}} AND t.state IN (1, 2){within} GROUP BY 1, t.state, t.amount_currency"
         )
     };
-    let competitor = "coalesce(CAST(t.competitor_id AS TEXT), '')";
     let postgres = text(
         |key| format!("t.snapshot::jsonb ->> '{key}'"),
         "t.remarks::jsonb -> 'verification'",
-        competitor,
+        |id| format!("coalesce(CAST({id} AS TEXT), '')"),
         POSTGRES,
     );
     let sqlite =
-        text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'", "hex(t.competitor_id)", SQLITE);
+        text(|key| format!("t.snapshot ->> '{key}'"), "t.remarks -> 'verification'", |id| format!("hex({id})"), SQLITE);
     Sql::each(&postgres, &sqlite, &[])
 }

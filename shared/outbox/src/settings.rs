@@ -29,7 +29,10 @@ impl JsonText for Settings {
         let over: BTreeMap<_, _> = over.iter().map(|(currency, minor)| (currency.to_string(), *minor)).collect();
         let approval = json!({ "over": over, "expire_days": expire_days });
         let won_policy = self.won_policy.word();
-        json!({ "verification": verification, "won_policy": won_policy, "approval": approval, "roles": self.roles })
+        let currency = self.currency.map(|currency| currency.to_string());
+        json!({
+            "verification": verification, "won_policy": won_policy, "approval": approval, "roles": self.roles, "currency": currency,
+        })
     }
 
     /// What is not there was decided by nobody when it was written.
@@ -53,7 +56,11 @@ impl JsonText for Settings {
             Some(value) => value.as_object()?.iter().map(role).collect::<Option<_>>()?,
             None => OwnRoles::new(),
         };
-        Some(Self { verification, won_policy, approval, roles })
+        let currency = match value.get("currency").and_then(Value::as_str) {
+            Some(code) => Some(Currency::parse(code)?),
+            None => None,
+        };
+        Some(Self { verification, won_policy, approval, roles, currency })
     }
 }
 
@@ -88,12 +95,16 @@ table!(Entry = "settings", key |key| [tenant_id: TenantId = *key], {
     tenant_id: TenantId, told: Told, sent: i64, updated_at: Time,
 });
 
-/// Loads what these tenants have decided, and locks it where it is to be changed.
-pub async fn load(tx: &mut Tx, read: &BTreeSet<TenantId>, changed: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
-    let mut rows: Rows<Entry> = table::lock(tx, &changed.iter().copied().collect::<Vec<_>>()).await?;
-    let read: Vec<_> = read.difference(changed).copied().collect();
-    table::load::<Entry>(tx, &read).await?.iter().for_each(|entry| rows.add_loaded(entry.clone()));
-    Ok(rows)
+/// Locks and loads what these tenants have decided, which is to be changed.
+pub async fn lock(tx: &mut Tx, changed: &BTreeSet<TenantId>) -> Result<Rows<Entry>, Error> {
+    table::lock(tx, &changed.iter().copied().collect::<Vec<_>>()).await
+}
+
+/// Adds what these tenants have decided, where it is not known yet.
+pub(crate) async fn load(tx: &mut Tx, rows: &mut Rows<Entry>, read: &BTreeSet<TenantId>) -> Result<(), Error> {
+    let unknown: Vec<_> = read.iter().copied().filter(|tenant| rows.get(tenant).is_none()).collect();
+    table::load::<Entry>(tx, &unknown).await?.iter().for_each(|entry| rows.add_loaded(entry.clone()));
+    Ok(())
 }
 
 /// Reads what a tenant has decided.

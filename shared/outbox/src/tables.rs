@@ -12,6 +12,7 @@ use crm_closeout::{
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
+    exchange::{Exchange, Rate},
     fact::{MirrorState, PeerOutcome},
     ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
     money::{Currency, Money, Sums},
@@ -103,7 +104,7 @@ table!(Lane = "lane", key |key| [tenant_id: TenantId = key.0, record: Record = k
     tenant_id: TenantId, record: Record, last_number: i64, customer_id: Option<CustomerId>, parent_id: Option<Uuid>,
     state: Option<MirrorState>, epoch: i64, owner: String, close_out_id: Option<CloseOutId>, closed_at: Option<Time>,
     outcome: Option<Outcome>, class: Option<OutcomeClass>, loss_at: Option<Time>, success_at: Option<Time>,
-    cause: Option<CloseOutId>,
+    cause: Option<CloseOutId>, reason_code: Option<String>, lost: Option<Money>,
 });
 
 table!(
@@ -289,14 +290,29 @@ fn stage(value: &Value) -> Option<Option<StageName>> {
     Some((!stage.is_empty()).then(|| StageName::new(pipeline, stage)))
 }
 
+/// What a close-out of an earlier version says nothing of.
+fn exchange(value: &Value) -> Option<Option<Exchange>> {
+    let Some(units) = value.get("rate") else { return Some(None) };
+    let currency = Currency::parse(value["tenant_currency"].as_str()?)?;
+    let amount = Money { minor: int(value, "tenant_minor")?, currency };
+    Some(Some(Exchange { rate: Rate::of_units(units.as_i64()?)?, amount }))
+}
+
 impl JsonText for Snapshot {
     fn to_json(&self) -> Value {
         let StageName { pipeline, stage } = self.stage.clone().unwrap_or_default();
-        json!({
+        let mut json = json!({
             "state": self.state, "state_word": self.state_word, "pipeline": pipeline, "stage": stage,
             "days_in_stage": self.days_in_stage, "days_open": self.days_open, "minor": self.amount.minor, "currency": self.amount.currency.as_str(),
             "owner": self.owner, "team": self.team, "won_at": self.won_at.map(|at| at.0), "cancelled": self.cancelled,
-        })
+        });
+        // Most tenants have one currency or none: what is not there takes no room.
+        if let (Some(Exchange { rate, amount }), Value::Object(fields)) = (self.exchange, &mut json) {
+            fields.insert("rate".into(), rate.units().into());
+            fields.insert("tenant_minor".into(), amount.minor.into());
+            fields.insert("tenant_currency".into(), amount.currency.as_str().into());
+        }
+        json
     }
 
     fn from_json(value: &Value) -> Option<Self> {
@@ -307,6 +323,7 @@ impl JsonText for Snapshot {
             days_in_stage: int(value, "days_in_stage")?,
             days_open: int(value, "days_open")?,
             amount: Money { minor: int(value, "minor")?, currency: Currency::parse(value["currency"].as_str()?)? },
+            exchange: exchange(value)?,
             owner: text(value, "owner")?,
             team: text(value, "team")?,
             won_at: value["won_at"].as_i64().map(Time),

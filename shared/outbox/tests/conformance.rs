@@ -14,6 +14,7 @@ use crm_closeout::{
     episode::{
         CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass, Propagation, Reversal, Snapshot,
     },
+    exchange::{self, Exchange, Key, Rate},
     fact::{Applied, MirrorState, PeerOutcome, WonPolicy},
     ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
     job::Job,
@@ -29,6 +30,7 @@ use crm_closeout::{
 };
 use crm_outbox::{
     db::{Db, Error, Tx},
+    exchange as exchange_table,
     job::{self, Carried, Step},
     select::{Order, Select},
     settle::{self, Fault, Later, Settled, Settlement},
@@ -51,6 +53,7 @@ const OTHER: TenantId = TenantId(Uuid::from_u128(2));
 
 fresh::on_both!(&[];
     every_row_reads_back_as_it_was_written,
+    the_rate_of_a_time_is_the_newest_up_to_it_that_was_not_deleted,
     an_update_overwrites_what_is_there_and_nothing_else,
     what_an_index_names_is_saved_with_the_rest,
     an_update_of_a_missing_row_is_corrupt,
@@ -128,6 +131,7 @@ fn close_out(n: u128) -> CloseOut {
             days_in_stage: 3,
             days_open: 4,
             amount: Money::NONE,
+            exchange: Some(Exchange { rate: Rate::parse("7.123456789012").unwrap(), amount: Money::NONE }),
             owner: "ann".into(),
             team: String::new(),
             won_at: Some(Time(7)),
@@ -196,6 +200,8 @@ fn lane(n: u128) -> Lane {
     lane.state = Some(MirrorState::Processed);
     lane.outcome = Some(Outcome::Processed);
     lane.success_at = Some(Time(4));
+    lane.reason_code = Some("ORD_FULFILLED".into());
+    lane.lost = Some(Money { minor: 125, currency: Currency::NONE });
     lane
 }
 
@@ -237,6 +243,60 @@ async fn reads_back<R: Table + PartialEq + std::fmt::Debug>(db: &Db, row: R) {
     tx.rollback().await.unwrap();
 }
 
+fn currency(code: &str) -> Currency {
+    Currency::parse(code).unwrap()
+}
+
+/// A rate into yuan.
+fn rate_from(currency: &str, at: i64, rate: Option<Rate>) -> exchange::Entry {
+    let [to, currency] = ["CNY", currency].map(|code| Currency::parse(code).unwrap());
+    let told = exchange::Told { key: Key { to, currency, effective_at: Time(at) }, rate, revision: 1 };
+    exchange::Entry { tenant_id: TENANT, told, sent: 0, updated_at: Time(5) }
+}
+
+async fn the_rate_of_a_time_is_the_newest_up_to_it_that_was_not_deleted(db: &Db) {
+    let rate = |text| Rate::parse(text);
+    let rows = [
+        rate_from("USD", -10, rate("6")),
+        rate_from("USD", 10, rate("7")),
+        rate_from("USD", 20, None),
+        rate_from("USD", 30, rate("9")),
+        rate_from("USC", 15, rate("2")),
+        rate_from("USE", i64::MIN, rate("3")),
+        exchange::Entry { tenant_id: OTHER, ..rate_from("USD", 15, rate("4")) },
+    ];
+    insert(db, &rows).await;
+    let settings = Settings { currency: Currency::parse("CNY"), ..Settings::DEFAULT };
+    let told = Told { settings, revision: 1 };
+    let entry = settings::Entry { tenant_id: TENANT, told, sent: 1, updated_at: Time(1) };
+    let mut common = Common::new(Time(0), Box::new(Uuid::now_v7));
+    common.settings = Rows::loaded([entry]);
+    let of = |code, at| (TENANT, currency(code), Time(at));
+    let asked = [of("USD", -11), of("USD", -10), of("USD", 9), of("USD", 10), of("USD", 29), of("USD", i64::MAX)];
+    let others = [of("USE", i64::MIN), of("EUR", 10), of("CNY", 10), (OTHER, currency("USD"), Time(15))];
+    let mut tx = db.begin().await.unwrap();
+    exchange_table::find(&mut tx, &mut common, &asked.into_iter().chain(others).collect()).await.unwrap();
+    let found = |asked: &exchange::Asked| common.exchange.found.get(asked).copied();
+    let text = |rate: Option<Rate>| rate.map_or_else(String::new, |rate| rate.to_string());
+    assert_eq!(asked.each_ref().map(|asked| text(found(asked))), ["", "6", "6", "7", "7", "9"]);
+    assert_eq!(
+        others.each_ref().map(|asked| text(found(asked))),
+        ["3", "", "", ""],
+        "of the tenant's currency none is needed"
+    );
+    let statements = db.statement_count();
+    let own = [of("CNY", 1), (TENANT, Currency::NONE, Time(1)), (OTHER, currency("USD"), Time(1))].into();
+    exchange_table::find(&mut tx, &mut common, &own).await.unwrap();
+    assert_eq!(db.statement_count(), statements, "where no rate is needed, none is asked for");
+    tx.rollback().await.unwrap();
+    let listed = async |of: Option<&str>, after: Option<Uuid>, size| {
+        let rows = exchange_table::list(db, TENANT, of.map(currency), after, size).await.unwrap();
+        rows.iter().map(|row| row.told.rate.unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, None, 9).await, ["2", "6", "7", "9", "3"]);
+    assert_eq!(listed(Some("USD"), Some(rows[0].told.key.id()), 1).await, ["7", "9"]);
+}
+
 async fn every_row_reads_back_as_it_was_written(db: &Db) {
     reads_back(db, task(1)).await;
     reads_back(db, close_out(1)).await;
@@ -247,9 +307,13 @@ async fn every_row_reads_back_as_it_was_written(db: &Db) {
         won_policy: WonPolicy::Lose,
         approval: ApprovalPolicy { over: [(Currency::NONE, 5)].into(), expire_days: 3 },
         roles: [("night-shift".to_owned(), ROLES[0].rights.grants().collect())].into(),
+        currency: Currency::parse("CNY"),
     };
     let told = Told { settings, revision: 3 };
     reads_back(db, settings::Entry { tenant_id: TENANT, told, sent: 2, updated_at: Time(5) }).await;
+    for (at, rate) in [(i64::MIN, Rate::parse("0.000000000001")), (-1, None), (i64::MAX, Some(Rate::ONE))] {
+        reads_back(db, rate_from("USD", at, rate)).await;
+    }
     reads_back(db, lane(1)).await;
     reads_back(db, message(1, 1)).await;
     let (tenant_id, record, close_out_id) = (TENANT, record(1), Some(CloseOutId(id(4))));

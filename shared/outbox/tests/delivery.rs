@@ -137,6 +137,7 @@ fn fact() -> Fact {
         at: Time(1),
         reason: None,
         settings: None,
+        rate: None,
         close_out: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Every list of both APIs with every filter that it has, its first page and the next, and every record by its name.
 
-use crate::{competitors, work::Known};
+use crate::{competitors, rates, work::Known};
 use crm_proto::{common::TaskState, opportunity as sales, order as trade};
 use crm_tests::client::Client;
 use prost_types::Timestamp;
@@ -77,6 +77,7 @@ pub(crate) async fn reads(client: &Client, known: &Known, of: i64) {
         pages!(client.customers, list_customers, sales::ListCustomersRequest { owner: owner.into(), ..customers() });
     }
     competitors::reads(client).await;
+    rates::reads(client).await;
     let (list, customer) = (sales::ListOpportunitiesRequest::default, customer.clone());
     let stage = |stage: &str| format!("pipelines/default/stages/{stage}");
     let before = |n: i64| Some(Timestamp { seconds: 1_700_000_000 + n / 1_000, nanos: 0 });

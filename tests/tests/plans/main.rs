@@ -10,6 +10,7 @@ mod embedded;
 mod judge;
 mod lists;
 mod operators;
+mod rates;
 mod reasons;
 mod searches;
 mod stale;

@@ -179,6 +179,7 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
     let request = sales::UpdateCustomerRequest { customer: Some(edit), ..Default::default() };
     client.update_customer(request).await.unwrap();
     reasons::manage(client).await;
+    rates::manage(client, &known.customer).await;
     let opportunity = client.opportunity("").await;
     let number = uuid::Uuid::now_v7().to_string();
     let edit = sales::Opportunity {

@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod parked;
 pub(crate) mod pipelines;
 pub(crate) mod preview;
+pub(crate) mod rates;
 pub(crate) mod reasons;
 pub(crate) mod remarks;
 mod reopen;
@@ -63,6 +64,7 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Pipelines(args) => Box::pin(pipelines::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Amend(args) => Box::pin(amend::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Approvals(args) => Box::pin(approvals::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Rates(args) => Box::pin(rates::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Report(args) => Box::pin(report::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Roles(args) => Box::pin(roles::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,

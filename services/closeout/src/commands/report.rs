@@ -2,7 +2,9 @@
 
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
-use crate::format::{count, label, last_part, money, or_dash, parse_day, time, to_timestamp, two_lines};
+use crate::format::{
+    amount, count, counted, label, last_part, money, or_dash, parse_day, time, to_timestamp, two_lines,
+};
 use crate::screen::{Paint, Screen};
 use crate::{json, view};
 use clap::{Args, ValueEnum};
@@ -17,7 +19,8 @@ use time::{Date, Duration, OffsetDateTime};
 /// What follows the help of `report`.
 pub(crate) const EXAMPLES: &str = "\
 Close-outs that were taken back are counted by themselves. Owner, team and class are those at the close; a reason that was
-merged into another counts there, and so does a competitor. A report is about 366 days at most.
+merged into another counts there, and so does a competitor. Where the tenant has a currency (closeout settings), amounts are
+added up in it, too, by the rates that close-outs kept (closeout rates). A report is about 366 days at most.
 
 Examples:
   closeout report --by reason --locale zh-CN
@@ -164,8 +167,12 @@ async fn read(args: &ReportArgs, asked: &Asked, api: &Api) -> anyhow::Result<(Ve
 }
 
 fn table(by: By, rows: &[ReportRow], total: &ReportRow, screen: &Screen) -> anyhow::Result<()> {
-    let headings = [by.word(), "close-outs", "worth", "verified", "reversed"];
-    let mut table = screen.new_table_keeping(&headings, &[1, 2, 3, 4]);
+    // Of a tenant with a currency the sum in it, too.
+    let own = total.tenant_amount.as_ref().map(|total| format!("in {}", total.currency_code));
+    let headings =
+        [Some(by.word()), Some("close-outs"), Some("worth"), own.as_deref(), Some("verified"), Some("reversed")];
+    let headings: Vec<_> = headings.into_iter().flatten().collect();
+    let mut table = screen.new_table_keeping(&headings, &(1..headings.len()).collect::<Vec<_>>());
     for row in rows {
         // A competitor is known by what it is called, a reason by its code.
         let named = match by {
@@ -177,19 +184,30 @@ fn table(by: By, rows: &[ReportRow], total: &ReportRow, screen: &Screen) -> anyh
         table.add_row(cells(named.into(), row));
     }
     table.add_row(cells(screen.cell(Paint::Strong, "total"), total));
-    screen.table(&table)
+    screen.table(&table)?;
+    match (&total.tenant_amount, total.unconverted_count) {
+        (Some(own), left @ 1..) => screen.note(&format!(
+            "{} kept no rate to {}: closed out before there was one, or when the tenant had another currency or none.",
+            counted(left.unsigned_abs(), "close-out", "close-outs"),
+            own.currency_code
+        )),
+        _ => Ok(()),
+    }
 }
 
-fn cells(value: Cell, row: &ReportRow) -> [Cell; 5] {
+fn cells(value: Cell, row: &ReportRow) -> Vec<Cell> {
     let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let amounts: Vec<_> = row.amounts.iter().map(money).collect();
-    [
-        value,
-        number(count(row.count.unsigned_abs())),
-        number(or_dash(&amounts.join("\n")).to_owned()),
-        number(share(row.verified_count, row.count)),
-        number(count(row.reversed_count.unsigned_abs())),
-    ]
+    let mut cells =
+        vec![value, number(count(row.count.unsigned_abs())), number(or_dash(&amounts.join("\n")).to_owned())];
+    if let Some(own) = &row.tenant_amount {
+        let left = row.unconverted_count.unsigned_abs();
+        let left = if left == 0 { String::new() } else { format!("without {}", count(left)) };
+        cells.push(number(two_lines(&amount(own), &left)));
+    }
+    cells.push(number(share(row.verified_count, row.count)));
+    cells.push(number(count(row.reversed_count.unsigned_abs())));
+    cells
 }
 
 /// `66.7 %`; a dash where there is nothing of which it could be a share.

@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::args::WonPolicy;
 use crate::failure::{Ending, Usage};
-use crate::format::{counted, money, parse_amount, time};
+use crate::format::{counted, money, parse_money, time};
 use crate::screen::{Paint, Screen};
 use crate::{json, request_id, view};
 use anyhow::Context;
@@ -29,7 +29,8 @@ Examples:
   closeout settings set --verification-required=false
   closeout settings set --won-opportunity lose
   closeout settings set --approval-over \"100000 CNY\" --approval-over \"15000 USD\" --approval-days 7
-  closeout settings set --approval-over none";
+  closeout settings set --approval-over none
+  closeout settings set --currency CNY            the rates of the others: closeout rates";
 
 /// Flags of `settings`.
 #[derive(Debug, Args)]
@@ -68,6 +69,10 @@ struct SetArgs {
     /// After how many days without a decision it expires: 1 to 365.
     #[arg(long, value_name = "N")]
     approval_days: Option<i32>,
+    /// The tenant's currency (ISO 4217): what close-outs are worth in it is kept with them and added up in reports. `none`: it has
+    /// none.
+    #[arg(long, value_name = "CURRENCY")]
+    currency: Option<String>,
 }
 
 /// From which amount on a second person is needed.
@@ -81,10 +86,12 @@ fn limit(text: &str) -> Result<Limit, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Limit::None);
     }
-    let example = || "an amount and its currency, such as \"100000 CNY\", or `none`".to_owned();
-    let (number, currency) = text.split_once(' ').ok_or_else(example)?;
-    let (units, nanos) = parse_amount(number).map_err(|_| example())?;
-    Ok(Limit::Of(Money { currency_code: currency.trim().to_uppercase(), units, nanos }))
+    parse_money(text).map(Limit::Of).map_err(|expected| format!("{expected}, or `none`"))
+}
+
+/// What `--currency` says to the API.
+fn currency(text: &str) -> String {
+    if text.eq_ignore_ascii_case("none") { String::new() } else { text.to_uppercase() }
 }
 
 impl Limit {
@@ -139,6 +146,7 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
         ("won_opportunity_policy", args.won_opportunity.is_some()),
         ("approval.amounts", !args.approval_over.is_empty()),
         ("approval.expire_days", args.approval_days.is_some()),
+        ("currency", args.currency.is_some()),
     ];
     let paths = paths.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned()).collect();
     let verification = VerificationPolicy {
@@ -152,6 +160,7 @@ async fn set(args: &SetArgs, api: &Api, screen: &Screen) -> anyhow::Result<Endin
                 amounts: args.approval_over.iter().filter_map(Limit::amount).collect(),
                 expire_days: args.approval_days.unwrap_or_default(),
             }),
+            currency: args.currency.as_deref().map_or_else(String::new, currency),
             won_opportunity_policy: args.won_opportunity.map_or(0, WonPolicy::of_api),
             ..Settings::default()
         }),
@@ -180,11 +189,12 @@ fn table(settings: &Settings, screen: &Screen) -> anyhow::Result<()> {
     let changed =
         settings.update_time.as_ref().map_or_else(|| "never: these are the defaults".to_owned(), |at| time(Some(at)));
     let mut table = screen.new_table(&["setting", "value"]);
-    let [verification, won, approval] = decided(settings);
+    let [verification, won, approval, currency] = decided(settings);
     let rows = [
         ("verification", verification),
         ("won, last order cancelled", won),
         ("a second person", approval),
+        ("currency", currency),
         ("changed", changed),
     ];
     for (setting, value) in rows {
@@ -194,7 +204,7 @@ fn table(settings: &Settings, screen: &Screen) -> anyhow::Result<()> {
 }
 
 /// What was decided, in words.
-fn decided(settings: &Settings) -> [String; 3] {
+fn decided(settings: &Settings) -> [String; 4] {
     let won = match settings.won_opportunity_policy() {
         WonOpportunityPolicy::Keep => "it stays won",
         WonOpportunityPolicy::Ask | WonOpportunityPolicy::Unspecified => "its owner is asked",
@@ -202,7 +212,8 @@ fn decided(settings: &Settings) -> [String; 3] {
         WonOpportunityPolicy::Lose => "it is closed out as lost",
     };
     let approval = settings.approval.as_ref().map_or_else(|| "not known there".to_owned(), approval);
-    [required(settings.verification.unwrap_or_default()), won.to_owned(), approval]
+    let currency = if settings.currency.is_empty() { "none: nothing is converted" } else { &settings.currency };
+    [required(settings.verification.unwrap_or_default()), won.to_owned(), approval, currency.to_owned()]
 }
 
 /// `above 100,000.00 CNY; won opportunities; paid orders without a refund; expires after 14 days`.

@@ -1,7 +1,9 @@
 //! A close-out and its receipts: one line for everything it did, on either side.
 
 use super::{Tasks, approval, remarks, side_name};
-use crate::format::{counted, label, money_or_none, receipt_value, short_name, stage_id, time, with_short_names};
+use crate::format::{
+    counted, label, money, money_or_none, receipt_value, short_name, stage_id, time, with_short_names,
+};
 use crate::screen::{Paint, Screen};
 use crm_proto::common::{CloseOut, CloseOutState, Effect, EffectKind, Side};
 
@@ -41,6 +43,8 @@ pub(crate) fn show_close_out(close_out: &CloseOut, side: Side, screen: &Screen) 
     screen.table(&table)
 }
 
+const KEPT: &str = "the rate when it was closed out";
+
 fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
     let counts = counts(close_out);
     let mut rows = vec![
@@ -64,6 +68,9 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         let days = format!("{} open", counted(snapshot.days_open.unsigned_abs(), "day", "days"));
         let state = format!("{} {}", snapshot.state, stage_id(&snapshot.stage));
         rows.push(("before it", format!("{}, {amount}, {days}, owner {}", state.trim_end(), snapshot.owner)));
+        if let Some(kept) = &snapshot.tenant_amount {
+            rows.push(("worth", format!("{} at {}, {KEPT}", money(kept), snapshot.exchange_rate)));
+        }
     }
     rows.extend(approval::rows(close_out));
     if let Some(reversal) = &close_out.reversal {

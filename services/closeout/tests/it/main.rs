@@ -17,6 +17,8 @@ mod pipelines;
 mod postgres;
 mod preview;
 mod program;
+mod promises;
+mod rates;
 mod reasons;
 mod roles;
 mod search;

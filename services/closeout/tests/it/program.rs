@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use std::fmt::Debug;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::{fs, path::Path};
 use tempfile::TempDir;
 
@@ -138,6 +138,15 @@ impl Up {
         finished(command().args(args).args(urls).output().unwrap())
     }
 
+    /// Starts a command against it that goes on by itself.
+    pub(crate) fn follow(&self, args: &[&str]) -> Following {
+        let [opportunity, order] = &self.urls;
+        let urls = ["--opportunity-url", opportunity, "--order-url", order];
+        let mut child = command().args(args).args(urls).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Following { child, lines }
+    }
+
     /// The same on a terminal of this language.
     pub(crate) fn run_in(&self, language: &str, args: &[&str]) -> Ran {
         let [opportunity, order] = &self.urls;
@@ -158,6 +167,33 @@ impl Up {
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap().code()
+    }
+}
+
+/// A command that goes on, line by line; stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Following {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    /// Its next line; none: it has ended.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        self.lines.next().map(Result::unwrap)
+    }
+
+    /// Waits until it ends; its exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to stop.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

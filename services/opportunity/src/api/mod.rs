@@ -6,6 +6,7 @@ mod catalogue;
 mod customers;
 mod opportunities;
 mod pipelines;
+mod rates;
 mod reasons;
 mod settings;
 mod stale;
@@ -28,7 +29,13 @@ use tonic::service::Routes;
 const KINDS: &[TaskKind] = &[TaskKind::FollowUp, TaskKind::Demo, TaskKind::Quote, TaskKind::WinBack, TaskKind::Review];
 
 /// Records whose messages this service sends.
-const OWN: &[RecordKind] = &[RecordKind::Opportunity, RecordKind::Customer, RecordKind::Reason, RecordKind::Settings];
+const OWN: &[RecordKind] = &[
+    RecordKind::Opportunity,
+    RecordKind::Customer,
+    RecordKind::Reason,
+    RecordKind::Settings,
+    RecordKind::ExchangeRate,
+];
 
 crm_api::task_service!(pb, Service, KINDS);
 crm_api::close_out_service!(
@@ -51,6 +58,7 @@ pub(crate) const SERVICES: &[&str] = &[
     reason::SERVICE_NAME,
     close_outs::SERVICE_NAME,
     decided::SERVICE_NAME,
+    exchange::SERVICE_NAME,
     stale_service::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
@@ -72,6 +80,7 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(reason::CloseOutReasonServiceServer::new(reasons::Reasons(front()))))
         .add_service(limited!(close_outs::CloseOutServiceServer::new(CloseOuts(front()))))
         .add_service(limited!(decided::SettingsServiceServer::new(settings::Settings(front()))))
+        .add_service(limited!(exchange::ExchangeRateServiceServer::new(rates::ExchangeRates(front()))))
         .add_service(limited!(stale_service::StaleServiceServer::new(stale::Stale(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

@@ -2,6 +2,7 @@
 
 mod competitors;
 mod pipelines;
+mod rates;
 mod reasons;
 mod settings;
 mod stale;
@@ -31,6 +32,7 @@ use prost_types::FieldMask;
 
 pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competitor_name, merger};
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
+pub(crate) use rates::{new_rate, rate, rate_id};
 pub(crate) use reasons::{merged_reasons, new_reason, reason_edit};
 pub(crate) use settings::settings_edit;
 pub(crate) use stale::{stale, stale_policy, stale_policy_edit};

@@ -28,6 +28,7 @@ pub(crate) fn settings_edit(fields: &mut Fields, settings: &Settings, mask: Opti
         ("approval.amounts", !approval.amounts.is_empty()),
         ("approval.expire_days", approval.expire_days != 0),
         ("roles", !settings.roles.is_empty()),
+        ("currency", !settings.currency.is_empty()),
     ];
     let both = |path: &String| match path.as_str() {
         "verification" | "approval" => {
@@ -51,6 +52,7 @@ pub(crate) fn settings_edit(fields: &mut Fields, settings: &Settings, mask: Opti
             .contains("approval.expire_days")
             .then(|| fields.number("settings.approval.expire_days", approval.expire_days, EXPIRE_DAYS)),
         roles: chosen.contains("roles").then(|| roles(fields, &settings.roles)),
+        currency: chosen.contains("currency").then(|| fields.currency("settings.currency", &settings.currency)),
     }
 }
 

@@ -196,6 +196,7 @@ impl Customer {
             close_out: None,
             reason: None,
             settings: None,
+            rate: None,
         }
     }
 }

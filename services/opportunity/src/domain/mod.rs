@@ -6,6 +6,7 @@ mod customer;
 mod opportunity;
 mod order_facts;
 pub mod pipeline;
+mod rates;
 mod reasons;
 mod settings;
 pub mod stale;
@@ -28,6 +29,7 @@ use crm_closeout::{
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
 pub use opportunity::{Closing, Hold, NewOpportunity, Opportunity, OpportunityEdit, Since, Staling, State};
 pub use pipeline::{Pipeline, PipelineCommand};
+pub use rates::{RateCommand, rate_record};
 pub use reasons::{ReasonCommand, ReasonEdit};
 pub use settings::SettingsEdit;
 use stale::{Day, PolicyRow, StalePolicyEdit};
@@ -124,6 +126,8 @@ pub enum Command {
         /// What to change.
         edit: SettingsEdit,
     },
+    /// Something about exchange rates.
+    Rate(RateCommand),
     /// Something about pipelines.
     Pipeline(PipelineCommand),
     /// Changes what the tenant has decided about stale opportunities.
@@ -226,7 +230,9 @@ impl World {
                 self.customers.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?;
                 None
             }
-            RecordKind::Reason | RecordKind::Settings => return Err(Refusal::not_found(new.root)),
+            RecordKind::Reason | RecordKind::Settings | RecordKind::ExchangeRate => {
+                return Err(Refusal::not_found(new.root));
+            }
         };
         self.common.create_task(cause, new, closed_by)
     }

@@ -300,6 +300,7 @@ impl World {
             close_out: None,
             reason: Some(Box::new(listed)),
             settings: None,
+            rate: None,
         }
     }
 }

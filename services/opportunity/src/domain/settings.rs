@@ -29,6 +29,8 @@ pub struct SettingsEdit {
     pub approval_expire_days: Option<i32>,
     /// Roles of the tenant's own.
     pub roles: Option<OwnRoles>,
+    /// The tenant's currency; none in it: it has none.
+    pub currency: Option<Option<Currency>>,
 }
 
 impl SettingsEdit {
@@ -41,6 +43,7 @@ impl SettingsEdit {
         let ApprovalPolicy { over, expire_days } = &mut after.approval;
         over.clone_from(self.approval_over.as_ref().unwrap_or(&before.approval.over));
         *expire_days = self.approval_expire_days.unwrap_or(*expire_days);
+        after.currency = self.currency.unwrap_or(after.currency);
         after.roles.clone_from(self.roles.as_ref().unwrap_or(&before.roles));
         after
     }
@@ -91,6 +94,7 @@ impl World {
             close_out: None,
             reason: None,
             settings: Some(Box::new(told)),
+            rate: None,
         }
     }
 }

@@ -217,6 +217,7 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
         at: Time(2_000_000),
         reason: None,
         settings: None,
+        rate: None,
         close_out: Some(ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(60)),
             cause: None,

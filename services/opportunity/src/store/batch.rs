@@ -21,7 +21,7 @@ use crm_outbox::{
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load, reasons, settings,
+    exchange, load, reasons, settings,
     sql::{Args, Sql, columns},
     state,
     table::{self, Table},
@@ -58,6 +58,8 @@ struct Named {
     decided: BTreeSet<TenantId>,
     /// Tenants that change what they have decided.
     decides: BTreeSet<TenantId>,
+    /// Exchange rates that are changed.
+    rates: BTreeSet<(TenantId, Uuid)>,
     numbers: BTreeSet<(TenantId, String)>,
     /// Opportunities that were found to be stale, and when.
     stale: BTreeMap<(TenantId, OpportunityId), Time>,
@@ -124,6 +126,7 @@ impl Named {
                 RecordKind::Opportunity | RecordKind::Order => self.cascade(tenant, OpportunityId(resend.record.id)),
                 RecordKind::Reason => drop(self.catalogues.insert(tenant)),
                 RecordKind::Settings => drop(self.decides.insert(tenant)),
+                RecordKind::ExchangeRate => drop(self.rates.insert((tenant, resend.record.id))),
             },
             Command::CloseOut(closing) | Command::Preview(closing) => {
                 self.cascade(tenant, closing.id);
@@ -152,6 +155,7 @@ impl Named {
             Command::Task(TaskCommand::Change { id, .. }) => drop(self.tasks.insert((tenant, *id))),
             Command::Reason(_) => drop(self.catalogues.insert(tenant)),
             Command::UpdateSettings { .. } => drop(self.decides.insert(tenant)),
+            Command::Rate(command) => drop(self.rates.insert((tenant, command.key().id()))),
             Command::Competitor(command) => self.competitors.command(tenant, command),
         }
     }
@@ -172,7 +176,7 @@ impl Named {
             RecordKind::Order => drop(self.lanes.insert((tenant, root))),
             RecordKind::Opportunity => drop(self.opportunities.insert((tenant, OpportunityId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
-            RecordKind::Reason | RecordKind::Settings => {}
+            RecordKind::Reason | RecordKind::Settings | RecordKind::ExchangeRate => {}
         }
     }
 }
@@ -243,7 +247,9 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     common.settings = settings::load(tx, &named.decided, &named.decides).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
-    reasons::load(tx, &mut common.reasons, load::reasons_of(items, &amended, amending), &asked).await?;
+    let told = load::reasons_of(items, &amended, amending);
+    reasons::load(tx, &mut common, (named.decided, &named.decides), told, &asked).await?;
+    exchange::find(tx, &mut common, &priced).await?;
     let policies = table::lock(tx, &named.policies.iter().copied().collect::<Vec<_>>()).await?;
     let touched = stale::touched(tx, &named.stale).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;

@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod competitors;
 pub(crate) mod lists;
 pub(crate) mod pipelines;
+mod priced;
 mod rows;
 mod search;
 pub(crate) mod stale;

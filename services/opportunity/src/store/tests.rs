@@ -310,6 +310,7 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         at: Time(1),
         reason: None,
         settings: None,
+        rate: None,
         close_out: (event == Event::Closed).then_some(closed),
     }
 }

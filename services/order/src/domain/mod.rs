@@ -153,7 +153,9 @@ impl World {
                 self.check_customer(tenant, CustomerId(new.root.id))?;
                 None
             }
-            RecordKind::Reason | RecordKind::Settings => return Err(Refusal::not_found(new.root)),
+            RecordKind::Reason | RecordKind::Settings | RecordKind::ExchangeRate => {
+                return Err(Refusal::not_found(new.root));
+            }
         };
         self.common.create_task(cause, new, closed_by)
     }

@@ -1,5 +1,5 @@
 //! What a fact about an opportunity, a customer or a reason means on the trade side: order tasks, draft orders, the trade record,
-//! the copies of the reasons and of the settings.
+//! the copies of the reasons, of the settings and of the exchange rates.
 
 use super::{
     Order, State, World,
@@ -24,6 +24,7 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
         RecordKind::Customer => name_customer(world, cause, fact),
         RecordKind::Reason => copy_reason(world, cause, fact),
         RecordKind::Settings => copy_settings(world, cause, fact),
+        RecordKind::ExchangeRate => copy_rate(world, cause, fact),
         RecordKind::Opportunity | RecordKind::Order => return apply_to_orders(world, cause, before, fact),
     }
     Applied { outcome: PeerOutcome::Applied, effects: Vec::new() }
@@ -89,6 +90,12 @@ fn copy_reason(world: &mut World, cause: &Cause, fact: &Fact) {
 fn copy_settings(world: &mut World, cause: &Cause, fact: &Fact) {
     if let Some(told) = fact.settings.clone() {
         world.common.put_settings(cause, *told, 0);
+    }
+}
+
+fn copy_rate(world: &mut World, cause: &Cause, fact: &Fact) {
+    if let Some(told) = fact.rate.as_deref() {
+        world.common.put_rate(cause, *told, 0);
     }
 }
 

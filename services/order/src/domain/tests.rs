@@ -119,6 +119,7 @@ fn lost(event: Event) -> Fact {
         at: Time(2_000_000),
         reason: None,
         settings: None,
+        rate: None,
         close_out: Some(ClosedFact {
             close_out_id: CLOSE_OUT,
             cause: None,

@@ -4,7 +4,7 @@
 //! Every command about an order locks the lane of its opportunity first, so the draft orders of an opportunity stand still
 //! while its close-out is applied.
 
-use super::search;
+use super::{priced, search};
 use crate::domain::{Command, Customer, Order, World, order_record};
 use crm_closeout::{
     amend::Amending,
@@ -22,7 +22,7 @@ use crm_outbox::{
     cell::{Column, Kind},
     cells,
     db::{Error, Tx},
-    load, reasons, settings,
+    exchange, load, reasons, settings,
     sql::{Sql, columns},
     state, table,
 };
@@ -30,6 +30,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
 };
+use uuid::Uuid;
 
 /// What the items of a batch name.
 #[derive(Default)]
@@ -60,6 +61,8 @@ struct Named {
     decided: BTreeSet<TenantId>,
     /// Tenants of whose settings facts tell.
     decides: BTreeSet<TenantId>,
+    /// Exchange rates that facts tell of.
+    rates: BTreeSet<(TenantId, Uuid)>,
     numbers: BTreeSet<(TenantId, String)>,
 }
 
@@ -74,6 +77,7 @@ impl Named {
                 customers.extend(fact.customer_id.map(|id| (tenant, id)));
                 self.reasons.extend(fact.reason.as_ref().map(|told| (tenant, told.reason.code.to_string())));
                 self.decides.extend(fact.settings.as_ref().map(|_| tenant));
+                self.rates.extend(fact.rate.as_ref().map(|told| (tenant, told.key.id())));
                 if message.record.kind != RecordKind::Opportunity {
                     return;
                 }
@@ -144,7 +148,7 @@ impl Named {
             RecordKind::Opportunity => drop(self.lanes.insert((tenant, root))),
             RecordKind::Order => drop(self.orders.insert((tenant, OrderId(root.id)))),
             RecordKind::Customer => drop(self.customers.insert((tenant, CustomerId(root.id)))),
-            RecordKind::Reason | RecordKind::Settings => {}
+            RecordKind::Reason | RecordKind::Settings | RecordKind::ExchangeRate => {}
         }
     }
 }
@@ -210,9 +214,13 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let reopened = named.cascades.iter().filter_map(|key| orders.get(key));
     close_outs.extend(reopened.filter_map(|order| Some((order.tenant_id, order.close_out_id?))));
     common.close_outs = table::lock::<CloseOut>(tx, &close_outs.into_iter().collect::<Vec<_>>()).await?;
-    common.settings = settings::load(tx, &named.decided, &named.decides).await?;
+    let priced = priced::asked(items, &amended, &orders, common.now);
+    named.decided.extend(priced.iter().map(|(tenant, ..)| *tenant));
+    common.settings = settings::lock(tx, &named.decides).await?;
+    common.rates = table::lock(tx, &named.rates.iter().copied().collect::<Vec<_>>()).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
-    reasons::load(tx, &mut common.reasons, named.reasons, &asked).await?;
+    reasons::load(tx, &mut common, (named.decided, &named.decides), named.reasons, &asked).await?;
+    exchange::find(tx, &mut common, &priced).await?;
     let drafts = drafts(tx, &named.gain_draft).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     Ok(World { common, orders, customers, drafts, numbers })

@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod lists;
+mod priced;
 mod rows;
 mod search;
 

@@ -99,6 +99,7 @@ fn fact(event: Event, close_out: u128) -> Fact {
         at: Time(1),
         reason: None,
         settings: None,
+        rate: None,
         close_out: closes.then(|| ClosedFact {
             close_out_id: CloseOutId(Uuid::from_u128(close_out)),
             cause: None,

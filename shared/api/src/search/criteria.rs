@@ -50,11 +50,19 @@ pub struct Criteria {
     amount: Option<Range>,
 }
 
+/// Amounts of one currency, from the least to the most of them.
 #[derive(Clone, Copy, Debug)]
-struct Range {
+pub struct Range {
     currency: Currency,
     least: i64,
     most: i64,
+}
+
+impl Range {
+    /// Whether an amount is one of them.
+    pub fn has(&self, amount: Money) -> bool {
+        amount.currency == self.currency && (self.least..=self.most).contains(&amount.minor)
+    }
 }
 
 /// A walk, and the ranks of what it is walked for; a record that has a better one was found before.
@@ -72,7 +80,7 @@ impl Criteria {
         let reason = given.reason.strip_prefix("closeOutReasons/").unwrap_or(given.reason);
         Self {
             query: Query::new(&fields.line("query", given.query, 0..=LONGEST)),
-            span: span(fields, given),
+            span: span(fields, given.from, given.until),
             customer: fields.optional_name("customer", given.customer, CustomerId::parse),
             owner: fields.principal(given.owner.0, given.owner.1, ""),
             reason: fields.line("reason", reason, 0..=crate::fields::LABEL),
@@ -83,12 +91,10 @@ impl Criteria {
     /// Whether an entry passes the filters that it knows.
     pub(super) fn passes(&self, entry: &Entry) -> bool {
         let Entry { customer_id, owner, created_at: Time(at), amount, .. } = entry;
-        let in_range =
-            |range: Range| amount.currency == range.currency && (range.least..=range.most).contains(&amount.minor);
         self.customer.is_none_or(|customer| *customer_id == Some(customer))
             && (self.owner.is_empty() || self.owner == *owner)
             && (self.span.from..self.span.until).contains(at)
-            && self.amount.is_none_or(in_range)
+            && self.amount.is_none_or(|range| range.has(*amount))
     }
 
     /// Whether a close-out has the reason.
@@ -129,16 +135,18 @@ impl Criteria {
     }
 }
 
-fn span(fields: &mut Fields, given: &Given<'_>) -> Span {
-    let from = fields.time(given.from.0, given.from.1);
-    let until = fields.time(given.until.0, given.until.1);
+/// Reads two fields that say from when and until when.
+pub fn span(fields: &mut Fields, from: (&str, Option<&Timestamp>), until: (&str, Option<&Timestamp>)) -> Span {
+    let (names, from) = ((from.0, until.0), fields.time(from.0, from.1));
+    let until = fields.time(until.0, until.1);
     if from.zip(until).is_some_and(|(from, until)| until <= from) {
-        fields.refuse(given.until.0, &wording::NOT_LATER, &[("field", &given.from.0)]);
+        fields.refuse(names.1, &wording::NOT_LATER, &[("field", &names.0)]);
     }
     Span { from: from.map_or(Span::ALL.from, |time| time.0), until: until.map_or(Span::ALL.until, |time| time.0) }
 }
 
-fn range(fields: &mut Fields, [from, until]: [Option<&crm_proto::Money>; 2]) -> Option<Range> {
+/// Reads `amount_from` and `amount_until`; none: neither was given.
+pub fn range(fields: &mut Fields, [from, until]: [Option<&crm_proto::Money>; 2]) -> Option<Range> {
     let from = fields.money("amount_from", from);
     let until = fields.money("amount_until", until);
     if let Some((from, until)) = from.zip(until) {

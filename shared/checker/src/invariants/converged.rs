@@ -1,7 +1,7 @@
 //! Both sides say the same of every record, and nothing is on its way any more.
 
 use super::{Found, named};
-use crate::picture::{Episode, Key, Picture, Side, Subject, settings_lane};
+use crate::picture::{Episode, Key, Picture, Side, Subject, rate_lane, settings_lane};
 use crm_closeout::{
     codes::{Record, RecordKind},
     episode::{CloseOutState, Delivery, Propagation},
@@ -12,7 +12,7 @@ use crm_closeout::{
 };
 
 /// I21: not converged: a mirror that differs from the record it mirrors (state, epoch, owner, customer, opportunity, close-out id
-/// and its time, outcome, class and cause; a customer's name; reasons and settings as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
+/// and its time, outcome, class and cause; a customer's name; reasons, settings and exchange rates as a whole), a message left in an outbox, a close-out or a reversal whose delivery is
 /// not settled. A lane in which a message is parked waits for an operator; what it tells is not compared.
 pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     for (side, other) in picture.sides() {
@@ -30,6 +30,7 @@ pub(super) fn mirrors_agree(picture: &Picture, found: &mut Found) {
     }
     reasons(picture, found);
     settings(picture, found);
+    rates(picture, found);
     for ((tenant, id), customer) in &picture.opportunity.customers {
         if picture.opportunity.is_stuck(&(*tenant, Record::new(RecordKind::Customer, id.0))) {
             continue;
@@ -83,11 +84,25 @@ fn settings(picture: &Picture, found: &mut Found) {
     }
 }
 
+fn rates(picture: &Picture, found: &mut Found) {
+    let (owner, copies) = (&picture.opportunity, &picture.order.rates);
+    for (key, own) in owner.rates.iter().filter(|(key, _)| !owner.is_stuck(&(key.0, rate_lane(key.1)))) {
+        let copy = copies.get(key).map(|copy| &copy.told);
+        found.expect(copy == Some(&own.told), || format!("a rate is {:?}, on the order side {copy:?}", own.told));
+    }
+    for key in copies.keys() {
+        let known = owner.rates.contains_key(key);
+        found.expect(known, || format!("the order side has rate {}, the opportunity side has not", key.1));
+    }
+}
+
 fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut Found) {
     let Some(lane) = other.lanes.get(key) else {
         return found.expect(false, || format!("{}: nothing is known of {}", other.name, named(key)));
     };
     let close_out = subject.close_out.and_then(|id| side.close_outs.get(&(key.0, id)));
+    // What was closed before these were kept, or is told by an earlier version, has none.
+    let told = close_out.filter(|_| lane.reason_code.is_some());
     let expected = Lane {
         last_number: lane.last_number, // compared by another invariant
         customer_id: subject.customer,
@@ -98,7 +113,9 @@ fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut F
         close_out_id: subject.close_out,
         closed_at: subject.closed_at,
         outcome: close_out.map(|close_out| close_out.outcome),
+        reason_code: told.map(|close_out| close_out.reason.clone()),
         class: close_out.and_then(|close_out| close_out.class),
+        lost: told.filter(|_| lane.lost.is_some()).map(|close_out| close_out.amount),
         loss_at: close_out.and_then(Episode::loss_at),
         success_at: close_out.and_then(Episode::success_at),
         cause: close_out.and_then(|close_out| close_out.cause),
@@ -111,7 +128,7 @@ fn mirror(side: &Side, other: &Side, key: &Key, subject: &Subject, found: &mut F
     });
 }
 
-fn fields(lane: &Lane) -> [(&'static str, String); 12] {
+fn fields(lane: &Lane) -> [(&'static str, String); 14] {
     let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
     [
         ("customer", text(&lane.customer_id)),
@@ -122,7 +139,9 @@ fn fields(lane: &Lane) -> [(&'static str, String); 12] {
         ("close-out", text(&lane.close_out_id)),
         ("closed_at", text(&lane.closed_at)),
         ("outcome", text(&lane.outcome)),
+        ("reason", text(&lane.reason_code)),
         ("class", text(&lane.class)),
+        ("amount", text(&lane.lost)),
         ("loss_at", text(&lane.loss_at)),
         ("success_at", text(&lane.success_at)),
         ("cause", text(&lane.cause)),

@@ -43,7 +43,7 @@ pub(super) fn numbers_are_dense(picture: &Picture, found: &mut Found) {
 /// for. The same for close-outs: as many as the record counts, numbered from 1, and the one in force is the one the record names.
 pub(super) fn transitions_are_sent(picture: &Picture, found: &mut Found) {
     for (side, _) in picture.sides() {
-        // Reasons and settings have no state that is mirrored: their copies as a whole are compared.
+        // Reasons, settings and exchange rates have no state that is mirrored: their copies as a whole are compared.
         for (key, sent) in side.sent.iter().filter(|(key, _)| key.1.kind.has_tasks()) {
             let steps = side.trails.steps.get(&(key.0, Thing::Record(key.1))).map_or(&[][..], Vec::as_slice);
             let transitions = steps.iter().filter(|step| is_transition(key, step)).count() as i64;

@@ -95,6 +95,7 @@ async fn story(sales: &str, trade: &str) -> History {
     client.update_customer(edit).await.unwrap();
     client.update_reason(relabelled()).await.unwrap();
     client.update_settings(decided()).await.unwrap();
+    client.set_exchange_rate(dollars()).await.unwrap();
     let closed = opportunity(&client, &customer).await;
     order(&client, &customer, &closed).await;
     client.close_out_opportunity(closing(&closed)).await.unwrap();
@@ -125,6 +126,19 @@ fn decided() -> sales::UpdateSettingsRequest {
     let verification = Some(VerificationPolicy { required: false, fresh_days: 7 });
     let settings = Some(Settings { verification, ..Default::default() });
     sales::UpdateSettingsRequest { settings, wait: Wait::Peer.into(), ..Default::default() }
+}
+
+/// What a dollar is worth.
+fn dollars() -> sales::SetExchangeRateRequest {
+    let exchange_rate = sales::ExchangeRate {
+        currency: "USD".into(),
+        to_currency: "CNY".into(),
+        effective_time: Some(prost_types::Timestamp::default()),
+        rate: "7.1".into(),
+        ..Default::default()
+    };
+    let wait = Wait::Peer.into();
+    sales::SetExchangeRateRequest { exchange_rate: Some(exchange_rate), wait, ..Default::default() }
 }
 
 /// An opportunity with a task on either side, known to both services.

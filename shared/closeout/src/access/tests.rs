@@ -33,6 +33,7 @@ fn close_out(at: Time) -> CloseOut {
             days_in_stage: 0,
             days_open: 0,
             amount: Money::NONE,
+            exchange: None,
             owner: "bob".into(),
             team: String::new(),
             won_at: None,

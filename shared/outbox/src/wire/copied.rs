@@ -1,13 +1,15 @@
-//! What the order service keeps a copy of, in protobuf and back: reasons and settings.
+//! What the order service keeps a copy of, in protobuf and back: reasons, settings and exchange rates.
 
 use super::{Reject, known, optional};
 use crm_closeout::{
     approval::ApprovalPolicy,
     codes::Code,
     episode::OutcomeClass,
+    exchange::{self, Key, Rate},
     money::{Currency, Money},
     reason::{self, Listed, Reason, VerificationRule},
     settings::{Settings, Told, VerificationPolicy},
+    time::Time,
 };
 use crm_proto::{common, peer};
 use uuid::Uuid;
@@ -50,7 +52,8 @@ pub fn settings(settings: &Settings) -> common::Settings {
     let approval = Some(common::ApprovalPolicy { amounts, expire_days: settings.approval.expire_days });
     let role = |(name, rights): (&String, &Vec<String>)| common::Role { name: name.clone(), rights: rights.clone() };
     let roles = settings.roles.iter().map(role).collect();
-    common::Settings { verification, won_opportunity_policy, approval, roles, ..common::Settings::default() }
+    let currency = settings.currency.map_or_else(String::new, |currency| currency.to_string());
+    common::Settings { verification, won_opportunity_policy, approval, roles, currency, ..common::Settings::default() }
 }
 
 fn approval(told: common::ApprovalPolicy) -> Result<ApprovalPolicy, Reject> {
@@ -70,7 +73,8 @@ pub fn money(money: Money) -> crm_proto::Money {
     }
 }
 
-fn told_money(told: &crm_proto::Money) -> Result<Money, Reject> {
+/// What [`money`] tells.
+pub(super) fn told_money(told: &crm_proto::Money) -> Result<Money, Reject> {
     let currency = Currency::parse(&told.currency_code);
     let read = currency.and_then(|currency| {
         let units = told.units.checked_mul(10_i64.pow(currency.digits()))?;
@@ -90,7 +94,35 @@ pub(super) fn told_settings(fact: peer::SettingsFact) -> Result<Told, Reject> {
     let won_policy = optional(told.won_opportunity_policy)?.unwrap_or(Settings::DEFAULT.won_policy);
     let approval = told.approval.map_or(Ok(ApprovalPolicy::DEFAULT), approval)?;
     let roles = told.roles.into_iter().map(|role| (role.name, role.rights)).collect();
-    Ok(Told { settings: Settings { verification, won_policy, approval, roles }, revision: fact.revision })
+    let currency = (!told.currency.is_empty()).then(|| currency(&told.currency)).transpose()?;
+    let settings = Settings { verification, won_policy, approval, roles, currency };
+    Ok(Told { settings, revision: fact.revision })
+}
+
+fn currency(code: &str) -> Result<Currency, Reject> {
+    Currency::parse(code).ok_or_else(|| Reject::Malformed(format!("{code:?} is no currency")))
+}
+
+pub(super) fn rate_fact(told: &exchange::Told) -> peer::ExchangeRateFact {
+    let Key { to, currency, effective_at } = told.key;
+    peer::ExchangeRateFact {
+        currency: currency.to_string(),
+        to_currency: to.to_string(),
+        effective_at_us: effective_at.0,
+        rate: told.rate.map_or(0, Rate::units),
+        revision: told.revision,
+    }
+}
+
+/// Its lane is that of what it says it is about.
+pub(super) fn told_rate(lane: Uuid, told: &peer::ExchangeRateFact) -> Result<exchange::Told, Reject> {
+    let (to, currency) = (currency(&told.to_currency)?, currency(&told.currency)?);
+    let key = Key { to, currency, effective_at: Time(told.effective_at_us) };
+    let rate = Rate::of_units(told.rate);
+    if key.id() != lane || (rate.is_none() && told.rate != 0) {
+        return Err(Reject::Malformed(format!("{told:?} is no rate of this lane")));
+    }
+    Ok(exchange::Told { key, rate, revision: told.revision })
 }
 
 pub(super) fn told_reason(lane: Uuid, told: peer::ReasonFact) -> Result<Listed, Reject> {

@@ -5,7 +5,7 @@ mod copied;
 
 use crate::{plan, tables::OutboxRow};
 pub use copied::{money, settings};
-use copied::{reason_fact, settings_fact, told_reason, told_settings};
+use copied::{rate_fact, reason_fact, settings_fact, told_money, told_rate, told_reason, told_settings};
 use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
@@ -121,6 +121,7 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
         close_out,
         reason: fact.reason.as_deref().map(reason_fact),
         settings: fact.settings.as_deref().map(settings_fact),
+        exchange_rate: fact.rate.as_deref().map(rate_fact),
     };
     message.encode_to_vec()
 }
@@ -199,6 +200,10 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
     if record.kind == RecordKind::Settings && settings.is_none() {
         return Err(Reject::Malformed("settings are missing in their lane".into()));
     }
+    let rate = message.exchange_rate.map(|told| told_rate(record.id, &told).map(Box::new)).transpose()?;
+    if record.kind == RecordKind::ExchangeRate && rate.is_none() {
+        return Err(Reject::Malformed("the rate is missing in its lane".into()));
+    }
     Ok(Fact {
         event,
         customer_id: optional_uuid("customer_id", &subject.customer_id)?.map(CustomerId),
@@ -212,6 +217,7 @@ fn fact(record: Record, message: peer::Message) -> Result<Fact, Reject> {
         close_out,
         reason,
         settings,
+        rate,
     })
 }
 
@@ -397,7 +403,9 @@ const fn applied(kind: MessageOutcomeKind) -> Option<PeerOutcome> {
 mod tests {
     use super::*;
     use crm_closeout::{
+        exchange,
         fact::MirrorState,
+        money::{Currency, Money},
         reason::{self, Listed},
     };
 
@@ -431,6 +439,7 @@ mod tests {
             }),
             reason: None,
             settings: None,
+            rate: None,
         }
     }
 
@@ -459,6 +468,22 @@ mod tests {
         let lane = Some(Uuid::from_bytes([2; 16]));
         told.reason = Some(Box::new(Listed { lane, active: false, revision: 3, ..reason::BUILT_IN[1].clone() }));
         assert_eq!(decode(&envelope(&told)).unwrap().fact, Some(told));
+    }
+
+    #[test]
+    fn a_rate_arrives_as_it_was_sent_in_the_lane_of_what_it_is_about_alone() {
+        let [to, currency] = ["CNY", "USD"].map(|code| crm_closeout::money::Currency::parse(code).unwrap());
+        let key = exchange::Key { to, currency, effective_at: Time(-5) };
+        let envelope = |fact: &Fact, id: Uuid| peer::Envelope { kind: 6, id: bytes(id), ..envelope(encode(fact)) };
+        for rate in [exchange::Rate::parse("7.1234"), None] {
+            let told = exchange::Told { key, rate, revision: 2 };
+            let told = Fact { event: Event::Changed, close_out: None, rate: Some(Box::new(told)), ..closed() };
+            assert_eq!(decode(&envelope(&told, key.id())).unwrap().fact, Some(told.clone()));
+            let other = exchange::Key { effective_at: Time(-4), ..key };
+            assert!(matches!(decode(&envelope(&told, other.id())), Err(Reject::Malformed(_))));
+        }
+        let nothing = Fact { event: Event::Changed, close_out: None, ..closed() };
+        assert!(matches!(decode(&envelope(&nothing, key.id())), Err(Reject::Malformed(_))));
     }
 
     #[test]

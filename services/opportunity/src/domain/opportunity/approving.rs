@@ -61,7 +61,7 @@ impl World {
             return Ok(ruled);
         }
         self.check_no_live_order(tenant, before.opportunity_id)?;
-        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
+        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at, &self.common.exchange));
         self.enforce(cause, &before, close_out)?;
         self.common.compare_with_plan(tenant, id)
     }

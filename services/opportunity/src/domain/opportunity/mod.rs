@@ -22,6 +22,7 @@ use crm_closeout::{
     codes,
     codes::Code,
     episode::{CloseOut, Snapshot},
+    exchange::Rates,
     fact::{Event, Fact, MirrorState},
     ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
     money::Money,
@@ -262,6 +263,7 @@ impl Opportunity {
             close_out: close_out.map(|close_out| close_out.fact(event, None)),
             reason: None,
             settings: None,
+            rate: None,
         }
     }
 
@@ -286,7 +288,7 @@ impl Opportunity {
         }
     }
 
-    pub(super) fn snapshot(&self, at: Time) -> Snapshot {
+    pub(super) fn snapshot(&self, at: Time, rates: &Rates) -> Snapshot {
         Snapshot {
             state: self.state.code(),
             state_word: self.state.word().to_owned(),
@@ -294,6 +296,7 @@ impl Opportunity {
             days_in_stage: at.days_since(self.stage_entered_at),
             days_open: at.days_since(self.created_at),
             amount: self.amount,
+            exchange: rates.exchange(self.tenant_id, self.amount, at),
             owner: self.owner.clone(),
             team: self.team.clone(),
             won_at: self.won_at,

@@ -80,7 +80,7 @@ impl World {
             let paid = Money { minor: before.paid_minor, currency: before.currency };
             return Err(Refusal::new(&wording::PAID_SINCE, before.order_id).with("paid", paid));
         }
-        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at));
+        let close_out = ruled.approved(self.common.now, |at| before.snapshot(at, &self.common.exchange));
         self.enforce(cause, &before, close_out, terms)?;
         self.common.compare_with_plan(tenant, id)
     }

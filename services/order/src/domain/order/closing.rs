@@ -183,7 +183,7 @@ impl World {
             detail: grounds.detail,
             competitor_id: None,
             remarks: grounds.remarks.assigned_to(&before.owner),
-            snapshot: before.snapshot(grounds.closed_at),
+            snapshot: before.snapshot(grounds.closed_at, &self.common.exchange),
             actor: cause.actor.clone(),
             closed_at: grounds.closed_at,
             historical: grounds.historical,

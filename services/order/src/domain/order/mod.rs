@@ -19,6 +19,7 @@ use crm_closeout::{
     codes,
     codes::{Code, Record, RecordKind},
     episode::{CloseOut, Effect, Outcome, Snapshot},
+    exchange::Rates,
     fact::{Event, Fact, MirrorState, WonPolicy},
     ids::{CloseOutId, CustomerId, OpportunityId, OrderId, TenantId},
     money::{Currency, Money},
@@ -246,6 +247,7 @@ impl Order {
             close_out: None,
             reason: None,
             settings: None,
+            rate: None,
         }
     }
 
@@ -262,7 +264,7 @@ impl Order {
         Refusal::new(wording, self.order_id).with("state", self.state.word())
     }
 
-    pub(super) fn snapshot(&self, at: Time) -> Snapshot {
+    pub(super) fn snapshot(&self, at: Time, rates: &Rates) -> Snapshot {
         Snapshot {
             state: self.state.code(),
             state_word: self.state.word().to_owned(),
@@ -270,6 +272,7 @@ impl Order {
             days_in_stage: 0,
             days_open: at.days_since(self.created_at),
             amount: self.total(),
+            exchange: rates.exchange(self.tenant_id, self.total(), at),
             owner: self.owner.clone(),
             team: self.team.clone(),
             won_at: None,
