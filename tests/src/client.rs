@@ -13,7 +13,9 @@ use prost::Message;
 use sales::{
     StaleResult, close_out_reason_service_client::CloseOutReasonServiceClient,
     close_out_service_client::CloseOutServiceClient as SalesCloseOuts,
-    competitor_service_client::CompetitorServiceClient, customer_service_client::CustomerServiceClient,
+    competitor_service_client::CompetitorServiceClient,
+    customer_close_out_service_client::CustomerCloseOutServiceClient, customer_service_client::CustomerServiceClient,
+    exchange_rate_service_client::ExchangeRateServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperator,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
     settings_service_client::SettingsServiceClient, stale_service_client::StaleServiceClient,
@@ -506,6 +508,8 @@ reads! {
     get_competitor, look_at_competitor = Opportunity.competitors.get_competitor(sales::GetCompetitorRequest) -> competitor: sales::Competitor;
     /// Reads an order.
     get_order, look_at_order = Order.orders.get_order(trade::GetOrderRequest) -> order: trade::Order;
+    /// Reads the close-out of a customer.
+    get_group, look_at_group = Opportunity.groups.get_customer_close_out(sales::GetCustomerCloseOutRequest) -> customer_close_out: sales::CustomerCloseOut;
     /// Reads a customer as sales sees it.
     relationship, look_at_relationship = Opportunity.customers.get_customer(sales::GetCustomerRequest) -> customer: sales::Customer;
     /// Reads a customer's trade record.

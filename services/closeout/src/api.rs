@@ -9,6 +9,7 @@ use crm_proto::opportunity::{
     self as sales, close_out_reason_service_client::CloseOutReasonServiceClient,
     close_out_service_client::CloseOutServiceClient as SalesCloseOutClient,
     competitor_service_client::CompetitorServiceClient,
+    customer_close_out_service_client::CustomerCloseOutServiceClient,
     customer_service_client::CustomerServiceClient as RelationshipClient,
     exchange_rate_service_client::ExchangeRateServiceClient,
     operator_service_client::OperatorServiceClient as SalesOperatorClient,
@@ -340,6 +341,19 @@ calls! {
     /// Merges competitors into another one.
     merge_competitors(sales::MergeCompetitorsRequest) -> sales::MergeCompetitorsResponse
         = competitors.merge_competitors;
+    /// Says what closing a customer out would do.
+    preview_close_out_customer(sales::PreviewCloseOutCustomerRequest) -> sales::PreviewCloseOutCustomerResponse
+        = groups.preview_close_out_customer;
+    /// Closes a customer out.
+    close_out_customer(sales::CloseOutCustomerRequest) -> sales::CloseOutCustomerResponse = groups.close_out_customer;
+    /// Takes the close-out of a customer back.
+    reopen_customer(sales::ReopenCustomerRequest) -> sales::ReopenCustomerResponse = groups.reopen_customer;
+    /// Reads the close-out of a customer.
+    get_customer_close_out(sales::GetCustomerCloseOutRequest) -> sales::GetCustomerCloseOutResponse
+        = groups.get_customer_close_out;
+    /// Lists close-outs of customers.
+    list_customer_close_outs(sales::ListCustomerCloseOutsRequest) -> sales::ListCustomerCloseOutsResponse
+        = groups.list_customer_close_outs;
     /// Reads an order.
     get_order(trade::GetOrderRequest) -> trade::GetOrderResponse = orders.get_order;
     /// Lists orders.

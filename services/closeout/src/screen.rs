@@ -59,6 +59,11 @@ impl Screen {
         Ok(writeln!(io::stdout().lock(), "{}", json::readable(value))?)
     }
 
+    /// One of the JSON objects of a command that goes on, on a line of its own.
+    pub(crate) fn emit_line(&self, value: &Value) -> anyhow::Result<()> {
+        Ok(writeln!(io::stdout().lock(), "{value}")?)
+    }
+
     /// A line for people.
     pub(crate) fn line(&self, text: &str) -> anyhow::Result<()> {
         if !self.json {

@@ -8,6 +8,7 @@ mod api;
 mod config;
 mod convert;
 pub mod domain;
+mod grouped;
 mod service;
 mod store;
 mod sweep;

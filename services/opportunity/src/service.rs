@@ -2,8 +2,10 @@
 
 use crate::{
     convert,
-    domain::{Command, CompetitorCommand, PipelineCommand, ReasonCommand, World},
-    store, sweep,
+    domain::{Command, CompetitorCommand, GroupCommand, PipelineCommand, ReasonCommand, World},
+    grouped,
+    store::{self, groups::Counts},
+    sweep,
 };
 use crm_api::duties;
 use crm_closeout::{
@@ -15,10 +17,11 @@ use crm_closeout::{
     reason::Listed,
     records::Lane,
     refusal::Refusal,
+    wording,
     working_set::{Cause, Common},
 };
 use crm_outbox::{
-    batch::{Decided, Domain, Item, Steps},
+    batch::{Decided, Domain, Duty, Item, Steps},
     db::{Db, Error, Tx},
 };
 use crm_proto::opportunity::{
@@ -137,21 +140,24 @@ impl Domain for Opportunities {
         world.apply(cause, before, fact)
     }
 
-    fn duty(job: &Job) -> Option<(&'static str, Command)> {
+    fn duty(job: &Job) -> Duty<Command> {
         match job.kind {
             JobKind::Expiry => duties::expiry(job),
-            JobKind::Resumption => {
-                let (id, until) = job.paused()?;
-                Some(("ResumeOpportunity", Command::ResumeInTime { id, until }))
+            JobKind::Resumption => job.paused().map_or(Duty::Unknown, |(id, until)| {
+                Duty::Command("ResumeOpportunity", Command::ResumeInTime { id, until })
+            }),
+            JobKind::Sweep => {
+                job.day().map_or(Duty::Unknown, |day| Duty::Command("ScheduleSweep", Command::ScheduleSweep { day }))
             }
-            JobKind::Sweep => Some(("ScheduleSweep", Command::ScheduleSweep { day: job.day()? })),
-            JobKind::Retention => None,
+            JobKind::Group => Duty::Steps,
+            JobKind::Retention => Duty::Unknown,
         }
     }
 
     async fn steps(db: &Db, job: &Job, after: Option<Uuid>) -> Result<Option<Steps<Command>>, Error> {
         match job.kind {
             JobKind::Sweep => sweep::steps(db, job.tenant_id, after).await.map(Some),
+            JobKind::Group => grouped::steps(db, job, after).await,
             JobKind::Retention | JobKind::Expiry | JobKind::Resumption => Ok(None),
         }
     }
@@ -208,6 +214,38 @@ fn reply_about_competitors(world: &mut World, cause: &Cause, command: &Competito
         }
     };
     Ok(reply(&convert::competitor(&changed), None))
+}
+
+fn reply_about_groups(world: &mut World, cause: &Cause, command: &GroupCommand) -> Result<Decided, Refusal> {
+    Ok(match command {
+        GroupCommand::CloseOut { closing, plan } => {
+            let group = world.close_out_customer(cause, closing)?;
+            let now = store::groups::plan(world.open_of(cause.tenant_id, closing.customer_id));
+            if !plan.is_empty() && *plan != now {
+                return Err(Refusal::new(&wording::PLAN_CHANGED, closing.customer_id));
+            }
+            reply(&convert::group(&group, &Counts::new()), None)
+        }
+        GroupCommand::Close(closing) => {
+            let (opportunity, close_out) = world.close_of_group(cause, closing)?;
+            reply(&convert::opportunity(&opportunity), close_out)
+        }
+        GroupCommand::Finish { id, .. } => {
+            world.finish_group(cause, *id)?;
+            Decided::default()
+        }
+        GroupCommand::Reopen { id, etag, note, .. } => {
+            reply(&convert::group(&world.reopen_customer(cause, *id, etag, note)?, &Counts::new()), None)
+        }
+        GroupCommand::Reverse { id, close_out_id } => {
+            let opportunity = world.reverse_of_group(cause, *id, *close_out_id)?;
+            reply(&convert::opportunity(&opportunity), None)
+        }
+        GroupCommand::FinishReopening { id, .. } => {
+            world.finish_reopening(cause, *id)?;
+            Decided::default()
+        }
+    })
 }
 
 fn reply(resource: &impl Message, close_out_id: Option<CloseOutId>) -> Decided {

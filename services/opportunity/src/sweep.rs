@@ -10,6 +10,7 @@ use crate::{
 };
 use crm_api::fields;
 use crm_closeout::{
+    access::{Access, SYSTEM},
     codes::Record,
     ids::{OpportunityId, TenantId},
     pipeline::StageName,
@@ -134,7 +135,13 @@ pub(crate) async fn steps(db: &Db, tenant: TenantId, after: Option<Uuid>) -> Res
         let staling = found.due()?;
         Some((key(found), Command::Stale(staling)))
     };
-    Ok(Steps { method: METHOD, commands: found.iter().filter_map(command).collect(), next })
+    Ok(Steps {
+        actor: SYSTEM.to_owned(),
+        access: Access::EVERYTHING,
+        method: METHOD,
+        commands: found.iter().filter_map(command).collect(),
+        next,
+    })
 }
 
 /// The method, as the audit trail calls it.

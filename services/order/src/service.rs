@@ -17,7 +17,7 @@ use crm_closeout::{
     working_set::{Cause, Common},
 };
 use crm_outbox::{
-    batch::{Decided, Domain, Item},
+    batch::{Decided, Domain, Duty, Item},
     db::{Error, Tx},
 };
 use crm_proto::order::ResendLaneResponse;
@@ -93,10 +93,10 @@ impl Domain for Orders {
         world.apply(cause, before, fact)
     }
 
-    fn duty(job: &Job) -> Option<(&'static str, Command)> {
+    fn duty(job: &Job) -> Duty<Command> {
         match job.kind {
             JobKind::Expiry => duties::expiry(job),
-            JobKind::Resumption | JobKind::Retention | JobKind::Sweep => None,
+            JobKind::Resumption | JobKind::Retention | JobKind::Sweep | JobKind::Group => Duty::Unknown,
         }
     }
 

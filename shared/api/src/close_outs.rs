@@ -9,7 +9,7 @@ use crate::{
 use crm_closeout::{
     codes::{Code, Record},
     episode::{CloseOut, CloseOutState, Outcome},
-    ids::{CloseOutId, CustomerId, TenantId},
+    ids::{CloseOutId, CustomerId, GroupId, TenantId},
     records::TimelineEntry,
 };
 use crm_outbox::{
@@ -33,6 +33,43 @@ pub struct Filter {
     pub actor: String,
     /// Caused by this one.
     pub cause: Option<CloseOutId>,
+    /// Of this close-out of a whole customer.
+    pub group: Option<GroupId>,
+}
+
+impl Filter {
+    /// Whether a close-out passes.
+    fn passes(&self, row: &CloseOut) -> bool {
+        self.subject.is_none_or(|subject| row.subject == subject)
+            && self.customer.is_none_or(|customer| row.customer_id == Some(customer))
+            && self.cause.is_none_or(|cause| row.cause == Some(cause))
+            && self.group.is_none_or(|group| row.group_id == Some(group))
+            && (self.reason.is_empty() || row.reason_code == self.reason)
+            && (self.actor.is_empty() || row.actor == self.actor)
+    }
+}
+
+/// Which close-outs to watch.
+#[derive(Debug)]
+pub struct WatchFilter {
+    /// As a list has it.
+    pub listed: Filter,
+    /// Of a subject that this principal owned; empty: whoever did.
+    pub owner: String,
+    /// In one of these states; none: in any.
+    pub states: Vec<CloseOutState>,
+    /// This one.
+    pub close_out: Option<CloseOutId>,
+}
+
+impl WatchFilter {
+    /// Whether a close-out passes.
+    pub fn passes(&self, row: &CloseOut) -> bool {
+        self.listed.passes(row)
+            && (self.owner.is_empty() || row.snapshot.owner == self.owner)
+            && (self.states.is_empty() || self.states.contains(&row.state))
+            && self.close_out.is_none_or(|id| row.close_out_id == id)
+    }
 }
 
 /// Reads one close-out.
@@ -50,6 +87,7 @@ pub async fn list(
     let select = Select::<CloseOut>::of(tenant)
         .equal("subject", filter.subject.as_ref())
         .equal("cause", filter.cause.as_ref())
+        .equal("group_id", filter.group.as_ref())
         .equal("customer_id", filter.customer.as_ref())
         .text("actor", &filter.actor)
         .text("reason_code", &filter.reason);
@@ -109,6 +147,24 @@ pub async fn timeline(
     rows.map_err(|e| failure::database(&e))
 }
 
+/// Reads the filters that a list of close-outs and a stream of them have.
+#[macro_export]
+macro_rules! close_out_filter {
+    ($fields:ident, $request:ident) => {{
+        use crm_closeout::ids::{CloseOutId, CustomerId, GroupId};
+        let subject = (!$request.subject.is_empty()).then(|| $fields.record("subject", &$request.subject)).flatten();
+        let reason = $request.reason.strip_prefix("closeOutReasons/").unwrap_or(&$request.reason);
+        $crate::close_outs::Filter {
+            subject,
+            customer: $fields.optional_name("customer", &$request.customer, CustomerId::parse),
+            reason: $fields.line("reason", reason, 0..=$crate::fields::LABEL),
+            actor: $fields.principal("actor", &$request.actor, ""),
+            cause: $fields.optional_name("cause", &$request.cause, CloseOutId::parse),
+            group: $fields.optional_name("group", &$request.group, GroupId::parse),
+        }
+    }};
+}
+
 /// Implements a method that decides about a close-out that waits.
 #[macro_export]
 macro_rules! ruling {
@@ -156,20 +212,10 @@ macro_rules! close_out_service {
                 &self,
                 request: tonic::Request<$pb::ListCloseOutsRequest>,
             ) -> Result<tonic::Response<$pb::ListCloseOutsResponse>, tonic::Status> {
-                use crm_closeout::ids::{CloseOutId, CustomerId};
                 let $crate::meta::Opened { caller, mut request, .. } = $crate::meta::open(request)?;
                 let mut fields = $crate::fields::Fields::new();
                 let page = $crate::page!(&mut fields, request);
-                let subject =
-                    (!request.subject.is_empty()).then(|| fields.record("subject", &request.subject)).flatten();
-                let reason = request.reason.strip_prefix("closeOutReasons/").unwrap_or(&request.reason);
-                let filter = $crate::close_outs::Filter {
-                    subject,
-                    customer: fields.optional_name("customer", &request.customer, CustomerId::parse),
-                    reason: fields.line("reason", reason, 0..=$crate::fields::LABEL),
-                    actor: fields.principal("actor", &request.actor, ""),
-                    cause: fields.optional_name("cause", &request.cause, CloseOutId::parse),
-                };
+                let filter = $crate::close_out_filter!(fields, request);
                 fields.done()?;
                 let (close_outs, next_page_token) =
                     $crate::close_outs::list(&self.0.db, caller.tenant, &filter, &page).await?;

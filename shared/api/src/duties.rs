@@ -13,7 +13,7 @@ use crm_closeout::{
     working_set::Cause,
 };
 use crm_outbox::{
-    batch::{Call, Domain, Steps},
+    batch::{Call, Domain, Duty, Steps},
     db::Db,
     job::Carried,
     writer::{Failure, Writer},
@@ -32,9 +32,10 @@ const STRETCH: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(60);
 
 /// A close-out has waited long enough for approval.
-pub fn expiry<C: From<Ruling>>(job: &Job) -> Option<(&'static str, C)> {
-    let ruling = Ruling::expiry(CloseOutId::parse(&job.job_key).ok()?);
-    Some((ruling.verdict.method(), ruling.into()))
+pub fn expiry<C: From<Ruling>>(job: &Job) -> Duty<C> {
+    let Ok(close_out) = CloseOutId::parse(&job.job_key) else { return Duty::Unknown };
+    let ruling = Ruling::expiry(close_out);
+    Duty::Command(ruling.verdict.method(), ruling.into())
 }
 
 /// What duties are carried out with.
@@ -49,6 +50,15 @@ pub(crate) struct Hands<D: Domain> {
     pub(crate) places: Semaphore,
     /// The service is to end.
     pub(crate) stop: CancellationToken,
+}
+
+/// What became of a part of the steps.
+#[derive(Default)]
+struct Part {
+    /// Something can not be done now.
+    not_now: bool,
+    /// Something fails by itself.
+    failed: bool,
 }
 
 /// What became of one command.
@@ -66,58 +76,70 @@ enum Came {
 impl<D: Domain> Hands<D> {
     /// Does a duty, or a stretch of it.
     pub(crate) async fn carry_out(&self, job: Job) -> Carried {
-        let later = Carried::Again { progress: job.progress.clone(), after: LATER };
-        let Some((method, command)) = D::duty(&job) else {
-            tracing::warn!(duty = job.job_key, "a duty of a kind or a name that is not known here; it is given up");
-            return Carried::Over;
-        };
         let (began, mut after) = (Instant::now(), Uuid::try_parse(&job.progress).ok());
+        let duty = D::duty(&job);
+        // What is done by steps alone is not over before the last of them was done.
+        let persists = matches!(duty, Duty::Steps);
         // First what plans the next one, so that whatever becomes of this one it is not the last.
-        let first = match after {
-            None => self.do_it(&job, call(&job, method, &job.job_key, command)).await,
-            Some(_) => Came::Done,
+        let first = match duty {
+            Duty::Unknown => {
+                tracing::warn!(duty = job.job_key, "a duty of a kind or a name that is not known here; it is given up");
+                return Carried::Over;
+            }
+            Duty::Command(method, command) if after.is_none() => {
+                self.do_it(&job, call(&job, (SYSTEM, &Access::EVERYTHING), method, &job.job_key, command)).await
+            }
+            Duty::Command(..) | Duty::Steps => Came::Done,
         };
         if matches!(first, Came::NotNow) {
-            return later;
+            return again(after, LATER);
         }
         let mut refused = BTreeMap::new();
         loop {
-            let Steps { method, commands, next } = match D::steps(&self.db, &job, after).await {
-                Ok(None) if matches!(first, Came::Failed) => return later,
+            let steps = match D::steps(&self.db, &job, after).await {
+                Ok(None) if matches!(first, Came::Failed) => return again(after, LATER),
                 Ok(None) => return Carried::Over,
                 Ok(Some(steps)) => steps,
                 Err(error) => {
                     tracing::warn!(duty = job.job_key, %error, "a duty can not be done now; it is tried again in a minute");
-                    return Carried::Again { progress: progress(after), after: LATER };
+                    return again(after, LATER);
                 }
             };
-            let calls = commands.into_iter().map(|(key, command)| {
-                let key = format!("{} {key}", job.job_key);
-                self.do_it(&job, call(&job, method, &key, command))
-            });
-            let came: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
-            if came.iter().any(|came| matches!(came, Came::NotNow)) {
-                return Carried::Again { progress: progress(after), after: LATER };
-            }
-            for came in came {
-                if let Came::Refused(reason) = came {
-                    *refused.entry(reason).or_insert(0_u64) += 1;
-                }
+            let next = steps.next;
+            let Part { not_now, failed } = self.part(&job, steps, &mut refused).await;
+            if not_now || (persists && failed && next.is_none()) {
+                return again(after, LATER);
             }
             after = next;
-            let stops = after.is_none() || began.elapsed() > STRETCH || self.stop.is_cancelled();
-            if stops {
+            if after.is_none() || began.elapsed() > STRETCH || self.stop.is_cancelled() {
                 tell(&job, &refused);
-                return match after {
-                    None => Carried::Over,
-                    Some(_) => Carried::Again { progress: progress(after), after: Duration::ZERO },
-                };
+                return if after.is_none() { Carried::Over } else { again(after, Duration::ZERO) };
             }
             tokio::select! {
                 () = rest(&self.writer, &self.peer) => {}
                 () = self.stop.cancelled() => {}
             }
         }
+    }
+
+    /// Does a part of the steps of a duty, and counts what a rule was against.
+    async fn part(&self, job: &Job, steps: Steps<D::Command>, refused: &mut BTreeMap<&'static str, u64>) -> Part {
+        let Steps { actor, access, method, commands, .. } = steps;
+        let calls = commands.into_iter().map(|(key, command)| {
+            let key = format!("{} {key}", job.job_key);
+            self.do_it(job, call(job, (&actor, &access), method, &key, command))
+        });
+        let came: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
+        let mut part = Part::default();
+        for came in came {
+            match came {
+                Came::Done => {}
+                Came::Refused(reason) => *refused.entry(reason).or_default() += 1,
+                Came::Failed => part.failed = true,
+                Came::NotNow => part.not_now = true,
+            }
+        }
+        part
     }
 
     async fn do_it(&self, job: &Job, call: Call<D::Command>) -> Came {
@@ -145,8 +167,9 @@ impl<D: Domain> Hands<D> {
     }
 }
 
-fn progress(after: Option<Uuid>) -> String {
-    after.map_or_else(String::new, |after| after.to_string())
+/// It is taken up again from here.
+fn again(from: Option<Uuid>, after: Duration) -> Carried {
+    Carried::Again { progress: from.map_or_else(String::new, |from| from.to_string()), after }
 }
 
 /// What a duty of many commands was refused, beside what has moved meanwhile.
@@ -158,13 +181,13 @@ fn tell(job: &Job, refused: &BTreeMap<&'static str, u64>) {
     }
 }
 
-fn call<C>(job: &Job, method: &'static str, key: &str, command: C) -> Call<C> {
+fn call<C>(job: &Job, (actor, access): (&str, &Access), method: &'static str, key: &str, command: C) -> Call<C> {
     let request_id = derived_id(&[method.as_bytes(), b" ", key.as_bytes()]);
     let (tenant_id, request) = (job.tenant_id, Some(request_id));
     let cause = Cause {
         tenant_id,
-        actor: SYSTEM.to_owned(),
-        access: Access::EVERYTHING,
+        actor: actor.to_owned(),
+        access: access.clone(),
         method,
         request_id: request,
         message_id: None,

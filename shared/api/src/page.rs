@@ -1,7 +1,7 @@
 //! Pages of a list. A token says where the next page begins and which request it belongs to; it gives no right to anything.
 
 use crate::fields::Fields;
-use crm_closeout::wording;
+use crm_closeout::wording::{self, Wording};
 use crm_outbox::wire;
 use uuid::Uuid;
 
@@ -20,22 +20,60 @@ pub struct Tag(Vec<u8>);
 impl Tag {
     /// Of a request without page_size and page_token.
     pub fn of(filters: &impl prost::Message) -> Self {
-        let mut tag = wire::hash(&filters.encode_to_vec());
-        tag.truncate(TAG);
-        Self(tag)
+        Self::of_hash(wire::hash(&filters.encode_to_vec()))
+    }
+
+    /// Of what has this hash.
+    pub(crate) fn of_hash(mut hash: Vec<u8>) -> Self {
+        hash.truncate(TAG);
+        Self(hash)
     }
 
     /// Reads the place in a page token of this request; none for an empty one. Another one is refused.
     pub fn read<P>(&self, fields: &mut Fields, token: &str, place: impl FnOnce(&[u8]) -> Option<P>) -> Option<P> {
+        self.read_as(fields, ("page_token", &wording::INVALID_PAGE_TOKEN), token, place)
+    }
+
+    /// The same for a field of another name, refused in other words.
+    pub(crate) fn read_as<P>(
+        &self,
+        fields: &mut Fields,
+        (field, refused): (&str, &'static Wording),
+        token: &str,
+        place: impl FnOnce(&[u8]) -> Option<P>,
+    ) -> Option<P> {
         if token.is_empty() {
             return None;
         }
         let bytes = unhex(token);
         let place = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(self.0.as_slice())).and_then(place);
         if place.is_none() {
-            fields.refuse("page_token", &wording::INVALID_PAGE_TOKEN, &[]);
+            fields.refuse(field, refused, &[]);
         }
         place
+    }
+
+    /// The page of what was read (one row more than it holds), and where the next one begins, by the place of a row. A page whose rows
+    /// are large holds fewer of them, so that it always fits in a reply.
+    pub fn reply<R, M: prost::Message>(
+        &self,
+        size: usize,
+        rows: &[R],
+        place: impl Fn(&R) -> Vec<u8>,
+        convert: impl Fn(&R) -> M,
+    ) -> (Vec<M>, String) {
+        let mut page = Vec::with_capacity(rows.len().min(size));
+        let (mut bytes, mut last) = (0, None);
+        for row in rows {
+            let message = convert(row);
+            bytes += message.encoded_len() + FRAME;
+            if let Some(last) = last.filter(|_| page.len() == size || bytes > BYTES) {
+                return (page, self.token(&place(last)));
+            }
+            last = Some(row);
+            page.push(message);
+        }
+        (page, String::new())
     }
 
     /// The token of a place.
@@ -80,32 +118,24 @@ impl Page {
         Self { size, after, tag }
     }
 
-    /// The page of what was read (one row more than it holds), and where the next one begins. A page whose rows are large
-    /// holds fewer of them, so that it always fits in a reply.
+    /// The page of what was read, as [`Tag::reply`] says, by the ids of the rows.
     pub fn reply<R, M: prost::Message>(
         &self,
         rows: &[R],
         id: impl Fn(&R) -> Uuid,
         convert: impl Fn(&R) -> M,
     ) -> (Vec<M>, String) {
-        let mut page = Vec::with_capacity(rows.len().min(self.size));
-        let (mut bytes, mut last) = (0, None);
-        for row in rows {
-            let message = convert(row);
-            bytes += message.encoded_len() + FRAME;
-            if let Some(last) = last.filter(|_| page.len() == self.size || bytes > BYTES) {
-                return (page, self.tag.token(Uuid::as_bytes(&last)));
-            }
-            last = Some(id(row));
-            page.push(message);
-        }
-        (page, String::new())
+        self.tag.reply(self.size, rows, |row| id(row).into_bytes().to_vec(), convert)
     }
 
     /// A part of what there is, which may be shorter than a page, and where the next one begins. Its rows are small enough for a reply.
     pub fn reply_part<R, M>(&self, rows: &[R], next: Option<Uuid>, convert: impl Fn(&R) -> M) -> (Vec<M>, String) {
-        let token = next.map_or_else(String::new, |next| self.tag.token(next.as_bytes()));
-        (rows.iter().map(convert).collect(), token)
+        (rows.iter().map(convert).collect(), self.token(next))
+    }
+
+    /// Where the next page begins; empty: this was the last.
+    pub fn token(&self, next: Option<Uuid>) -> String {
+        next.map_or_else(String::new, |next| self.tag.token(next.as_bytes()))
     }
 }
 

@@ -62,13 +62,17 @@ impl PlanHash {
 
 impl std::fmt::Display for PlanHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = |part: &[u8]| Uuid::from_slice(part).unwrap_or_default().simple();
-        write!(f, "{}.{}", text(&self.own), text(&self.peer))
+        write!(f, "{}.{}", part_text(&self.own), part_text(&self.peer))
     }
 }
 
-/// A part is as many bytes as a UUID has, and is written like one without hyphens.
-fn part(text: &str) -> Option<Vec<u8>> {
+/// The text of one part.
+pub fn part_text(part: &[u8]) -> String {
+    Uuid::from_slice(part).unwrap_or_default().simple().to_string()
+}
+
+/// Reads one part: as many bytes as a UUID has, written like one without hyphens.
+pub fn part(text: &str) -> Option<Vec<u8>> {
     let part = Uuid::try_parse(text).ok().filter(|_| text.len() == 2 * HASH)?;
     Some(part.into_bytes().to_vec())
 }

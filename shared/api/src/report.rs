@@ -4,8 +4,8 @@ use crate::{convert::money, failure, fields::Fields, reasons};
 use crm_closeout::{
     access::Right,
     episode::Outcome,
-    ids::{CompetitorId, TenantId},
-    money::Money,
+    ids::{CompetitorId, GroupId, TenantId},
+    money::{Currency, Money},
     reason::{self, Catalogue},
     report::{self, Competitors, Dimension, Row},
     time::Time,
@@ -79,17 +79,17 @@ pub async fn make(
     let counted = counted.map_err(|e| failure::database(&e))?;
     let own = reasons::own(db, tenant).await?;
     let catalogue = Catalogue::of(tenant, &own);
-    let competitors = match asked.dimension {
-        Dimension::Competitor => competitors(db, tenant, &report::named(&counted)).await,
-        Dimension::Reason | Dimension::Category | Dimension::OutcomeClass | Dimension::Owner | Dimension::Team => {
-            Ok(Competitors::new())
-        }
-    };
-    let competitors = competitors.map_err(|e| failure::database(&e))?;
+    // Of nobody nothing is read.
+    let by = |dimension| asked.dimension == dimension;
+    let named = if by(Dimension::Competitor) { report::named(&counted) } else { BTreeSet::new() };
+    let competitors = competitors(db, tenant, &named).await.map_err(|e| failure::database(&e))?;
+    let grouped = if by(Dimension::Group) { report::groups(&counted) } else { BTreeSet::new() };
+    let groups = count::customers(db, tenant, &grouped).await.map_err(|e| failure::database(&e))?;
     let (rows, total) = report::rows(asked.dimension, &counted, &catalogue, &competitors);
     let label = |value: &str| match asked.dimension {
         Dimension::Reason => Some(catalogue.get(reason::code_of(value)?)?.reason.label(locale).to_owned()),
         Dimension::Competitor => Some(competitors.get(&CompetitorId::parse(value).ok()?)?.display_name.clone()),
+        Dimension::Group => groups.get(&GroupId::parse(value).ok()?).cloned(),
         Dimension::Category | Dimension::OutcomeClass | Dimension::Owner | Dimension::Team => None,
     };
     let rows = rows.into_iter().map(|(value, row)| {

@@ -34,7 +34,8 @@ impl Thing {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        Record::parse(name).map(Self::Record).or_else(|| TaskId::parse(name).ok().map(Self::Task))
+        let record = Record::parse(name).filter(|record| record.kind.has_tasks());
+        record.map(Self::Record).or_else(|| TaskId::parse(name).ok().map(Self::Task))
     }
 }
 
@@ -103,23 +104,35 @@ pub(crate) struct Trails {
     words: HashSet<Arc<str>>,
 }
 
-/// The requests that clients made of one side, by tenant and request id.
-pub(crate) struct Asked<'a>(HashMap<(TenantId, Uuid), Vec<(&'a str, &'a str)>>);
+/// Methods that go on by themselves on behalf of who had called them, and what each step of that is called, which nobody calls.
+const GOING_ON: [(&str, &str); 2] =
+    [("CloseOutCustomer", "CloseOutOfCustomer"), ("ReopenCustomer", "ReopenOfCustomer")];
+
+/// The requests that clients made of one side.
+pub(crate) struct Asked<'a> {
+    /// By tenant and request id.
+    by_id: HashMap<(TenantId, Uuid), Vec<(&'a str, &'a str)>>,
+    /// Whose steps there may be, of the methods that go on by themselves.
+    going_on: HashSet<(TenantId, &'a str, &'a str)>,
+}
 
 impl<'a> Asked<'a> {
     pub(crate) fn of(side: Side, told: &'a Told) -> Self {
-        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        let (mut by_id, mut going_on): (HashMap<_, Vec<_>>, _) = (HashMap::new(), HashSet::new());
         for request in told.attempts.iter().map(|attempt| &attempt.request).filter(|request| request.side == side) {
-            let names = all.entry((request.tenant, request.id)).or_default();
+            let steps = GOING_ON.iter().find(|(method, _)| *method == request.method);
+            going_on.extend(steps.map(|(_, step)| (request.tenant, &*request.principal, *step)));
+            let names = by_id.entry((request.tenant, request.id)).or_default();
             if !names.contains(&(&*request.principal, request.method)) {
                 names.push((&*request.principal, request.method));
             }
         }
-        Self(all)
+        Self { by_id, going_on }
     }
 
     fn has(&self, row: &AuditEntry, id: Uuid) -> bool {
-        self.0.get(&(row.tenant_id, id)).is_some_and(|names| names.contains(&(&row.actor, &row.method)))
+        self.by_id.get(&(row.tenant_id, id)).is_some_and(|names| names.contains(&(&row.actor, &row.method)))
+            || self.going_on.contains(&(row.tenant_id, &row.actor, &row.method))
     }
 }
 

@@ -171,10 +171,15 @@ impl Ruling {
 }
 
 impl CloseOut {
+    /// From when on it counts if it is approved now: the date that was given, or now.
+    pub const fn counts_from(&self, now: Time) -> Time {
+        if self.historical { self.closed_at } else { now }
+    }
+
     /// As it is carried out now that it is approved: its subject is what it was, and its date the one that was given, or now.
     #[must_use]
     pub fn approved(self, now: Time, snapshot: impl FnOnce(Time) -> Snapshot) -> Self {
-        let closed_at = if self.historical { self.closed_at } else { now };
+        let closed_at = self.counts_from(now);
         let Snapshot { state, state_word, .. } = self.snapshot;
         let snapshot = Snapshot { state, state_word, ..snapshot(closed_at) };
         Self { snapshot, closed_at, delivery: Delivery::PENDING, ..self }

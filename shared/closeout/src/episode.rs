@@ -8,7 +8,7 @@ use crate::{
     codes::{Record, Side},
     exchange::Exchange,
     fact::{ClosedFact, Event, PeerOutcome, WonPolicy},
-    ids::{CloseOutId, CompetitorId, CustomerId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, GroupId, TenantId},
     money::Money,
     pipeline::StageName,
     remarks::Remarks,
@@ -253,6 +253,8 @@ pub struct CloseOut {
     pub cause: Option<CloseOutId>,
     /// How far it is from a person's call.
     pub hop: i32,
+    /// The close-out of the whole customer that it is a part of, by itself or as what such a part caused.
+    pub group_id: Option<GroupId>,
     /// The call's request id; none if a message caused it.
     pub request_id: Option<Uuid>,
     /// What it did on this side.

@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    ids::{CloseOutId, OpportunityId, TenantId},
+    ids::{CloseOutId, GroupId, OpportunityId, TenantId},
     time::Time,
     working_set::Keyed,
 };
@@ -18,6 +18,8 @@ codes! {
         Resumption = 3 "RESUMPTION",
         /// What a tenant has decided about stale opportunities is acted upon, on a day.
         Sweep = 4 "SWEEP",
+        /// A customer is closed out as a whole, or that is taken back.
+        Group = 5 "GROUP",
     }
 }
 
@@ -77,6 +79,17 @@ impl Job {
     /// What is to be done about stale opportunities on a day, told by its number since 1970-01-01.
     pub fn sweep(tenant_id: TenantId, day: i64, at: Time) -> Self {
         Self::new(tenant_id, JobKind::Sweep, format!("day-{day}"), at)
+    }
+
+    /// The work that a group waits for in this version of it.
+    pub fn group(tenant_id: TenantId, group: GroupId, version: i64, at: Time) -> Self {
+        Self::new(tenant_id, JobKind::Group, format!("{group}@{version}"), at)
+    }
+
+    /// The group whose work this is, and the version of it that waits for that.
+    pub fn grouped(&self) -> Option<(GroupId, i64)> {
+        let (name, version) = self.job_key.split_once('@')?;
+        Some((GroupId::parse(name).ok()?, version.parse().ok()?))
     }
 
     /// The day of a duty that is one of a day.

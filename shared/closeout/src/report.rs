@@ -5,7 +5,7 @@ use crate::{
     codes,
     codes::Code,
     episode::{CloseOutState, OutcomeClass},
-    ids::CompetitorId,
+    ids::{CompetitorId, GroupId},
     money::{Currency, Sums},
     reason::{self, Catalogue},
 };
@@ -27,13 +27,15 @@ codes! {
         Team = 5 "TEAM",
         /// The competitor that was named.
         Competitor = 6 "COMPETITOR",
+        /// The close-out of a whole customer that it is a part of.
+        Group = 7 "GROUP",
     }
 }
 
 /// What a database counted of one value, state and currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// The value: a code of a reason or of a class, a principal, a team, the UUID of a competitor.
+    /// The value: a code of a reason or of a class, a principal, a team, the UUID of a competitor or of a group.
     pub value: String,
     /// State of the close-outs.
     pub state: CloseOutState,
@@ -109,6 +111,15 @@ pub fn named(counted: &[Counted]) -> BTreeSet<CompetitorId> {
     counted.iter().filter_map(|one| competitor(&one.value)).collect()
 }
 
+/// The close-outs of whole customers that they are a part of.
+pub fn groups(counted: &[Counted]) -> BTreeSet<GroupId> {
+    counted.iter().filter_map(|one| group(&one.value)).collect()
+}
+
+fn group(value: &str) -> Option<GroupId> {
+    Uuid::try_parse(value).ok().map(GroupId)
+}
+
 fn competitor(value: &str) -> Option<CompetitorId> {
     Uuid::try_parse(value).ok().map(CompetitorId)
 }
@@ -145,6 +156,7 @@ fn value(dimension: Dimension, counted: &Counted, catalogue: &Catalogue<'_>, com
             class.map_or("", OutcomeClass::word).to_owned()
         }
         Dimension::Owner | Dimension::Team => value.clone(),
+        Dimension::Group => group(value).map_or_else(String::new, |id| id.to_string()),
         Dimension::Competitor => competitor(value)
             .map_or_else(String::new, |id| competitors.get(&id).map_or(id, |counting| counting.competitor).to_string()),
     }

@@ -67,9 +67,9 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
     /// Applies a fact about a record of the other side. The record's lane is already up to date; `before` is what it was.
     fn apply(world: &mut Self::World, cause: &Cause, before: &Lane, fact: &Fact) -> Applied;
 
-    /// The method and the command that a duty comes to; none: there is nothing to be done for it.
-    fn duty(_job: &Job) -> Option<(&'static str, Self::Command)> {
-        None
+    /// What a duty comes to.
+    fn duty(_job: &Job) -> Duty<Self::Command> {
+        Duty::Unknown
     }
 
     /// The commands that a duty is done by, where it has such: a part of them, those beyond `after`. None: it has not.
@@ -83,6 +83,17 @@ pub trait Domain: std::fmt::Debug + Send + Sync + 'static {
 
     /// Saves what has changed in the service's own tables.
     fn save(tx: &mut Tx, world: &Self::World) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What a duty comes to.
+#[derive(Debug)]
+pub enum Duty<C> {
+    /// It is of a kind or a name that is not known here.
+    Unknown,
+    /// It is done by its steps alone.
+    Steps,
+    /// First by this command of a method, then by its steps, if it has any.
+    Command(&'static str, C),
 }
 
 /// A part of what a duty is done by.

@@ -14,8 +14,9 @@ use crm_closeout::{
     episode::OutcomeClass,
     ids::TenantId,
     reason::{Catalogue, Edition, Entry, Given, Listed, Reason, ReasonScope, VerificationRule},
+    settings,
     time::Time,
-    working_set::Rows,
+    working_set::{Common, Rows},
 };
 use serde_json::Value;
 use std::{
@@ -109,14 +110,35 @@ async fn rows_of(tx: &mut Tx, sql: &Sql, tenants: &BTreeSet<TenantId>) -> Result
     Ok(Rows::loaded(rows.iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?))
 }
 
+/// A reason of a tenant, and what that tenant has decided.
+static DECIDED: LazyLock<Sql> = LazyLock::new(|| {
+    let reason = &Entry::statements().list;
+    let settings = settings::Entry::statements().list.replace("t.", "s.");
+    let (of_reason, of_settings) = ("t.tenant_id = r.tenant_id AND t.code = r.code", "s.tenant_id = r.tenant_id");
+    Sql::each(
+        &format!(
+            "SELECT {reason}, {settings} FROM {{rows}} \
+             LEFT JOIN LATERAL (SELECT t.* FROM reason AS t WHERE {of_reason} OFFSET 0) AS t ON true \
+             LEFT JOIN LATERAL (SELECT s.* FROM settings AS s WHERE {of_settings} OFFSET 0) AS s ON true"
+        ),
+        &format!(
+            "SELECT {reason}, {settings} FROM {{rows}} LEFT JOIN reason AS t ON {of_reason} \
+             LEFT JOIN settings AS s ON {of_settings}"
+        ),
+        &Entry::statements().key,
+    )
+});
+
 /// What a close-out gives as its reason.
 pub type Asked<'a> = (TenantId, ReasonScope, Given<'a>);
 
-/// Adds the rows of the reasons that close-outs `asked` for or facts `told` of. Where one can not be used, all rows of its
-/// tenant, as the refusal lists those that can.
+/// Adds the rows of the reasons that close-outs `asked` for or facts `told` of, and in the same statement what their tenants have
+/// decided; then what the other ones of these tenants have `decided`. What is `locked` is known. Where a reason can not be used, all rows of its tenant, as the
+/// refusal lists those that can.
 pub async fn load(
     tx: &mut Tx,
-    own: &mut Rows<Entry>,
+    common: &mut Common,
+    (mut decided, locked): (BTreeSet<TenantId>, &BTreeSet<TenantId>),
     told: BTreeSet<(TenantId, String)>,
     asked: &[Asked<'_>],
 ) -> Result<(), Error> {
@@ -127,8 +149,20 @@ pub async fn load(
     };
     let mut keys = told;
     keys.extend(asked.iter().flat_map(codes));
-    let rows = table::load::<Entry>(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
-    rows.iter().for_each(|entry| own.add_loaded(entry.clone()));
+    let known: BTreeSet<_> = keys.iter().map(|(tenant, _)| *tenant).chain(locked.iter().copied()).collect();
+    decided.retain(|tenant| !known.contains(tenant));
+    let keys = keys.iter().map(Entry::key_cells).collect();
+    let of_settings = Entry::statements().columns.len();
+    for row in tx.look_up(&DECIDED, &Entry::statements().key, keys).await? {
+        if row.get::<Option<TenantId>>(0)?.is_some() {
+            common.reasons.add_loaded(Entry::read(&row)?);
+        }
+        if row.get::<Option<TenantId>>(of_settings)?.is_some_and(|tenant| !locked.contains(&tenant)) {
+            common.settings.add_loaded(settings::Entry::read_at(&row, of_settings)?);
+        }
+    }
+    crate::settings::load(tx, &mut common.settings, &decided).await?;
+    let own = &mut common.reasons;
     let refused = |asked: &&Asked<'_>| Catalogue::of(asked.0, own).check(asked.1, &asked.2).is_err();
     let refused: BTreeSet<_> = asked.iter().filter(refused).map(|asked| asked.0).collect();
     let rows = rows_of(tx, &WHOLE, &refused).await?;

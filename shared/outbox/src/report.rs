@@ -9,7 +9,8 @@ use crate::{
 use crm_closeout::{
     access::Reach,
     episode::Outcome,
-    ids::TenantId,
+    ids::{GroupId, TenantId},
+    money::Currency,
     report::{Counted, Dimension},
     time::Time,
 };
@@ -56,6 +57,31 @@ pub async fn count(
     counted.collect()
 }
 
+/// What the customers of these groups are called, as far as their close-outs are here.
+pub async fn customers(
+    db: &Db,
+    tenant: TenantId,
+    groups: &BTreeSet<GroupId>,
+) -> Result<BTreeMap<GroupId, String>, Error> {
+    static COLUMNS: LazyLock<Vec<Column>> =
+        LazyLock::new(|| columns([("tenant_id", Kind::Uuid), ("group_id", Kind::Uuid)]));
+    static CUSTOMERS: LazyLock<Sql> = LazyLock::new(|| {
+        let customer = "SELECT t.customer_id FROM close_out AS t WHERE t.tenant_id = r.tenant_id AND t.group_id = r.group_id \
+                        AND t.group_id IS NOT NULL LIMIT 1";
+        let on = format!("c.tenant_id = r.tenant_id AND c.customer_id = ({customer})");
+        Sql::new(
+            &format!("SELECT r.group_id, c.display_name FROM {{rows}} CROSS JOIN customer AS c WHERE {on}"),
+            &COLUMNS,
+        )
+    });
+    if groups.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sets = groups.iter().map(|group| cells![tenant, *group]).collect();
+    let rows = db.read(&CUSTOMERS, Args::rows(&COLUMNS, sets)).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
 fn statement(dimension: Dimension, reach: &Reach) -> Sql {
     let text = |of_snapshot: fn(&str) -> String, verified: &str, id: fn(&str) -> String, teams: &str| {
         let within = match reach {
@@ -70,7 +96,15 @@ fn statement(dimension: Dimension, reach: &Reach) -> Sql {
             Dimension::OutcomeClass => "coalesce(CAST(t.class AS TEXT), '')".to_owned(),
             Dimension::Owner => of_snapshot("owner"),
             Dimension::Team => of_snapshot("team"),
-            Dimension::Competitor => competitor.to_owned(),
+            Dimension::Competitor => id("t.competitor_id"),
+            Dimension::Group => id("t.group_id"),
+        };
+        let (kept, minor) = (of_snapshot("tenant_currency"), of_snapshot("tenant_minor"));
+        let worth = |own: &str, kept_minor: &str| {
+            // Where the tenant has none, no snapshot is taken apart for it.
+            format!(
+                "CASE WHEN {{5}} = '' THEN NULL WHEN t.amount_currency = {{5}} THEN {own} WHEN {kept} = {{5}} THEN {kept_minor} END"
+            )
         };
         let (count, sum) = (worth("1", "1"), worth("t.amount_minor", &format!("CAST({minor} AS BIGINT)")));
         format!(

@@ -38,8 +38,15 @@ pub struct Statements {
 }
 
 impl Statements {
-    /// The statements of a table with these columns, `key` of which are its key, and `indexed` of which other indices name.
-    pub fn new(table: &'static str, columns: Vec<Column>, key: Vec<Column>, indexed: &[&str]) -> Self {
+    /// The statements of a table with these columns, `key` of which are its key, and `indexed` of which other indices name. Columns that
+    /// are `stamped` are not read: whatever writes a row puts its transaction there.
+    pub fn new(
+        table: &'static str,
+        columns: Vec<Column>,
+        key: Vec<Column>,
+        indexed: &[&str],
+        stamped: &[&str],
+    ) -> Self {
         let names = |columns: &[Column], prefix: &str| {
             columns.iter().map(|column| format!("{prefix}{}", column.name)).collect::<Vec<_>>().join(", ")
         };
@@ -52,11 +59,14 @@ impl Statements {
         let plain: Vec<_> = columns.iter().filter(|column| !indexed.contains(&&*column.name)).cloned().collect();
         let overwrite = |columns: &[Column]| {
             let set = columns.iter().filter(|column| !key.contains(column));
-            let set = set.map(|column| format!("{0} = r.{0}", column.name)).collect::<Vec<_>>().join(", ");
+            let set = set.map(|column| format!("{0} = r.{0}", column.name));
+            let set = set.chain(stamped.iter().map(|stamp| format!("{stamp} = {{tx}}"))).collect::<Vec<_>>().join(", ");
             Sql::overwrite(table, &set, &on_key, columns)
         };
         // `WHERE true` lets SQLite's grammar tell ON CONFLICT from a join's ON.
-        let insert = format!("INSERT INTO {table} ({all}) SELECT {from_r} FROM {{rows}} WHERE true");
+        let (stamps, from_tx) = (stamped.iter().map(|stamp| format!(", {stamp}")), stamped.iter().map(|_| ", {tx}"));
+        let (stamps, from_tx) = (stamps.collect::<String>(), from_tx.collect::<String>());
+        let insert = format!("INSERT INTO {table} ({all}{stamps}) SELECT {from_r}{from_tx} FROM {{rows}} WHERE true");
         Self {
             name: table,
             insert: Sql::new(&insert, &columns),
@@ -85,13 +95,19 @@ pub trait Table: Keyed<Key: Send + Sync + 'static> + Send + Sync + 'static {
     fn key_cells(key: &Self::Key) -> Cells;
 
     /// Reads a row whose columns are those of the table, in order.
-    fn read(row: &Row) -> Result<Self, Error>;
+    fn read(row: &Row) -> Result<Self, Error> {
+        Self::read_at(row, 0)
+    }
+
+    /// The same of a row in which they begin at this column.
+    fn read_at(row: &Row, at: usize) -> Result<Self, Error>;
 }
 
-/// Names the table, the key, the columns that its other indices name and the fields of a row type, in the order of the columns.
+/// Names the table, the key, the columns that its other indices name, those with the transaction that wrote a row, and the fields of a row
+/// type, in the order of the columns.
 #[macro_export]
 macro_rules! table {
-    ($type:ty = $table:literal, key |$keyvar:ident| [$($key:ident: $key_type:ty = $key_value:expr),+]$(, indexed [$($indexed:literal),+ $(,)?])?, { $($field:ident: $field_type:ty),+ $(,)? }) => {
+    ($type:ty = $table:literal, key |$keyvar:ident| [$($key:ident: $key_type:ty = $key_value:expr),+]$(, indexed [$($indexed:literal),+ $(,)?])?$(, stamped [$($stamped:literal),+])?, { $($field:ident: $field_type:ty),+ $(,)? }) => {
         impl $crate::table::Table for $type {
             fn statements() -> &'static $crate::table::Statements {
                 static STATEMENTS: std::sync::LazyLock<$crate::table::Statements> = std::sync::LazyLock::new(|| {
@@ -99,7 +115,7 @@ macro_rules! table {
                     $(columns.extend(<$field_type as $crate::cell::Part>::columns(stringify!($field)));)+
                     let mut key = Vec::new();
                     $(key.extend(<$key_type as $crate::cell::Part>::columns(stringify!($key)));)+
-                    $crate::table::Statements::new($table, columns, key, &[$($($indexed),+)?])
+                    $crate::table::Statements::new($table, columns, key, &[$($($indexed),+)?], &[$($($stamped),+)?])
                 });
                 &STATEMENTS
             }
@@ -114,8 +130,7 @@ macro_rules! table {
                 $crate::cells![$($key_value),+]
             }
 
-            fn read(row: &$crate::db::Row) -> Result<Self, $crate::db::Error> {
-                let mut at = 0;
+            fn read_at(row: &$crate::db::Row, mut at: usize) -> Result<Self, $crate::db::Error> {
                 Ok(Self {
                     $($field: <$field_type as $crate::cell::Part>::read(row, &mut at)?
                         .ok_or_else(|| $crate::db::Error::Corrupt(concat!($table, ".", stringify!($field), " is NULL").into()))?,)+

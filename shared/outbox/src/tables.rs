@@ -14,7 +14,7 @@ use crm_closeout::{
     },
     exchange::{Exchange, Rate},
     fact::{MirrorState, PeerOutcome},
-    ids::{CloseOutId, CompetitorId, CustomerId, TaskId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, GroupId, TaskId, TenantId},
     money::{Currency, Money, Sums},
     pipeline::{self, StageName},
     records::{Answered, AuditEntry, Lane, Received, TimelineEntry},
@@ -124,8 +124,8 @@ table!(Task = "task", key |key| [tenant_id: TenantId = key.0, task_id: TaskId = 
 
 table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out_id: CloseOutId = key.1], indexed [
     "subject_kind", "subject_id", "episode", "customer_id", "cause", "reason_code", "actor", "closed_at", "amount_minor",
-    "amount_currency"
-], {
+    "amount_currency", "group_id"
+], stamped ["changed_in"], {
     tenant_id: TenantId, close_out_id: CloseOutId, subject: Record, customer_id: Option<CustomerId>, episode: i64,
     outcome: Outcome, reason_code: String, reason_version: i64, class: Option<OutcomeClass>, detail: String,
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,

@@ -37,6 +37,14 @@ pub fn refusal(wording: &Wording, values: &[Value]) -> Status {
     told(details, wording.text(Language::English, values), |language| wording.text(language, values), wording.class)
 }
 
+/// One of two texts, in the language of the call.
+pub fn either<'a>(english: &'a str, chinese: &'a str) -> &'a str {
+    match language::current() {
+        Some(Language::Chinese) => chinese,
+        Some(Language::English) | None => english,
+    }
+}
+
 /// What a wording says, in the language of the caller.
 pub fn text(wording: &Wording, values: &[Value]) -> String {
     wording.text(language::current().unwrap_or(Language::English), values)

@@ -7,6 +7,7 @@
 mod competitors;
 mod data;
 mod embedded;
+mod groups;
 mod judge;
 mod lists;
 mod operators;

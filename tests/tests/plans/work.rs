@@ -3,6 +3,7 @@
 use crate::{
     competitors,
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
+    groups,
     lists::{self, pages},
     operators, reasons, searches, stale,
 };

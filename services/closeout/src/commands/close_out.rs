@@ -2,7 +2,7 @@
 //! a competitor is only made when the person has said yes, there is no plan with it yet to be bound to.
 
 use super::closing::Closing;
-use super::{approvals, preview};
+use super::{Kind, approvals, customers, kind_of, preview};
 use crate::api::Api;
 use crate::args::CloseOutArgs;
 use crate::failure::{Ending, Usage};
@@ -15,6 +15,9 @@ use serde_json::json;
 
 /// Closes out what the command line names.
 pub(super) async fn run(args: &CloseOutArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    if kind_of(&args.closing.name)? == Kind::Customer {
+        return Box::pin(customers::close_out(args, api, screen)).await;
+    }
     let closing = Closing::read(&args.closing, api).await?;
     let side = closing.side();
     let plan_hash = match &args.plan {

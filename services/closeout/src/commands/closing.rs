@@ -29,12 +29,37 @@ impl Closing {
     /// What the flags ask for.
     pub(super) async fn read(args: &ClosingArgs, api: &Api) -> anyhow::Result<Self> {
         match kind_of(&args.name)? {
-            Kind::Opportunity => of_opportunity(args, api).await,
+            Kind::Opportunity => Self::of_opportunity(args, api).await,
             Kind::Order => Ok(Self::Order(Box::new(of_order(args)?))),
-            Kind::Customer | Kind::Task | Kind::CloseOut => {
-                Err(Usage("only opportunities/ID and orders/ID can be closed out".to_owned()).into())
+            Kind::Customer | Kind::Task | Kind::CloseOut | Kind::Group => {
+                Err(Usage("only opportunities/ID, orders/ID and customers/ID can be closed out".to_owned()).into())
             }
         }
+    }
+
+    /// The same of an opportunity, or of each opportunity of a customer.
+    pub(super) async fn of_opportunity(args: &ClosingArgs, api: &Api) -> anyhow::Result<Self> {
+        let reason = args.reason.as_deref().ok_or_else(|| Usage("--reason CODE is needed".to_owned()))?;
+        let Remarks { secondary_reasons, verification, reassessment, follow_up } = args.remarks.read()?;
+        let known = match &args.competitor {
+            Some(name) => competitors::known(name, api).await?,
+            None => None,
+        };
+        let unknown_competitor = args.competitor.clone().filter(|_| known.is_none());
+        let request = CloseOutOpportunityRequest {
+            name: args.name.clone(),
+            reason: reason_name(reason),
+            detail: args.detail.clone().unwrap_or_default(),
+            competitor: known.unwrap_or_default(),
+            request_id: request_id::new(),
+            wait: Wait::Peer.into(),
+            secondary_reasons,
+            verification,
+            reassessment,
+            follow_up,
+            ..CloseOutOpportunityRequest::default()
+        };
+        Ok(Self::Opportunity { request: Box::new(request), unknown_competitor })
     }
 
     /// The side that does it.
@@ -85,30 +110,6 @@ impl Closing {
         };
         close_out.context("a reply without its close-out")
     }
-}
-
-async fn of_opportunity(args: &ClosingArgs, api: &Api) -> anyhow::Result<Closing> {
-    let reason = args.reason.as_deref().ok_or_else(|| Usage("--reason CODE is needed".to_owned()))?;
-    let Remarks { secondary_reasons, verification, reassessment, follow_up } = args.remarks.read()?;
-    let known = match &args.competitor {
-        Some(name) => competitors::known(name, api).await?,
-        None => None,
-    };
-    let unknown_competitor = args.competitor.clone().filter(|_| known.is_none());
-    let request = CloseOutOpportunityRequest {
-        name: args.name.clone(),
-        reason: reason_name(reason),
-        detail: args.detail.clone().unwrap_or_default(),
-        competitor: known.unwrap_or_default(),
-        request_id: request_id::new(),
-        wait: Wait::Peer.into(),
-        secondary_reasons,
-        verification,
-        reassessment,
-        follow_up,
-        ..CloseOutOpportunityRequest::default()
-    };
-    Ok(Closing::Opportunity { request: Box::new(request), unknown_competitor })
 }
 
 fn of_order(args: &ClosingArgs) -> anyhow::Result<CloseOutOrderRequest> {

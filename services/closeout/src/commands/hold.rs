@@ -64,7 +64,7 @@ pub(super) async fn resume(args: &ResumeArgs, api: &Api, screen: &Screen) -> any
 fn of_opportunity(name: &str) -> Result<String, Usage> {
     match kind_of(name)? {
         Kind::Opportunity => Ok(name.to_owned()),
-        Kind::Customer | Kind::Order | Kind::Task | Kind::CloseOut => {
+        Kind::Customer | Kind::Order | Kind::Task | Kind::CloseOut | Kind::Group => {
             Err(Usage(format!("`{name}`: only opportunities/ID can be put on hold")))
         }
     }

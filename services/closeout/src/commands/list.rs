@@ -1,6 +1,7 @@
 //! `closeout list`: opportunities, orders, tasks, customers or close-outs, with simple filters.
 
 use super::closing::reason_name;
+use super::customers;
 use crate::api::Api;
 use crate::failure::{Ending, Usage};
 use crate::format::{cut, last_part, money_or_none, or_dash, time, two_lines};
@@ -20,7 +21,7 @@ use tonic::Status;
 pub(crate) struct ListArgs {
     /// What to list.
     what: Listed,
-    /// Only of this customer (opportunities, orders, close-outs).
+    /// Only of this customer (opportunities, orders, close-outs, customer-close-outs).
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
     /// Only in this state: open, on-hold, close-pending, won, closed-out / draft, confirmed, in-fulfilment, close-pending,
@@ -43,6 +44,9 @@ pub(crate) struct ListArgs {
     /// Only with this reason (close-outs).
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
+    /// Only of this close-out of a whole customer (close-outs).
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
     /// At most this many of each service; 0: all.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -61,6 +65,8 @@ enum Listed {
     Customers,
     /// Close-outs of both services.
     CloseOuts,
+    /// Close-outs of whole customers.
+    CustomerCloseOuts,
 }
 
 /// Lists what the command line asks for.
@@ -79,6 +85,7 @@ pub(super) async fn run(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::
         }
         Listed::Customers => customers(args, api, screen).await?,
         Listed::CloseOuts => close_outs(args, api, screen).await?,
+        Listed::CustomerCloseOuts => groups(args, api, screen).await?,
     };
     if screen.json() {
         screen.emit(&listed)?;
@@ -269,10 +276,12 @@ async fn customers(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Resul
 async fn close_outs(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
     let reason = args.reason.as_deref().map(reason_name).unwrap_or_default();
     let (subject, customer, actor) = (text(&args.parent), text(&args.customer), text(&args.owner));
-    let sales = sales::ListCloseOutsRequest { subject, customer, reason, actor, ..Default::default() };
+    let group = text(&args.group);
+    let sales = sales::ListCloseOutsRequest { subject, customer, reason, actor, group, ..Default::default() };
     let trade = trade::ListCloseOutsRequest {
         subject: sales.subject.clone(),
         customer: sales.customer.clone(),
+        group: sales.group.clone(),
         reason: sales.reason.clone(),
         actor: sales.actor.clone(),
         ..Default::default()
@@ -308,6 +317,28 @@ async fn close_outs(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Resu
     show(&table, screen)?;
     let list = |all: &[CloseOut]| json::list("crm.common.v1.CloseOut", all);
     Ok(json!({ "close_outs": { "opportunity": list(&opportunity)?, "order": list(&order)? } }))
+}
+
+async fn groups(args: &ListArgs, api: &Api, screen: &Screen) -> anyhow::Result<Value> {
+    let customer = args.customer.clone().unwrap_or_default();
+    let groups = pages(args.limit, async |page_size, page_token| {
+        let request = sales::ListCustomerCloseOutsRequest { page_size, page_token, customer: customer.clone() };
+        let reply = api.list_customer_close_outs(request).await?;
+        Ok((reply.customer_close_outs, reply.next_page_token))
+    })
+    .await?;
+    let mut table = screen.new_table_keeping(&["close-out, of", "state, reason", "closed, left", "when, by"], &[0]);
+    for one in &groups {
+        let left = format!("{} left open", one.left.len());
+        table.add_row([
+            two_lines(&one.name, &one.customer),
+            two_lines(&customers::state(one), last_part(&one.reason)),
+            two_lines(&format!("{} of {}", one.effective_count, one.opportunity_count), &left),
+            two_lines(&time(one.create_time.as_ref()), &one.actor),
+        ]);
+    }
+    show(&table, screen)?;
+    Ok(json!({ "customer_close_outs": json::list("crm.opportunity.v1.CustomerCloseOut", &groups)? }))
 }
 
 #[cfg(test)]

@@ -108,6 +108,7 @@ enum Kind {
     Order,
     Task,
     CloseOut,
+    Group,
 }
 
 /// Tells from a resource name what it stands for.
@@ -118,6 +119,7 @@ fn kind_of(name: &str) -> Result<Kind, Usage> {
         Some(("orders", _)) => Ok(Kind::Order),
         Some(("tasks", _)) => Ok(Kind::Task),
         Some(("closeOuts", _)) => Ok(Kind::CloseOut),
+        Some(("customerCloseOuts", _)) => Ok(Kind::Group),
         Some(_) | None => Err(Usage(format!(
             "`{name}` is no resource name: customers/ID, opportunities/ID, orders/ID, tasks/ID or closeOuts/ID"
         ))),

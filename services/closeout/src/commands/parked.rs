@@ -198,7 +198,7 @@ fn of_orders(name: &str) -> Result<bool, Usage> {
     match kind_of(name)? {
         Kind::Order => Ok(true),
         Kind::Opportunity | Kind::Customer => Ok(false),
-        Kind::Task | Kind::CloseOut => Err(Usage(format!(
+        Kind::Task | Kind::CloseOut | Kind::Group => Err(Usage(format!(
             "`{name}`: only customers/ID, opportunities/ID, orders/ID, closeOutReasons/ID and settings/ID have messages to the \
              other service"
         ))),

@@ -1,6 +1,7 @@
 //! `closeout preview`: what a close-out would do on both sides, and what would refuse it.
 
 use super::closing::Closing;
+use super::{Kind, customers, kind_of};
 use crate::api::Api;
 use crate::args::ClosingArgs;
 use crate::failure::Ending;
@@ -20,7 +21,8 @@ bound to that: it is refused, with the new plan, if it would come to anything el
 Examples:
   closeout preview opportunities/ID --reason BUDGET_FROZEN
   closeout preview orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\" --json | jq -r .plan.plan_hash
-  closeout close-out opportunities/ID --reason BUDGET_FROZEN --plan HASH";
+  closeout close-out opportunities/ID --reason BUDGET_FROZEN --plan HASH
+  closeout preview customers/ID --reason CUSTOMER_CLOSED      each open opportunity of a customer";
 
 /// Flags of `preview`.
 #[derive(Debug, Args)]
@@ -32,6 +34,9 @@ pub(crate) struct PreviewArgs {
 
 /// Shows what closing out would do.
 pub(super) async fn run(args: &PreviewArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
+    if kind_of(&args.closing.name)? == Kind::Customer {
+        return Box::pin(customers::preview(&args.closing, api, screen)).await;
+    }
     let plan = Closing::read(&args.closing, api).await?.preview(api).await?;
     if screen.json() {
         screen.emit(&json!({ "plan": json::message("crm.common.v1.CloseOutPlan", &plan)? }))?;

@@ -1,6 +1,6 @@
 //! `closeout reopen`: takes a close-out back and shows what came back on both sides.
 
-use super::{Kind, kind_of};
+use super::{Kind, customers, kind_of};
 use crate::api::Api;
 use crate::args::ReopenArgs;
 use crate::failure::{Ending, Usage};
@@ -18,8 +18,10 @@ pub(super) async fn run(args: &ReopenArgs, api: &Api, screen: &Screen) -> anyhow
     let (side, record, close_out) = match kind_of(&args.name)? {
         Kind::Opportunity => opportunity(args, api, screen).await?,
         Kind::Order => order(args, api, screen).await?,
+        Kind::Group => return Box::pin(customers::reopen(args, api, screen)).await,
         Kind::Customer | Kind::Task | Kind::CloseOut => {
-            return Err(Usage("only opportunities/ID and orders/ID can be reopened".to_owned()).into());
+            let what = "only opportunities/ID, orders/ID and customerCloseOuts/ID can be reopened";
+            return Err(Usage(what.to_owned()).into());
         }
     };
     let effects = match close_out {

@@ -29,6 +29,7 @@ Examples:
     jq '.rows[] | select(.count > 0) | {owner: .value, unverified: (1 - .verified_count / .count)}'
   closeout report --by category --since 2026-01-01 --until 2026-03-31
   closeout report --by competitor
+  closeout report --by group                       customers that were closed out as a whole
   closeout report --by team --side orders --outcome processed";
 
 /// Days of a report where none are given.
@@ -72,6 +73,8 @@ enum By {
     Team,
     /// The competitor that was named; opportunities only.
     Competitor,
+    /// The close-out of a whole customer that it is a part of.
+    Group,
 }
 
 /// How something ended.
@@ -177,6 +180,7 @@ fn table(by: By, rows: &[ReportRow], total: &ReportRow, screen: &Screen) -> anyh
         // A competitor is known by what it is called, a reason by its code.
         let named = match by {
             By::Competitor if !row.label.is_empty() => row.label.clone(),
+            By::Group => two_lines(or_dash(&row.label), &row.value),
             By::Competitor | By::Reason | By::Category | By::Class | By::Owner | By::Team => {
                 two_lines(or_dash(last_part(&row.value)), &row.label)
             }
@@ -224,6 +228,7 @@ impl By {
             Self::Owner => "owner",
             Self::Team => "team",
             Self::Competitor => "competitor",
+            Self::Group => "group",
         }
     }
 }
@@ -237,6 +242,7 @@ impl From<By> for ReportDimension {
             By::Owner => Self::Owner,
             By::Team => Self::Team,
             By::Competitor => Self::Competitor,
+            By::Group => Self::Group,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `closeout show`: one record with everything related to it on both sides.
 
-use super::{Kind, approvals, found, kind_of, tasks};
+use super::{Kind, approvals, customers, found, kind_of, tasks};
 use crate::api::Api;
 use crate::args::ShowArgs;
 use crate::failure::Ending;
@@ -24,6 +24,7 @@ pub(super) async fn run(args: &ShowArgs, api: &Api, screen: &Screen) -> anyhow::
         Kind::Order => order(&args.name, api, screen).await?,
         Kind::Task => task(&args.name, api, screen).await?,
         Kind::CloseOut => close_out(&args.name, api, screen).await?,
+        Kind::Group => customers::show(&args.name, api, screen).await?,
     };
     if screen.json() {
         screen.emit(&shown)?;

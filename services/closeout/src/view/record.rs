@@ -115,7 +115,8 @@ pub(crate) fn show_order(order: &Order, screen: &Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show_rows(rows: &[(&str, String)], screen: &Screen) -> anyhow::Result<()> {
+/// Shows what is known of a record, a field a line.
+pub(crate) fn show_rows(rows: &[(&str, String)], screen: &Screen) -> anyhow::Result<()> {
     let mut table = screen.new_table(&["field", "value"]);
     for (field, value) in rows.iter().filter(|(_, value)| !value.is_empty() && value != "-") {
         table.add_row([screen.cell(Paint::Dim, field), Cell::new(value)]);

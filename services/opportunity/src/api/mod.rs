@@ -4,6 +4,7 @@
 mod bulk;
 mod catalogue;
 mod customers;
+mod groups;
 mod opportunities;
 mod pipelines;
 mod rates;
@@ -18,7 +19,8 @@ use crm_proto::opportunity as pb;
 use crm_runtime::server::Limits;
 use pb::{
     close_out_reason_service_server as reason, close_out_service_server as close_outs,
-    competitor_service_server as competitors, customer_service_server as customer,
+    competitor_service_server as competitors, customer_close_out_service_server as grouped,
+    customer_service_server as customer, exchange_rate_service_server as exchange,
     operator_service_server as operators, opportunity_service_server as opportunity,
     pipeline_service_server as pipeline, settings_service_server as decided, stale_service_server as stale_service,
     task_service_server as task,
@@ -52,6 +54,7 @@ crm_api::operator_service!(pb, Service, OWN);
 pub(crate) const SERVICES: &[&str] = &[
     opportunity::SERVICE_NAME,
     customer::SERVICE_NAME,
+    grouped::SERVICE_NAME,
     task::SERVICE_NAME,
     competitors::SERVICE_NAME,
     pipeline::SERVICE_NAME,
@@ -74,6 +77,7 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
     let front = || front.clone();
     Routes::new(limited!(opportunity::OpportunityServiceServer::new(opportunities::Opportunities(front()))))
         .add_service(limited!(customer::CustomerServiceServer::new(customers::Customers(front()))))
+        .add_service(limited!(grouped::CustomerCloseOutServiceServer::new(groups::Groups(front()))))
         .add_service(limited!(task::TaskServiceServer::new(Tasks(front()))))
         .add_service(limited!(competitors::CompetitorServiceServer::new(catalogue::Competitors(front()))))
         .add_service(limited!(pipeline::PipelineServiceServer::new(pipelines::Pipelines(front()))))

@@ -1,6 +1,7 @@
 //! The sales side's own resources between protobuf and the domain. Fields are mapped nowhere else.
 
 mod competitors;
+mod groups;
 mod pipelines;
 mod rates;
 mod reasons;
@@ -31,6 +32,7 @@ use crm_proto::{common::Historical, opportunity as pb};
 use prost_types::FieldMask;
 
 pub(crate) use competitors::{competitor, competitor_edit, competitor_id, competitor_name, merger};
+pub(crate) use groups::{customer_closing, given_for_customer, group, single_of};
 pub(crate) use pipelines::{new_pipeline, pipeline, pipeline_edit, pipeline_id, pipeline_ids, pipeline_in_use, stage};
 pub(crate) use rates::{new_rate, rate, rate_id};
 pub(crate) use reasons::{merged_reasons, new_reason, reason_edit};
@@ -203,6 +205,7 @@ pub(crate) fn close_out(fields: &mut Fields, request: &pb::CloseOutOpportunityRe
             request.reassessment.as_ref(),
             request.follow_up.as_ref(),
         ),
+        group_id: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crm_closeout::{
     codes::{Record, RecordKind, Side},
     episode::Effect,
     fact::{Event, Fact, MirrorState},
-    ids::{CustomerId, TenantId},
+    ids::{CustomerId, GroupId, TenantId},
     money::Sums,
     refusal::{Refusal, check_etag},
     time::Time,
@@ -291,7 +291,7 @@ impl World {
         close_out: Option<crm_closeout::ids::CloseOutId>,
         change: impl FnOnce(&mut Customer),
     ) -> Vec<Effect> {
-        let standing = self.standing(cause.tenant_id, id);
+        let (standing, tally) = (self.standing(cause.tenant_id, id), self.tally(cause.tenant_id, id));
         let now = self.common.now;
         let Some(customer) = self.customers.edit(&(cause.tenant_id, id)) else { return Vec::new() };
         let before = customer.clone();

@@ -3,6 +3,7 @@
 
 mod competitors;
 mod customer;
+mod group;
 mod opportunity;
 mod order_facts;
 pub mod pipeline;
@@ -27,6 +28,7 @@ use crm_closeout::{
     working_set::{Cause, Common, Rows},
 };
 pub use customer::{Customer, CustomerEdit, Lifecycle, NewCustomer, Standing};
+pub use group::{AskersReach, CustomerClosing, Group, GroupCommand, GroupState, Left, Lefts, MOST_OPEN, Reopening};
 pub use opportunity::{Closing, Hold, NewOpportunity, Opportunity, OpportunityEdit, Since, Staling, State};
 pub use pipeline::{Pipeline, PipelineCommand};
 pub use rates::{RateCommand, rate_record};

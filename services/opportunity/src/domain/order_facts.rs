@@ -182,6 +182,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         historical: closed.historical,
         cause: Some(closed.close_out_id),
         hop: closed.hop + 1,
+        group_id: closed.group_id,
         remarks: Remarks::default(),
         approval: None,
     }

@@ -105,6 +105,7 @@ pub(crate) fn closing(id: OpportunityId) -> Closing {
         competitor: None,
         closed_at: None,
         remarks: Remarks::default(),
+        group_id: None,
     }
 }
 
@@ -222,6 +223,7 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
             close_out_id: CloseOutId(Uuid::from_u128(60)),
             cause: None,
             hop: 0,
+            group_id: None,
             outcome: Outcome::Cancelled,
             reason_code: "ORD_CUSTOMER_CANCEL".into(),
             reason_version: 1,

@@ -183,13 +183,24 @@ impl Named {
 
 /// What a close-out gives as its reason.
 fn asked(item: &Item<Command>) -> Option<reasons::Asked<'_>> {
-    match item {
-        Item::Call(Call {
-            cause,
-            command: Command::CloseOut(closing) | Command::Preview(closing) | Command::Stale(Staling { closing, .. }),
-            ..
-        }) => Some((cause.tenant_id, ReasonScope::Opportunity, closing.given())),
-        Item::Call(_) | Item::Release(_) | Item::Message(_) => None,
+    let Item::Call(Call { cause, command, .. }) = item else { return None };
+    let given = match (closing(command), command) {
+        (Some(closing), _) | (None, Command::Preview(closing)) => closing.given(),
+        (None, Command::Group(GroupCommand::CloseOut { closing, .. })) => closing.given(),
+        (None, _) => return None,
+    };
+    Some((cause.tenant_id, ReasonScope::Opportunity, given))
+}
+
+/// What a call closes out.
+pub(super) fn closing(command: &Command) -> Option<&Closing> {
+    if let Command::CloseOut(closing)
+    | Command::Stale(Staling { closing, .. })
+    | Command::Group(GroupCommand::Close(closing)) = command
+    {
+        Some(closing)
+    } else {
+        None
     }
 }
 
@@ -210,6 +221,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for row in amended.iter() {
         let id = OpportunityId(row.subject.id);
         named.opportunities.insert((row.tenant_id, id));
+        named.groups.extend(row.group_id.map(|group| (row.tenant_id, group)));
         if named.ruled.contains(&row.key()) {
             named.cascade(row.tenant_id, id);
         }
@@ -225,6 +237,8 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     named.customers.extend(opportunities.iter().filter_map(|o| o.customer_id.map(|id| (o.tenant_id, id))));
     let keys: Vec<_> = named.customers.iter().copied().collect();
     let customers: Rows<Customer> = table::lock(tx, &keys).await?;
+    groups::check_whole(&named.whole, &customers, &opportunities)?;
+    let groups: Rows<Group> = table::lock(tx, &named.groups.iter().copied().collect::<Vec<_>>()).await?;
     let pipelines = pipelines::load(tx, &named.enters_stage, &named.changes_pipelines).await?;
     let competitors = competitors::load(tx, &named.competitors).await?;
 
@@ -289,126 +303,3 @@ async fn children(tx: &mut Tx, parents: &BTreeSet<(TenantId, Record)>) -> Result
 }
 
 static NUMBERS: LazyLock<Sql> = LazyLock::new(|| load::in_use("opportunity", "number"));
-
-static STANDING_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
-    columns([
-        ("tenant_id", Kind::Uuid),
-        ("customer_id", Kind::Uuid),
-        ("opportunities", Kind::Text),
-        ("orders", Kind::Text),
-    ])
-});
-
-/// The newest loss and success of each customer among the records that are not loaded. The losses of opportunities have no index, as a
-/// close-out would have to write it each time: those of the customer are gone through.
-static STANDING: LazyLock<Sql> = LazyLock::new(|| {
-    let newest = |table: &str, id: &str, time: &str, not_in: &str| {
-        format!(
-            "(SELECT t.{time} FROM {table} AS t WHERE t.tenant_id = r.tenant_id AND t.customer_id = r.customer_id \
-             AND t.{time} IS NOT NULL AND t.{id} {not_in} ORDER BY t.{time} DESC LIMIT 1)"
-        )
-    };
-    let text = |opportunities: &str, orders: &str| {
-        format!(
-            "SELECT r.tenant_id, r.customer_id, {}, {}, {}, {} FROM {{rows}}",
-            newest("opportunity", "opportunity_id", "loss_at", opportunities),
-            newest("opportunity", "opportunity_id", "won_at", opportunities),
-            newest("lane", "record_id", "loss_at", orders),
-            newest("lane", "record_id", "success_at", orders),
-        )
-    };
-    let postgres = |column: &str| format!("<> ALL (string_to_array(r.{column}, ',')::uuid[])");
-    let sqlite = |column: &str| {
-        format!("NOT IN (SELECT unhex(value) FROM json_each('[\"' || replace(r.{column}, ',', '\",\"') || '\"]'))")
-    };
-    Sql::each(
-        &text(&postgres("opportunities"), &postgres("orders")),
-        &text(&sqlite("opportunities"), &sqlite("orders")),
-        &STANDING_COLUMNS,
-    )
-});
-
-/// Customers whose newest loss and success the batch may need, which then have to be looked for: not those of whom it only closes
-/// out open opportunities, and not the last one. Such a customer stays ACTIVE, and its losses only become newer.
-fn weighed(
-    items: &[Item<Command>],
-    amended: &Rows<CloseOut>,
-    opportunities: &Rows<Opportunity>,
-    customers: &Rows<Customer>,
-) -> BTreeSet<(TenantId, CustomerId)> {
-    let (mut others, mut closing) = (Named::default(), BTreeMap::<_, BTreeSet<_>>::new());
-    for item in items {
-        match item {
-            Item::Call(Call {
-                cause,
-                command: Command::CloseOut(command) | Command::Stale(Staling { closing: command, .. }),
-                ..
-            }) => {
-                let row = opportunities.get(&(cause.tenant_id, command.id));
-                if let Some(row) = row.filter(|row| matches!(row.state, State::Open | State::OnHold)) {
-                    closing.entry((row.tenant_id, row.customer_id)).or_default().insert(command.id);
-                } else {
-                    others.item(item);
-                }
-            }
-            // A pause changes nothing of the customer's record.
-            Item::Call(Call {
-                command: Command::Snooze(_) | Command::Resume { .. } | Command::ResumeInTime { .. },
-                ..
-            }) => {}
-            Item::Call(_) | Item::Message(_) | Item::Release(_) => others.item(item),
-        }
-    }
-    others.opportunities.extend(amended.iter().map(|row| (row.tenant_id, OpportunityId(row.subject.id))));
-    let moved = others.opportunities.iter().filter_map(|key| opportunities.get(key));
-    others.customers.extend(moved.filter_map(|row| row.customer_id.map(|customer| (row.tenant_id, customer))));
-    let weighs = |customer: &&Customer| {
-        let (key, left) = (customer.key(), customer.open_count + customer.live_order_count);
-        others.customers.contains(&key)
-            || closing.get(&(key.0, Some(key.1))).is_some_and(|closed| closed.len() as i64 >= left)
-    };
-    customers.iter().filter(weighs).map(Keyed::key).collect()
-}
-
-async fn standing(
-    tx: &mut Tx,
-    weighed: &BTreeSet<(TenantId, CustomerId)>,
-    customers: &Rows<Customer>,
-    opportunities: &Rows<Opportunity>,
-    common: &Common,
-) -> Result<BTreeMap<(TenantId, CustomerId), Standing>, Error> {
-    // Nothing can take its newest loss from the others, so it is known by that alone.
-    let kept = customers.iter().filter(|customer| !weighed.contains(&customer.key()));
-    let kept = kept.map(|customer| (customer.key(), Standing { loss_at: customer.last_loss_at, success_at: None }));
-    let mut standing: BTreeMap<_, _> = kept.collect();
-    let mut loaded: BTreeMap<_, (Vec<Uuid>, Vec<Uuid>)> =
-        weighed.iter().map(|customer| (*customer, (Vec::new(), Vec::new()))).collect();
-    if loaded.is_empty() {
-        return Ok(standing);
-    }
-    for opportunity in opportunities.iter() {
-        let key = opportunity.customer_id.map(|customer| (opportunity.tenant_id, customer));
-        if let Some((ids, _)) = key.and_then(|key| loaded.get_mut(&key)) {
-            ids.push(opportunity.opportunity_id.0);
-        }
-    }
-    for lane in common.lanes.iter() {
-        let key = lane.customer_id.map(|customer| (lane.tenant_id, customer));
-        if let Some((_, ids)) = key.and_then(|key| loaded.get_mut(&key)) {
-            ids.push(lane.record.id);
-        }
-    }
-    let list = |ids: &[Uuid]| ids.iter().map(|id| id.simple().to_string()).collect::<Vec<_>>().join(",");
-    let mut sets = Vec::with_capacity(loaded.len());
-    for ((tenant, customer), (own, orders)) in &loaded {
-        sets.push(cells![*tenant, *customer, list(own), list(orders)]);
-    }
-    let args = Args::rows(&STANDING_COLUMNS, sets);
-    let rows = tx.rows(&STANDING, args).await?;
-    for row in &rows {
-        let opportunities = Standing { loss_at: row.get(2)?, success_at: row.get(3)? };
-        let newest = opportunities.join(row.get(4)?, row.get(5)?);
-        standing.insert((row.get(0)?, row.get(1)?), newest);
-    }
-    Ok(standing)
-}

@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod competitors;
+pub(crate) mod groups;
 pub(crate) mod lists;
 pub(crate) mod pipelines;
 mod priced;

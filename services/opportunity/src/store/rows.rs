@@ -50,6 +50,12 @@ table!(Pipeline = "pipeline", key |key| [tenant_id: TenantId = key.0, pipeline_i
     tenant_id: TenantId, pipeline_id: String, labels: Labels, stages: Stages, active: bool, place: i64, version: i64,
 });
 
+table!(Group = "customer_close_out", key |key| [tenant_id: TenantId = key.0, group_id: GroupId = key.1], {
+    tenant_id: TenantId, group_id: GroupId, customer_id: CustomerId, state: GroupState, reason_code: String,
+    reason_version: i64, detail: String, competitor_id: Option<CompetitorId>, remarks: Remarks, actor: String, reach: AskersReach, found: i64,
+    lefts: Lefts, created_at: Time, finished_at: Option<Time>, reopening: Option<Reopening>, version: i64,
+});
+
 table!(PolicyRow = "stale_policy", key |key| [tenant_id: TenantId = *key], {
     tenant_id: TenantId, policy: StalePolicy, revision: i64, updated_at: Time,
 });

@@ -234,6 +234,7 @@ fn closing(id: OpportunityId) -> Command {
         competitor: None,
         closed_at: None,
         remarks: Remarks::default(),
+        group_id: None,
     })
 }
 

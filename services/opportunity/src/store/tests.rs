@@ -135,6 +135,7 @@ pub(super) fn close(id: OpportunityId, request: u128) -> Item<Command> {
         competitor: None,
         closed_at: None,
         remarks: Remarks::default(),
+        group_id: None,
     };
     call(TENANT, request, "CloseOutOpportunity", Command::CloseOut(closing))
 }
@@ -288,6 +289,7 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         close_out_id: CloseOutId(Uuid::from_u128(60)),
         cause: None,
         hop: 0,
+        group_id: None,
         outcome: Outcome::Cancelled,
         reason_code: "ORD_OUT_OF_STOCK".into(),
         reason_version: 1,

@@ -158,6 +158,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         historical: closed.historical,
         cause: Some(closed.close_out_id),
         hop: closed.hop + 1,
+        group_id: closed.group_id,
         terms: Terms { won_policy: WonPolicy::Keep, refund_reference: String::new() },
         remarks: Remarks::default(),
         approval: None,

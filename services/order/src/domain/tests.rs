@@ -124,6 +124,7 @@ fn lost(event: Event) -> Fact {
             close_out_id: CLOSE_OUT,
             cause: None,
             hop: 0,
+            group_id: None,
             outcome: Outcome::Lost,
             reason_code: "UNRESPONSIVE".into(),
             reason_version: 1,

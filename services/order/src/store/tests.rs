@@ -104,6 +104,7 @@ fn fact(event: Event, close_out: u128) -> Fact {
             close_out_id: CloseOutId(Uuid::from_u128(close_out)),
             cause: None,
             hop: 0,
+            group_id: None,
             outcome: Outcome::Lost,
             reason_code: "UNRESPONSIVE".into(),
             reason_version: 1,

@@ -45,6 +45,7 @@ fn close_out(at: Time) -> CloseOut {
         state: CloseOutState::Effective,
         cause: None,
         hop: 0,
+        group_id: None,
         request_id: None,
         effects: Vec::new(),
         delivery: Delivery::PENDING,

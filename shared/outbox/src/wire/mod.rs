@@ -10,7 +10,7 @@ use crm_closeout::{
     codes::{Code, Record, RecordKind, Side},
     episode::{Effect, EffectKind, Outcome, OutcomeClass},
     fact::{Applied, ClosedFact, Event, Fact, Outgoing, PeerOutcome, WonPolicy},
-    ids::{CloseOutId, CustomerId, TenantId},
+    ids::{CloseOutId, CustomerId, GroupId, TenantId},
     plan::Planned,
     time::Time,
 };

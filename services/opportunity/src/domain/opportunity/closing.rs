@@ -8,7 +8,7 @@ use crm_closeout::{
     codes::{Code, Record, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, EffectKind, Outcome, OutcomeClass},
     fact::Event,
-    ids::{CloseOutId, CompetitorId, OpportunityId, TenantId},
+    ids::{CloseOutId, CompetitorId, GroupId, OpportunityId, TenantId},
     plan::{Objections, Preview},
     reason::{Reason, ReasonScope},
     refusal::Refusal,
@@ -29,6 +29,7 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) historical: bool,
     pub(in crate::domain) cause: Option<CloseOutId>,
     pub(in crate::domain) hop: i32,
+    pub(in crate::domain) group_id: Option<GroupId>,
     pub(in crate::domain) remarks: Remarks,
     pub(in crate::domain) approval: Option<Approval>,
 }
@@ -54,6 +55,7 @@ impl Closing {
             historical: self.closed_at.is_some(),
             cause: None,
             hop: 0,
+            group_id: self.group_id,
             remarks: self.remarks.clone().citing(cited),
             approval,
         }
@@ -148,6 +150,7 @@ impl World {
             state: CloseOutState::Effective,
             cause: grounds.cause,
             hop: grounds.hop,
+            group_id: grounds.group_id,
             request_id: cause.request_id,
             effects: Vec::new(),
             delivery: Delivery::PENDING,
@@ -205,6 +208,7 @@ impl World {
             (State::Won, None) => cause.may(Right::ReopenOpportunities, id, row.owned()),
             (State::Open | State::OnHold | State::ClosePending | State::ClosedOut, None) => Ok(()),
         })?;
+        self.check_not_closing(cause.tenant_id, before.customer_id)?;
         match (before.state, before.close_out_id) {
             (State::ClosedOut, Some(close_out)) => {
                 self.reverse(cause, &before, close_out, note).map(|(after, _)| (after, Some(close_out)))

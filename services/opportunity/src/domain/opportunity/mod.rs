@@ -199,6 +199,8 @@ pub struct Closing {
     pub closed_at: Option<Time>,
     /// What it says beside its reason.
     pub remarks: Remarks<String>,
+    /// The close-out of the whole customer that asks for it.
+    pub group_id: Option<GroupId>,
 }
 
 impl Closing {

@@ -47,6 +47,7 @@ impl Staling {
             competitor: None,
             closed_at: None,
             remarks: Remarks::default(),
+            group_id: None,
         };
         Self { finding, looked_at, closing }
     }

@@ -29,6 +29,7 @@ impl World {
         if let Some(customer) = new.customer_id {
             self.customers.get(&(tenant, customer)).ok_or_else(|| Refusal::not_found(customer))?;
         }
+        self.check_not_closing(tenant, new.customer_id)?;
         self.check_number(tenant, &new.number)?;
         let now = self.common.now;
         let id = OpportunityId(self.common.new_id());
@@ -95,6 +96,9 @@ impl World {
         }
         if let Some(customer) = customer_id {
             self.customers.get(&(cause.tenant_id, customer)).ok_or_else(|| Refusal::not_found(customer))?;
+        }
+        if before.customer_id.is_none() {
+            self.check_not_closing(cause.tenant_id, customer_id)?;
         }
         if let Some(number) = edit.number.as_ref().filter(|number| **number != before.number) {
             self.check_number(cause.tenant_id, number)?;

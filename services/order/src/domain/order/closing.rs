@@ -8,7 +8,7 @@ use crm_closeout::{
     codes::{Code, Side},
     episode::{CloseOut, CloseOutState, Delivery, Effect, Outcome, OutcomeClass},
     fact::{Event, WonPolicy},
-    ids::{CloseOutId, OrderId},
+    ids::{CloseOutId, GroupId, OrderId},
     money::Money,
     plan::{Objections, Preview},
     reason::Reason,
@@ -32,6 +32,7 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) historical: bool,
     pub(in crate::domain) cause: Option<CloseOutId>,
     pub(in crate::domain) hop: i32,
+    pub(in crate::domain) group_id: Option<GroupId>,
     pub(in crate::domain) terms: Terms,
     pub(in crate::domain) remarks: Remarks,
     pub(in crate::domain) approval: Option<Approval>,
@@ -67,6 +68,7 @@ impl Closing {
             historical: self.closed_at.is_some(),
             cause: None,
             hop: 0,
+            group_id: None,
             terms,
             remarks: self.remarks.clone().citing(cited),
             approval,
@@ -99,7 +101,7 @@ impl World {
         let Some(before) = before else {
             return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
         };
-        let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
+        let preview = against.preview(reason.as_ref(), closing.outcome, closed_at, closing.closed_at.is_some());
         let goes_on = !before.state.is_closed() && before.state != State::ClosePending;
         let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
         let asked = self.asked(&before, closing);
@@ -190,6 +192,7 @@ impl World {
             state: CloseOutState::Effective,
             cause: grounds.cause,
             hop: grounds.hop,
+            group_id: grounds.group_id,
             request_id: cause.request_id,
             effects: Vec::new(),
             delivery: Delivery::PENDING,
