@@ -19,7 +19,7 @@ use sales::{
     operator_service_client::OperatorServiceClient as SalesOperator,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
     settings_service_client::SettingsServiceClient, stale_service_client::StaleServiceClient,
-    task_service_client::TaskServiceClient as SellingTasks,
+    task_service_client::TaskServiceClient as SellingTasks, win_back_service_client::WinBackServiceClient,
 };
 use std::sync::Arc;
 use tonic::{Response, Status};
@@ -58,6 +58,10 @@ pub struct Client {
     pub pipelines: PipelineServiceClient<PublicChannel>,
     /// Selling tasks.
     pub selling_tasks: SellingTasks<PublicChannel>,
+    /// Close-outs of whole customers.
+    pub groups: CustomerCloseOutServiceClient<PublicChannel>,
+    /// Plans to win customers back.
+    pub win_backs: WinBackServiceClient<PublicChannel>,
     /// Close-outs of opportunities.
     pub sales_close_outs: SalesCloseOuts<PublicChannel>,
     /// Customers of the order service.
@@ -211,15 +215,39 @@ mutations! {
     /// ReopenOpportunity.
     reopen_opportunity = Opportunity.opportunities.reopen_opportunity(sales::ReopenOpportunityRequest) -> sales::ReopenOpportunityResponse,
         "ReopenOpportunity", opportunity [close_out, propagation];
+    /// CloseOutCustomer.
+    close_out_customer = Opportunity.groups.close_out_customer(sales::CloseOutCustomerRequest) -> sales::CloseOutCustomerResponse,
+        "CloseOutCustomer", customer_close_out;
+    /// ReopenCustomer.
+    reopen_customer = Opportunity.groups.reopen_customer(sales::ReopenCustomerRequest) -> sales::ReopenCustomerResponse,
+        "ReopenCustomer", customer_close_out;
+    /// UpdateWinBackPlan.
+    update_win_back_plan = Opportunity.win_backs.update_win_back_plan(sales::UpdateWinBackPlanRequest) -> sales::UpdateWinBackPlanResponse,
+        "UpdateWinBackPlan", win_back_plan;
+    /// RecordWinBackContact.
+    record_win_back_contact = Opportunity.win_backs.record_win_back_contact(sales::RecordWinBackContactRequest) -> sales::RecordWinBackContactResponse,
+        "RecordWinBackContact", win_back_plan;
+    /// GiveUpWinBackPlan.
+    give_up_win_back_plan = Opportunity.win_backs.give_up_win_back_plan(sales::GiveUpWinBackPlanRequest) -> sales::GiveUpWinBackPlanResponse,
+        "GiveUpWinBackPlan", win_back_plan;
     /// CreateTask of the opportunity service.
     create_selling_task = Opportunity.selling_tasks.create_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse,
         "CreateTask", task;
     /// StartTask of the opportunity service.
     start_selling_task = Opportunity.selling_tasks.start_task(sales::StartTaskRequest) -> sales::StartTaskResponse,
         "StartTask", task;
+    /// CompleteTask of the opportunity service.
+    complete_selling_task = Opportunity.selling_tasks.complete_task(sales::CompleteTaskRequest) -> sales::CompleteTaskResponse,
+        "CompleteTask", task;
+    /// CancelTask of the opportunity service.
+    cancel_selling_task = Opportunity.selling_tasks.cancel_task(sales::CancelTaskRequest) -> sales::CancelTaskResponse,
+        "CancelTask", task;
     /// CreateOrder.
     create_order = Order.orders.create_order(trade::CreateOrderRequest) -> trade::CreateOrderResponse,
         "CreateOrder", order [propagation];
+    /// UpdateOrder.
+    update_order = Order.orders.update_order(trade::UpdateOrderRequest) -> trade::UpdateOrderResponse,
+        "UpdateOrder", order;
     /// ConfirmOrder.
     confirm_order = Order.orders.confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse,
         "ConfirmOrder", order [propagation];
@@ -241,6 +269,12 @@ mutations! {
     /// CreateTask of the order service.
     create_order_task = Order.order_tasks.create_task(trade::CreateTaskRequest) -> trade::CreateTaskResponse,
         "CreateTask", task;
+    /// StartTask of the order service.
+    start_order_task = Order.order_tasks.start_task(trade::StartTaskRequest) -> trade::StartTaskResponse,
+        "StartTask", task;
+    /// CompleteTask of the order service.
+    complete_order_task = Order.order_tasks.complete_task(trade::CompleteTaskRequest) -> trade::CompleteTaskResponse,
+        "CompleteTask", task;
     /// CancelTask of the order service.
     cancel_order_task = Order.order_tasks.cancel_task(trade::CancelTaskRequest) -> trade::CancelTaskResponse,
         "CancelTask", task;
@@ -357,6 +391,8 @@ impl Client {
             rates: ExchangeRateServiceClient::new(sales.clone()),
             copied_settings: CopiedSettings::new(trade.clone()),
             stale: StaleServiceClient::new(sales.clone()),
+            groups: CustomerCloseOutServiceClient::new(sales.clone()),
+            win_backs: WinBackServiceClient::new(sales.clone()),
             competitors: CompetitorServiceClient::new(sales.clone()),
             pipelines: PipelineServiceClient::new(sales.clone()),
             selling_tasks: SellingTasks::new(sales.clone()),

@@ -15,7 +15,7 @@ use crm_proto::opportunity::{
     operator_service_client::OperatorServiceClient as SalesOperatorClient,
     opportunity_service_client::OpportunityServiceClient, pipeline_service_client::PipelineServiceClient,
     settings_service_client::SettingsServiceClient as SalesSettingsClient, stale_service_client::StaleServiceClient,
-    task_service_client::TaskServiceClient as SellingTaskClient,
+    task_service_client::TaskServiceClient as SellingTaskClient, win_back_service_client::WinBackServiceClient,
 };
 use crm_proto::order::{
     self as trade, close_out_service_client::CloseOutServiceClient as TradeCloseOutClient,
@@ -51,6 +51,8 @@ pub(crate) struct Api {
     sales_settings: SalesSettingsClient<Link>,
     rates: ExchangeRateServiceClient<Link>,
     stale: StaleServiceClient<Link>,
+    groups: CustomerCloseOutServiceClient<Link>,
+    win_backs: WinBackServiceClient<Link>,
     orders: OrderServiceClient<Link>,
     trade_records: TradeRecordClient<Link>,
     order_tasks: OrderTaskClient<Link>,
@@ -79,6 +81,8 @@ impl Api {
             sales_settings: SalesSettingsClient::new(sales.clone()),
             rates: ExchangeRateServiceClient::new(sales.clone()),
             stale: StaleServiceClient::new(sales.clone()),
+            groups: CustomerCloseOutServiceClient::new(sales.clone()),
+            win_backs: WinBackServiceClient::new(sales.clone()),
             sales_operator: SalesOperatorClient::new(sales),
             orders: OrderServiceClient::new(trade.clone()),
             trade_records: TradeRecordClient::new(trade.clone()),
@@ -119,6 +123,46 @@ impl Api {
         request: sales::SweepStaleOpportunitiesRequest,
     ) -> Result<Streaming<sales::SweepStaleOpportunitiesResponse>, Status> {
         Ok(self.stale.clone().sweep_stale_opportunities(request).await?.into_inner())
+    }
+
+    /// Exports lost customers; they come in parts.
+    pub(crate) async fn export_audience(
+        &self,
+        request: sales::ExportAudienceRequest,
+    ) -> Result<Streaming<sales::ExportAudienceResponse>, Status> {
+        Ok(self.win_backs.clone().export_audience(request).await?.into_inner())
+    }
+
+    /// Watches close-outs of the opportunity service, once: where to go on when it breaks off is not known here.
+    pub(crate) async fn watch_sales_close_outs(
+        &self,
+        request: sales::WatchCloseOutsRequest,
+    ) -> Result<Streaming<sales::WatchCloseOutsResponse>, Status> {
+        Ok(self.sales_close_outs.clone().watch_close_outs(endless(request)).await?.into_inner())
+    }
+
+    /// Watches close-outs of the order service in the same way.
+    pub(crate) async fn watch_trade_close_outs(
+        &self,
+        request: trade::WatchCloseOutsRequest,
+    ) -> Result<Streaming<trade::WatchCloseOutsResponse>, Status> {
+        Ok(self.trade_close_outs.clone().watch_close_outs(endless(request)).await?.into_inner())
+    }
+
+    /// Watches selling tasks in the same way.
+    pub(crate) async fn watch_selling_tasks(
+        &self,
+        request: sales::WatchTasksRequest,
+    ) -> Result<Streaming<sales::WatchTasksResponse>, Status> {
+        Ok(self.selling_tasks.clone().watch_tasks(endless(request)).await?.into_inner())
+    }
+
+    /// Watches order tasks in the same way.
+    pub(crate) async fn watch_order_tasks(
+        &self,
+        request: trade::WatchTasksRequest,
+    ) -> Result<Streaming<trade::WatchTasksResponse>, Status> {
+        Ok(self.order_tasks.clone().watch_tasks(endless(request)).await?.into_inner())
     }
 
     /// Waits until both services answer.
@@ -256,6 +300,26 @@ calls! {
     get_trade_settings(trade::GetSettingsRequest) -> trade::GetSettingsResponse = trade_settings.get_settings;
     /// Changes what a tenant has decided.
     update_settings(sales::UpdateSettingsRequest) -> sales::UpdateSettingsResponse = sales_settings.update_settings;
+    /// Lists exchange rates.
+    list_exchange_rates(sales::ListExchangeRatesRequest) -> sales::ListExchangeRatesResponse = rates.list_exchange_rates;
+    /// Sets one.
+    set_exchange_rate(sales::SetExchangeRateRequest) -> sales::SetExchangeRateResponse = rates.set_exchange_rate;
+    /// Deletes one.
+    delete_exchange_rate(sales::DeleteExchangeRateRequest) -> sales::DeleteExchangeRateResponse
+        = rates.delete_exchange_rate;
+    /// Reads a win-back plan.
+    get_win_back_plan(sales::GetWinBackPlanRequest) -> sales::GetWinBackPlanResponse = win_backs.get_win_back_plan;
+    /// Lists them.
+    list_win_back_plans(sales::ListWinBackPlansRequest) -> sales::ListWinBackPlansResponse = win_backs.list_win_back_plans;
+    /// Changes one.
+    update_win_back_plan(sales::UpdateWinBackPlanRequest) -> sales::UpdateWinBackPlanResponse
+        = win_backs.update_win_back_plan;
+    /// Records a contact.
+    record_win_back_contact(sales::RecordWinBackContactRequest) -> sales::RecordWinBackContactResponse
+        = win_backs.record_win_back_contact;
+    /// Gives one up.
+    give_up_win_back_plan(sales::GiveUpWinBackPlanRequest) -> sales::GiveUpWinBackPlanResponse
+        = win_backs.give_up_win_back_plan;
     /// Reads what is decided about stale opportunities.
     get_stale_policy(sales::GetStalePolicyRequest) -> sales::GetStalePolicyResponse = stale.get_stale_policy;
     /// Changes it.

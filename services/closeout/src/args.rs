@@ -21,6 +21,8 @@ use crate::commands::stale::{self, StaleArgs};
 use crate::commands::sweep::{self, SweepArgs};
 use crate::commands::tasks::{self, TasksArgs};
 use crate::commands::timeline::{self, TimelineArgs};
+use crate::commands::watch::{self, WatchArgs};
+use crate::commands::win_back::{self, WinBackArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crm_proto::common::WonOpportunityPolicy;
 use std::path::PathBuf;
@@ -147,7 +149,7 @@ Examples:
   closeout import --data ./crm-sales-opportunities
   closeout import --data ./crm-sales-opportunities --json | jq .import.refused")]
     Import(ImportArgs),
-    /// Closes out an opportunity or an order with a reason.
+    /// Closes out an opportunity or an order with a reason, or every open opportunity of a customer.
     #[command(after_help = "\
 Examples:
   closeout close-out opportunities/ID --reason BUDGET_FROZEN
@@ -156,7 +158,8 @@ Examples:
            --verified call --contact \"Ms Li, purchasing\" --needs yes --intent no \\
            --rating 4 --follow-up \"Ask again\" --follow-up-due 2027-03-01
   closeout close-out orders/ID --reason ORD_CUSTOMER_CANCEL --detail \"ordered twice\"
-  closeout close-out orders/ID --outcome processed")]
+  closeout close-out orders/ID --outcome processed
+  closeout close-out customers/ID --reason CUSTOMER_CLOSED")]
     CloseOut(CloseOutArgs),
     /// Shows what closing an opportunity or order out would do on both sides, and what would refuse it; changes nothing.
     #[command(after_help = preview::EXAMPLES)]
@@ -174,7 +177,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   closeout reopen opportunities/ID --note \"the budget is back\"
-  closeout reopen orders/ID")]
+  closeout reopen orders/ID
+  closeout reopen customerCloseOuts/ID --note \"it was another company\"")]
     Reopen(ReopenArgs),
     /// Puts an opportunity on hold until a day.
     #[command(after_help = hold::EXAMPLES)]
@@ -232,7 +236,7 @@ Examples:
   closeout resend opportunities/ID --because \"the order service was restored from yesterday's backup\"
   closeout resend orders/ID --because \"we were restored from a backup\" --peer-number 9")]
     Resend(ResendArgs),
-    /// Counts what was closed out, by reason, category, class, owner, team or competitor, and how much of it was verified.
+    /// Counts what was closed out, by reason, category, class, owner, team, competitor or customer closed out as a whole, and how much of it was verified.
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
     /// The reasons for close-outs and what each requires: lists them, makes and changes them, takes them out of use.
@@ -245,6 +249,12 @@ Examples:
     /// amount on a second person, and the currency in which they are added up.
     #[command(after_help = settings::EXAMPLES)]
     Settings(SettingsArgs),
+    /// What currencies are worth in the tenant's currency, and from when on: lists rates, sets and deletes them.
+    #[command(after_help = rates::EXAMPLES)]
+    Rates(RatesArgs),
+    /// Winning customers back: what is planned and due, contacts and what came of them, whom a campaign may reach.
+    #[command(after_help = win_back::EXAMPLES)]
+    WinBack(WinBackArgs),
     /// What each role may do: those that every tenant has, and the tenant's own.
     #[command(after_help = roles::EXAMPLES)]
     Roles(RolesArgs),
@@ -347,7 +357,7 @@ pub(crate) struct CloseOutArgs {
 /// What is to be closed out, and why: flags of `close-out` and `preview`.
 #[derive(Debug, Args)]
 pub(crate) struct ClosingArgs {
-    /// `opportunities/ID` or `orders/ID`.
+    /// `opportunities/ID`, `orders/ID`, or `customers/ID` for each of its open opportunities.
     pub(crate) name: String,
     /// Code of the reason; `closeout reasons` lists them. May be left out for `--outcome processed`.
     #[arg(long, value_name = "CODE")]
@@ -410,7 +420,7 @@ impl WonPolicy {
 /// Flags of `reopen`.
 #[derive(Debug, Args)]
 pub(crate) struct ReopenArgs {
-    /// `opportunities/ID` or `orders/ID`.
+    /// `opportunities/ID`, `orders/ID`, or `customerCloseOuts/ID` for all that was closed out with a customer.
     pub(crate) name: String,
     /// Why, in your words.
     #[arg(long, default_value = "")]
@@ -420,7 +430,7 @@ pub(crate) struct ReopenArgs {
 /// Flags of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// `customers/ID`, `opportunities/ID`, `orders/ID`, `tasks/ID` or `closeOuts/ID`.
+    /// `customers/ID`, `opportunities/ID`, `orders/ID`, `tasks/ID`, `closeOuts/ID` or `customerCloseOuts/ID`.
     pub(crate) name: String,
 }
 

@@ -1,10 +1,12 @@
 //! The opportunity service, the sales side: opportunities, selling tasks, the relationship with customers.
 //!
 //! Reading order, along a call: `api` (a file for each public service), `convert` (protobuf to domain and back), `service` (the
-//! batch as the writer sees it), `domain` (the rules, pure), `store` (what a batch locks and loads), `sweep` (what is stale now). What the peer calls comes in
+//! batch as the writer sees it), `domain` (the rules, pure), `store` (what a batch locks and loads), `sweep` (what is stale now),
+//! `grouped` (what a customer's close-out still has to do), `audience` (whom a campaign may reach). What the peer calls comes in
 //! through [`crm_api::inbox`] and takes the same path.
 
 mod api;
+mod audience;
 mod config;
 mod convert;
 pub mod domain;
@@ -78,4 +80,6 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1008, "approval"),
     migration!(1009, "hold"),
     migration!(1010, "stale"),
+    migration!(1011, "group"),
+    migration!(1012, "win_back"),
 ];

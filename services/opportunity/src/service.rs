@@ -133,6 +133,10 @@ impl Domain for Opportunities {
             }
             Command::Pipeline(command) => reply_about_pipelines(world, cause, command)?,
             Command::Competitor(command) => reply_about_competitors(world, cause, command)?,
+            Command::Group(command) => reply_about_groups(world, cause, command)?,
+            Command::WinBack(command) => {
+                reply(&convert::win_back_plan(&world.work_on_win_back(cause, command)?, ""), None)
+            }
         })
     }
 

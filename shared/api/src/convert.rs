@@ -4,7 +4,7 @@ use crate::remarks;
 use crm_closeout::{
     approval::Approval,
     codes::{Code, Record, RecordKind},
-    episode::{CloseOut, Delivery, Propagation},
+    episode::{CloseOut, CloseOutState, Delivery, Propagation},
     reason::{self, Listed},
     refusal,
     task::Task,
@@ -103,6 +103,9 @@ pub fn close_out(close_out: &CloseOut) -> common::CloseOut {
     remarks::show(&close_out.remarks, &mut shown);
     shown.amendments = close_out.amendments.iter().map(remarks::amendment).collect();
     shown.approval = close_out.approval.as_ref().map(approval);
+    shown.group = close_out.group_id.map_or_else(String::new, |id| id.to_string());
+    let in_force = close_out.state == CloseOutState::Effective;
+    shown.win_back_time = close_out.win_back_at().filter(|_| in_force).map(time);
     shown
 }
 

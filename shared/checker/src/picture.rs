@@ -56,6 +56,10 @@ pub(crate) struct Side {
     pub(crate) reasons: BTreeMap<(TenantId, String), Entry>,
     /// What the tenants have decided.
     pub(crate) settings: BTreeMap<TenantId, settings::Entry>,
+    /// Plans to win customers back.
+    pub(crate) plans: Vec<sales::WinBackPlan>,
+    /// Exchange rates, deleted ones, too.
+    pub(crate) rates: BTreeMap<(TenantId, Uuid), exchange::Entry>,
     /// How many messages each record has sent.
     pub(crate) sent: BTreeMap<Key, i64>,
     pub(crate) lanes: BTreeMap<Key, Lane>,
@@ -121,6 +125,7 @@ pub(crate) struct Relationship {
     pub(crate) blocked: bool,
     pub(crate) engaged: bool,
     pub(crate) lifecycle: &'static str,
+    pub(crate) plans: sales::Tally,
     pub(crate) last_loss_at: Option<Time>,
 }
 
@@ -358,7 +363,7 @@ impl Side {
     }
 
     fn customer(&mut self, row: sales::Customer) {
-        let record = Record::new(RecordKind::Customer, row.customer_id.0);
+        let (record, plans) = (Record::new(RecordKind::Customer, row.customer_id.0), row.tally());
         let customer = Customer {
             display_name: row.display_name,
             counters: vec![
@@ -372,12 +377,20 @@ impl Side {
                 blocked: row.do_not_contact,
                 engaged: row.engaged,
                 lifecycle: row.lifecycle.word(),
+                plans,
                 last_loss_at: row.last_loss_at,
             }),
         };
         self.sent.insert((row.tenant_id, record), row.sent);
         self.versions.insert((row.tenant_id, Thing::Record(record)), (row.version, ""));
         self.customers.insert((row.tenant_id, row.customer_id), customer);
+    }
+
+    fn plan(&mut self, row: sales::WinBackPlan) {
+        let named = [row.plan_id.0, row.subject.id, row.customer_id.0];
+        let named = named.into_iter().chain(row.recovered_by.map(|id| id.0));
+        self.names.extend(named.map(|id| (row.tenant_id, id, "a win-back plan")));
+        self.plans.push(row);
     }
 
     fn reason(&mut self, row: Entry) {

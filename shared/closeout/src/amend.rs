@@ -23,6 +23,8 @@ pub struct Stated {
     pub reason_version: i64,
     /// Its class.
     pub class: Option<OutcomeClass>,
+    /// Days after which it proposes to try to win the customer back; 0: it does not.
+    pub win_back_days: i32,
     /// The person's words.
     pub detail: String,
     /// The competitor named.
@@ -79,6 +81,7 @@ impl CloseOut {
             reason_code: self.reason_code.clone(),
             reason_version: self.reason_version,
             class: self.class,
+            win_back_days: self.win_back_days,
             detail: self.detail.clone(),
             competitor_id: self.competitor_id,
             secondary: self.remarks.secondary.clone(),
@@ -134,16 +137,16 @@ impl Common {
             return Err(Refusal::invalid(violations));
         }
         let new = code_of(reason).and_then(|code| catalogue.get(code)).filter(|_| !stays).map(|listed| &listed.reason);
-        let (reason_code, reason_version, class) = match new {
-            Some(new) => (new.code.to_string(), new.version, new.class),
-            None => (before.reason_code, before.reason_version, before.class),
+        let (reason_code, reason_version, class, win_back_days) = match new {
+            Some(new) => (new.code.to_string(), new.version, new.class, new.win_back_days),
+            None => (before.reason_code, before.reason_version, before.class, before.win_back_days),
         };
         let secondary = if amending.secondary.is_some() { catalogue.cited(&secondary) } else { before.secondary };
         if secondary.iter().any(|cited| cited.code == reason_code) {
             let repeated = crate::refusal::Violation::new("reason", &wording::REPEATED);
             return Err(repeated.with("value", name(&reason_code)).into());
         }
-        Ok(Stated { reason_code, reason_version, class, detail, competitor_id, secondary })
+        Ok(Stated { reason_code, reason_version, class, win_back_days, detail, competitor_id, secondary })
     }
 
     /// Corrects what a close-out says; answers it as it is then.
@@ -152,10 +155,11 @@ impl Common {
         let close_out = self.close_outs.edit(&(cause.tenant_id, id))?;
         let before = close_out.stated();
         close_out.amendments.push(Amendment { at, actor: cause.actor.clone(), note: note.to_owned(), before });
-        let Stated { reason_code, reason_version, class, detail, competitor_id, secondary } = stated;
+        let Stated { reason_code, reason_version, class, win_back_days, detail, competitor_id, secondary } = stated;
         close_out.reason_code = reason_code;
         close_out.reason_version = reason_version;
         close_out.class = class;
+        close_out.win_back_days = win_back_days;
         close_out.detail = detail;
         close_out.competitor_id = competitor_id;
         close_out.remarks.secondary = secondary;

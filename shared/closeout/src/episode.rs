@@ -233,6 +233,8 @@ pub struct CloseOut {
     pub reason_version: i64,
     /// Its class.
     pub class: Option<OutcomeClass>,
+    /// Days after which its reason proposes to try to win the customer back; 0: it does not.
+    pub win_back_days: i32,
     /// The person's words.
     pub detail: String,
     /// The competitor named.
@@ -299,6 +301,9 @@ impl CloseOut {
             closed_at: self.closed_at,
             historical: self.historical,
             won_policy,
+            group_id: self.group_id,
+            amount: Some(self.snapshot.amount),
+            win_back_at: self.win_back_at(),
             planned: waited.and_then(|approval| approval.peer.clone()),
         }
     }
@@ -311,6 +316,13 @@ impl CloseOut {
     /// When the customer was lost with it; none if it does not count as a loss.
     pub fn loss_at(&self) -> Option<Time> {
         loss_at(self.outcome, self.class, self.closed_at)
+    }
+
+    /// When the customer is to be won back; none: that is not proposed, or it is left to the close-out that caused this one.
+    pub fn win_back_at(&self) -> Option<Time> {
+        let own = self.customer_id.is_some() && self.cause.is_none() && !self.historical;
+        let lost_at = self.loss_at().filter(|_| own && self.win_back_days > 0);
+        lost_at.map(|at| at.plus_days(self.win_back_days.into()))
     }
 }
 

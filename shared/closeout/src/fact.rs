@@ -105,6 +105,12 @@ pub struct ClosedFact {
     pub historical: bool,
     /// For an order cancelled as a whole.
     pub won_policy: Option<WonPolicy>,
+    /// The close-out of the whole customer that it is a part of.
+    pub group_id: Option<GroupId>,
+    /// What the subject was worth; none: a sender that does not tell.
+    pub amount: Option<Money>,
+    /// When the customer is to be won back; none: that is not proposed.
+    pub win_back_at: Option<Time>,
     /// What the receiver is to do with it, where a plan was confirmed.
     pub planned: Option<Planned>,
 }

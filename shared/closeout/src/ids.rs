@@ -64,6 +64,14 @@ id!(
     /// A competitor.
     CompetitorId, "competitors");
 
+id!(
+    /// The close-out of a whole customer, a group of those of its opportunities.
+    GroupId, "customerCloseOuts");
+
+id!(
+    /// The plan to win a customer back after a loss; the uuid of its close-out.
+    WinBackPlanId, "winBackPlans");
+
 /// A tenant: whose data it is. Leads every key; no row is reached without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(pub Uuid);

@@ -2,7 +2,7 @@
 //! the rules themselves did in a rehearsal whose rows were thrown away.
 
 use crate::{
-    episode::{CloseOut, Effect, EffectKind, OutcomeClass},
+    episode::{CloseOut, Effect, EffectKind, Outcome, loss_at},
     ids::{CloseOutId, TenantId},
     reason::Reason,
     refusal::Refusal,
@@ -47,11 +47,10 @@ impl Objections {
     }
 
     /// All of them, with when the reason, whose class decides whether that makes sense, proposes to win the customer back.
-    pub fn preview(self, reason: Option<&Reason>, closed_at: Time, historical: bool) -> Preview {
+    pub fn preview(self, reason: Option<&Reason>, outcome: Outcome, closed_at: Time, historical: bool) -> Preview {
         let again = reason.filter(|reason| !historical && reason.win_back_days > 0);
-        let again = again.filter(|reason| reason.class.is_some_and(OutcomeClass::is_loss));
-        let win_back_at = again.map(|reason| closed_at.plus_days(reason.win_back_days.into()));
-        Preview { against: self.0, win_back_at }
+        let days = again.and_then(|reason| Some((loss_at(outcome, reason.class, closed_at)?, reason.win_back_days)));
+        Preview { against: self.0, win_back_at: days.map(|(at, days)| at.plus_days(days.into())) }
     }
 }
 

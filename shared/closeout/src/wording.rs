@@ -301,6 +301,12 @@ wordings! {
     IMMUTABLE_CUSTOMER = "IMMUTABLE", Field;
         "the customer is set once; close this opportunity out as DUPLICATE and make another";
         "客户只能设置一次；请以 DUPLICATE 消单后另建商机";
+    PLAN_OF_OTHER_CUSTOMER = "OTHER_CUSTOMER", Field;
+        "is a plan to win back {customer}; name a plan of the customer of this opportunity";
+        "该计划用于赢回 {customer}；请填写本商机所属客户的赢回计划";
+    ENDS_PLAN = "ENDS_PLAN", Field;
+        "must be empty with {result}, which ends the plan";
+        "结果为 {result} 时计划即告结束，此字段须为空";
     KIND_OF_OTHER_SIDE = "KIND_OF_OTHER_SIDE", Field;
         "must be one of {kinds}";
         "必须为以下之一：{kinds}";

@@ -4,7 +4,7 @@
 use crate::db::{Error, Row};
 use crm_closeout::{
     codes::Record,
-    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, OrderId, TaskId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, GroupId, OpportunityId, OrderId, TaskId, TenantId, WinBackPlanId},
     money::{Currency, Money},
     pipeline::StageName,
     time::Time,
@@ -198,6 +198,8 @@ part_as!(OrderId, Uuid, |id| id.0, |id| Ok(OrderId(id)));
 part_as!(TaskId, Uuid, |id| id.0, |id| Ok(TaskId(id)));
 part_as!(CloseOutId, Uuid, |id| id.0, |id| Ok(CloseOutId(id)));
 part_as!(CompetitorId, Uuid, |id| id.0, |id| Ok(CompetitorId(id)));
+part_as!(GroupId, Uuid, |id| id.0, |id| Ok(GroupId(id)));
+part_as!(WinBackPlanId, Uuid, |id| id.0, |id| Ok(WinBackPlanId(id)));
 part_as!(Time, i64, |time| time.0, |micros| Ok(Time(micros)));
 part_as!(Currency, String, |currency| currency.to_string(), |text| {
     Currency::parse(&text).ok_or_else(|| format!("{text:?} is no currency"))

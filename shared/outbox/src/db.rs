@@ -160,6 +160,10 @@ const SHARED: &[Migration] = &[
     migration!(9, "remarks"),
     migration!(10, "cause"),
     migration!(11, "approval"),
+    migration!(12, "watch"),
+    migration!(13, "rates"),
+    migration!(14, "group"),
+    migration!(15, "win_back"),
 ];
 
 /// The shared migrations and a service's own, as sqlx runs them.

@@ -51,10 +51,11 @@ fn read_cited(value: &Value) -> Option<Vec<Cited>> {
 
 impl JsonText for Amendment {
     fn to_json(&self) -> Value {
-        let Stated { reason_code, reason_version, class, detail, competitor_id, secondary } = &self.before;
+        let Stated { reason_code, reason_version, class, win_back_days, detail, competitor_id, secondary } =
+            &self.before;
         json!({
             "at": self.at.0, "actor": self.actor, "note": self.note, "reason": reason_code, "version": reason_version,
-            "class": class.map(Code::code), "detail": detail, "competitor": competitor_id.map(|id| id.0.to_string()),
+            "class": class.map(Code::code), "win_back_days": win_back_days, "detail": detail, "competitor": competitor_id.map(|id| id.0.to_string()),
             "secondary": cited(secondary),
         })
     }
@@ -64,6 +65,7 @@ impl JsonText for Amendment {
             reason_code: text(value, "reason")?,
             reason_version: int(value, "version")?,
             class: code(value, "class")?,
+            win_back_days: optional(value, "win_back_days", |days| days.as_i64()?.try_into().ok())?.unwrap_or(0),
             detail: text(value, "detail")?,
             competitor_id: optional(value, "competitor", |id| Uuid::try_parse(id.as_str()?).ok())?.map(CompetitorId),
             secondary: read_cited(value.get("secondary")?)?,

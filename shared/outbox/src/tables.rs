@@ -131,7 +131,7 @@ table!(CloseOut = "close_out", key |key| [tenant_id: TenantId = key.0, close_out
     competitor_id: Option<CompetitorId>, snapshot: Snapshot, actor: String, closed_at: Time, historical: bool,
     state: CloseOutState, cause: Option<CloseOutId>, hop: i32, request_id: Option<Uuid>, effects: Vec<Effect>,
     delivery: Delivery, reversal: Option<Reversal>, reversal_delivery: Option<Delivery>, remarks: Remarks,
-    amendments: Vec<Amendment>, approval: Option<Approval>,
+    amendments: Vec<Amendment>, approval: Option<Approval>, group_id: Option<GroupId>, win_back_days: i32,
 });
 
 impl Part for Delivery {

@@ -122,6 +122,7 @@ fn close_out(n: u128) -> CloseOut {
         reason_code: "OTHER".into(),
         reason_version: 1,
         class: Some(OutcomeClass::NoDecision),
+        win_back_days: 60,
         detail: "竞争对手\n二行".into(),
         competitor_id: None,
         snapshot: Snapshot {
@@ -188,6 +189,7 @@ fn close_out(n: u128) -> CloseOut {
                 reason_code: "DUPLICATE".into(),
                 reason_version: 1,
                 class: Some(OutcomeClass::Administrative),
+                win_back_days: 9,
                 detail: "x".into(),
                 competitor_id: Some(CompetitorId(id(14))),
                 secondary: vec![Cited { code: "LONG_CYCLE".into(), version: 1 }],

@@ -244,7 +244,8 @@ test('reflection names the public services and no others of ours', async () => {
 
   const shared = ['CloseOutReasonService', 'CloseOutService', 'CustomerService'];
   const both = [...shared, 'OperatorService', 'SettingsService', 'TaskService'];
-  const more = ['CompetitorService', 'OpportunityService', 'PipelineService', 'StaleService'];
+  const sales = ['CompetitorService', 'CustomerCloseOutService', 'ExchangeRateService', 'OpportunityService'];
+  const more = [...sales, 'PipelineService', 'StaleService', 'WinBackService'];
   assert.deepEqual(await ours(OPPORTUNITY), [...both, ...more].map((name) => `crm.opportunity.v1.${name}`).sort());
   assert.deepEqual(await ours(ORDER), [...both, 'OrderService'].map((name) => `crm.order.v1.${name}`).sort());
 });

@@ -247,7 +247,8 @@ class CloseOutTest(unittest.TestCase):
 
         records = ("CloseOutReasonService", "CloseOutService", "CustomerService")
         both = (*records, "OperatorService", "SettingsService", "TaskService")
-        sales = ("CompetitorService", "OpportunityService", "PipelineService", "StaleService")
+        sales = ("CompetitorService", "CustomerCloseOutService", "ExchangeRateService", "OpportunityService")
+        sales = (*sales, "PipelineService", "StaleService", "WinBackService")
         self.assertEqual(ours(self.sales), {f"crm.opportunity.v1.{name}" for name in (*both, *sales)})
         self.assertEqual(ours(self.trade), {f"crm.order.v1.{name}" for name in (*both, "OrderService")})
 

@@ -15,6 +15,8 @@ mod rates;
 mod reasons;
 mod searches;
 mod stale;
+mod watching;
+mod win_back;
 mod work;
 
 use crm_tests::{pair::Pair, place::Kind};

@@ -45,6 +45,12 @@ SELECT tenant_id, lost_id, 2, opportunity_id, customer_id, 1, 1, reason, 1, 2, '
     CASE WHEN n % 5000 = 1 THEN 'rare' ELSE rep END, closed_at, false, 1, NULL, 0, pg_temp.id(10, n), '[]', 2, 1, '[]', NULL, NULL::smallint, NULL::smallint, NULL, 10000, 'CNY'
 FROM deal WHERE lost;
 
+INSERT INTO win_back_plan
+SELECT tenant_id, lost_id, 2, opportunity_id, customer_id, reason, 10000, 'CNY', closed_at, 1 + n % 5, rep,
+    closed_at + n * 1000000, false, '', '[]', 0, NULL, CASE WHEN n % 5 > 1 THEN closed_at END, CASE WHEN n % 5 > 1 THEN rep END,
+    CASE WHEN n % 5 > 1 THEN '' END, CASE WHEN n % 5 > 1 THEN false END, closed_at, closed_at, 1
+FROM deal WHERE lost;
+
 INSERT INTO inbox
 SELECT tenant_id, 3, order_id, order_sent, pg_temp.id(7, n), '\x00', 1, '[]', at FROM deal;
 

@@ -5,7 +5,7 @@ use crate::{
     data::{CANCELLED, CUSTOMER, Data, LOST, OPPORTUNITY, ORDER, TASK, id, of_the_big_tenant},
     groups,
     lists::{self, pages},
-    operators, reasons, searches, stale,
+    operators, rates, reasons, searches, stale, watching, win_back,
 };
 use crm_proto::{
     common::{self, Outcome, TaskKind, Wait},
@@ -217,6 +217,8 @@ pub(crate) async fn a_life(client: &Client, known: &Known, quiet: impl AsyncFn()
     let processed = trade::CloseOutOrderRequest { name: ordered, outcome, ..Default::default() };
     client.close_out_order(processed).await.unwrap();
     lost_to_a_competitor(client, &customer).await;
+    groups::close_out(client, &quiet).await;
+    win_back::manage(client, &quiet).await;
     quiet().await;
 }
 

@@ -7,6 +7,7 @@ mod close_out;
 mod closing;
 pub(crate) mod competitors;
 pub(crate) mod completion;
+mod customers;
 mod errors;
 pub(crate) mod hold;
 pub(crate) mod list;
@@ -27,6 +28,8 @@ pub(crate) mod sweep;
 pub(crate) mod tasks;
 pub(crate) mod timeline;
 mod up;
+pub(crate) mod watch;
+pub(crate) mod win_back;
 
 use crate::api::Api;
 use crate::args::{Cli, Command, Global, ImportArgs};
@@ -69,6 +72,8 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Roles(args) => Box::pin(roles::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Settings(args) => Box::pin(settings::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Competitors(args) => Box::pin(competitors::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::WinBack(args) => Box::pin(win_back::run(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Watch(args) => Box::pin(watch::run(args, &connect(global, PATIENT)?, screen)).await,
         Command::Completion(args) => completion::run(args),
         Command::Reasons(args) => Box::pin(reasons::run(args, &connect(global, BRIEF)?, screen)).await,
     }
@@ -121,7 +126,7 @@ fn kind_of(name: &str) -> Result<Kind, Usage> {
         Some(("closeOuts", _)) => Ok(Kind::CloseOut),
         Some(("customerCloseOuts", _)) => Ok(Kind::Group),
         Some(_) | None => Err(Usage(format!(
-            "`{name}` is no resource name: customers/ID, opportunities/ID, orders/ID, tasks/ID or closeOuts/ID"
+            "`{name}` is no resource name: customers/ID, opportunities/ID, orders/ID, tasks/ID, closeOuts/ID or customerCloseOuts/ID"
         ))),
     }
 }

@@ -110,6 +110,9 @@ fn relationship_fields(record: &sales::Customer) -> Vec<(Side, String, String)> 
         fields.extend(amount_fields(Side::Opportunity, parts));
     }
     fields.push(field("last loss", time(record.last_loss_time.as_ref())));
+    let planned = [("win back", &record.win_back_time), ("last contact", &record.last_contact_time)];
+    let planned = planned.into_iter().filter(|(_, at)| at.is_some());
+    fields.extend(planned.map(|(name, at)| field(name, time(at.as_ref()))));
     fields
 }
 

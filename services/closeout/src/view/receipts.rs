@@ -61,6 +61,8 @@ fn rows(close_out: &CloseOut, side: Side) -> Vec<(&'static str, String)> {
         ("propagation", label(close_out.propagation().as_str_name(), "PROPAGATION_")),
         ("other service", label(close_out.peer_outcome().as_str_name(), "PEER_OUTCOME_")),
         ("caused by", close_out.cause.clone()),
+        ("with the customer", close_out.group.clone()),
+        ("win back", close_out.win_back_time.as_ref().map_or_else(String::new, |at| time(Some(at)))),
     ];
     rows.extend(remarks::rows(close_out));
     if let Some(snapshot) = &close_out.snapshot {

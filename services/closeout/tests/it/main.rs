@@ -1,6 +1,7 @@
 //! The program as a person or a script runs it: the built binary, its output and its exit codes.
 //!
-//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `preview`, `grounds`, `roles`, `search`, `stale` and `work` the commands
+//! Reading order: `program` runs it, `demo` and `import` tell what it must do, `by_hand`, `preview`, `customers`, `grounds`, `rates`, `roles`,
+//! `search`, `stale`, `watch`, `win_back` and `work` the commands
 //! of a person.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -8,6 +9,7 @@
 mod approvals;
 mod by_hand;
 mod competitors;
+mod customers;
 mod demo;
 mod errors;
 mod grounds;
@@ -24,4 +26,6 @@ mod roles;
 mod search;
 mod settings;
 mod stale;
+mod watch;
+mod win_back;
 mod work;

@@ -11,6 +11,7 @@ mod rates;
 mod reasons;
 mod settings;
 mod stale;
+mod win_back;
 
 use crate::{domain::Command, service::Opportunities as Service, store};
 use crm_api::front::Front;
@@ -23,7 +24,7 @@ use pb::{
     customer_service_server as customer, exchange_rate_service_server as exchange,
     operator_service_server as operators, opportunity_service_server as opportunity,
     pipeline_service_server as pipeline, settings_service_server as decided, stale_service_server as stale_service,
-    task_service_server as task,
+    task_service_server as task, win_back_service_server as win_backs,
 };
 use tonic::service::Routes;
 
@@ -63,6 +64,7 @@ pub(crate) const SERVICES: &[&str] = &[
     decided::SERVICE_NAME,
     exchange::SERVICE_NAME,
     stale_service::SERVICE_NAME,
+    win_backs::SERVICE_NAME,
     operators::SERVICE_NAME,
 ];
 
@@ -86,5 +88,6 @@ pub(crate) fn routes(front: &Front<Service>) -> Routes {
         .add_service(limited!(decided::SettingsServiceServer::new(settings::Settings(front()))))
         .add_service(limited!(exchange::ExchangeRateServiceServer::new(rates::ExchangeRates(front()))))
         .add_service(limited!(stale_service::StaleServiceServer::new(stale::Stale(front()))))
+        .add_service(limited!(win_backs::WinBackServiceServer::new(win_back::WinBacks(front()))))
         .add_service(limited!(operators::OperatorServiceServer::new(Operators(front()))))
 }

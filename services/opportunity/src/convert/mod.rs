@@ -7,6 +7,7 @@ mod rates;
 mod reasons;
 mod settings;
 mod stale;
+mod win_back;
 
 use crate::domain::{
     Closing, Customer, CustomerEdit, NewCustomer, NewOpportunity, Opportunity, OpportunityEdit, Since,
@@ -20,7 +21,7 @@ use crm_api::{
 use crm_closeout::{
     access::Owned,
     codes::Code,
-    ids::{CompetitorId, CustomerId, OpportunityId},
+    ids::{CompetitorId, CustomerId, OpportunityId, WinBackPlanId},
     money::Money,
     reason::Given,
     records::TimelineEntry,
@@ -38,6 +39,7 @@ pub(crate) use rates::{new_rate, rate, rate_id};
 pub(crate) use reasons::{merged_reasons, new_reason, reason_edit};
 pub(crate) use settings::settings_edit;
 pub(crate) use stale::{stale, stale_policy, stale_policy_edit};
+pub(crate) use win_back::{new_contact, win_back_edit, win_back_plan};
 
 /// A customer to be made.
 pub(crate) fn new_customer(fields: &mut Fields, caller: &str, customer: &pb::Customer) -> NewCustomer {
@@ -66,6 +68,9 @@ pub(crate) fn customer_edit(fields: &mut Fields, customer: &pb::Customer, mask: 
         "live_order_count",
         "amounts",
         "last_loss_time",
+        "win_back_time",
+        "last_contact_time",
+        "closing",
         "create_time",
         "update_time",
         "etag",
@@ -102,6 +107,11 @@ pub(crate) fn new_opportunity(
         amount: fields.money("opportunity.amount", opportunity.amount.as_ref()).unwrap_or(Money::NONE),
         expected_close_at: fields.time("opportunity.expected_close_time", opportunity.expected_close_time.as_ref()),
         source: fields.line("opportunity.source", &opportunity.source, 0..=fields::LABEL),
+        recovered_from: fields.optional_name(
+            "opportunity.recovered_from",
+            &opportunity.recovered_from,
+            WinBackPlanId::parse,
+        ),
         historical: historical.and_then(|historical| since(fields, historical)),
     }
 }
@@ -163,6 +173,7 @@ pub(crate) fn opportunity_edit(
         "historical",
         "resume_time",
         "hold_note",
+        "recovered_from",
         "update_time",
         "etag",
     ];
@@ -264,6 +275,9 @@ pub(crate) fn customer(customer: &Customer) -> pb::Customer {
         create_time: Some(time(customer.created_at)),
         update_time: Some(time(customer.updated_at)),
         etag: etag(customer.version),
+        closing: customer.closing.map_or_else(String::new, |group| group.to_string()),
+        win_back_time: customer.win_back_at.map(time),
+        last_contact_time: customer.contacted_at.map(time),
     }
 }
 
@@ -291,6 +305,7 @@ pub(crate) fn opportunity(opportunity: &Opportunity) -> pb::Opportunity {
         etag: etag(opportunity.version),
         resume_time: opportunity.resume_at.map(time),
         hold_note: opportunity.hold_note.clone(),
+        recovered_from: opportunity.recovered_from.map_or_else(String::new, |plan| plan.to_string()),
     }
 }
 

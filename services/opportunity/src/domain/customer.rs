@@ -21,6 +21,8 @@ codes! {
         Prospect = 1 "PROSPECT",
         /// An open opportunity or a live order exists.
         Active = 2 "ACTIVE",
+        /// Nothing is open, and a plan to win it back runs.
+        WinBack = 3 "WIN_BACK",
         /// The newest loss is later than the newest success.
         Lost = 4 "LOST",
         /// There was something once, and it was not lost.
@@ -68,6 +70,16 @@ pub struct Customer {
     pub amounts: Sums<3>,
     /// The newest loss that still counts.
     pub last_loss_at: Option<Time>,
+    /// Plans to win it back that are open.
+    pub plan_count: i64,
+    /// Those of them that run.
+    pub running_count: i64,
+    /// When the first of them is due.
+    pub win_back_at: Option<Time>,
+    /// When a contact to win it back was last recorded.
+    pub contacted_at: Option<Time>,
+    /// The close-out of the whole customer that is under way.
+    pub closing: Option<GroupId>,
     /// When it was created.
     pub created_at: Time,
     /// When it last changed.
@@ -130,12 +142,14 @@ impl Standing {
 }
 
 impl Customer {
-    /// Where the relationship stands, by the counters and the newest loss and success.
+    /// Where the relationship stands, by the counters, the plans and the newest loss and success.
     pub fn lifecycle(&self, standing: Standing) -> Lifecycle {
         if self.do_not_contact {
             Lifecycle::Blocked
         } else if self.open_count > 0 || self.live_order_count > 0 {
             Lifecycle::Active
+        } else if self.running_count > 0 {
+            Lifecycle::WinBack
         } else if standing.loss_at > standing.success_at {
             Lifecycle::Lost
         } else if self.engaged {
@@ -228,6 +242,11 @@ impl World {
             live_order_count: 0,
             amounts: Sums::default(),
             last_loss_at: None,
+            plan_count: 0,
+            running_count: 0,
+            win_back_at: None,
+            contacted_at: None,
+            closing: None,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -256,6 +275,9 @@ impl World {
         let customer = self.customers.get(&key).ok_or_else(|| Refusal::not_found(id))?;
         check_etag(etag, customer.version, id)?;
         let renamed = edit.display_name.as_ref().is_some_and(|name| *name != customer.display_name);
+        if edit.do_not_contact == Some(true) {
+            self.cancel_win_backs_of(cause, id);
+        }
         self.touch(cause, id, None, |customer| {
             let edit = edit.clone();
             customer.display_name = edit.display_name.unwrap_or_else(|| customer.display_name.clone());
@@ -296,6 +318,7 @@ impl World {
         let Some(customer) = self.customers.edit(&(cause.tenant_id, id)) else { return Vec::new() };
         let before = customer.clone();
         change(customer);
+        (customer.plan_count, customer.running_count, customer.win_back_at) = (tally.open, tally.running, tally.due_at);
         customer.lifecycle = customer.lifecycle(standing);
         customer.last_loss_at = standing.loss_at;
         customer.updated_at = now;
@@ -343,6 +366,8 @@ mod tests {
         assert_eq!(customer.lifecycle(standing(None, None)), Lifecycle::Dormant);
         assert_eq!(customer.lifecycle(standing(Some(2), Some(1))), Lifecycle::Lost);
         assert_eq!(customer.lifecycle(standing(Some(1), Some(2))), Lifecycle::Dormant);
+        customer.running_count = 1;
+        assert_eq!(customer.lifecycle(standing(Some(2), Some(1))), Lifecycle::WinBack);
         customer.live_order_count = 1;
         assert_eq!(customer.lifecycle(standing(Some(2), None)), Lifecycle::Active);
         customer.do_not_contact = true;

@@ -11,6 +11,7 @@ mod rates;
 mod reasons;
 mod settings;
 pub mod stale;
+mod win_back;
 
 pub use competitors::{Competitor, CompetitorCommand, MOST_SOURCES, check_sources};
 use crm_closeout::{
@@ -36,6 +37,10 @@ pub use reasons::{ReasonCommand, ReasonEdit};
 pub use settings::SettingsEdit;
 use stale::{Day, PolicyRow, StalePolicyEdit};
 use std::collections::{BTreeMap, BTreeSet};
+pub use win_back::{
+    Contact, ContactMethod, ContactResult, Contacts, MOST_PLANS, NewContact, PlanEnd, PlanState, Tally, WinBackCommand,
+    WinBackEdit, WinBackPlan, WinBackWork,
+};
 
 /// What a caller can ask for.
 #[derive(Clone, Debug)]
@@ -148,6 +153,10 @@ pub enum Command {
     Stale(Staling),
     /// Something about competitors.
     Competitor(CompetitorCommand),
+    /// Something about a whole customer.
+    Group(GroupCommand),
+    /// Something about winning a customer back.
+    WinBack(WinBackCommand),
 }
 
 impl From<TaskCommand> for Command {
@@ -177,6 +186,10 @@ pub struct World {
     pub opportunities: Rows<Opportunity>,
     /// Customers.
     pub customers: Rows<Customer>,
+    /// Close-outs of whole customers.
+    pub groups: Rows<Group>,
+    /// Plans to win customers back: those that the batch names, and of customers whose plans it may end every open one.
+    pub plans: Rows<WinBackPlan>,
     /// Competitors.
     pub competitors: Rows<Competitor>,
     /// Every pipeline of the tenants whose stages or pipelines the batch names.
@@ -187,6 +200,8 @@ pub struct World {
     pub touched: BTreeSet<(TenantId, OpportunityId)>,
     /// Newest loss and success of each customer among the records that are not loaded.
     pub standing: BTreeMap<(TenantId, CustomerId), Standing>,
+    /// The open plans of each customer that are not loaded.
+    pub tallies: BTreeMap<(TenantId, CustomerId), Tally>,
     /// Numbers of opportunities that are taken, of those the batch asks for.
     pub numbers: BTreeSet<(TenantId, String)>,
     /// Names of competitors that are taken, of those the batch asks for.
@@ -199,6 +214,8 @@ impl World {
         self.common.begin();
         self.opportunities.begin();
         self.customers.begin();
+        self.groups.begin();
+        self.plans.begin();
         self.competitors.begin();
         self.pipelines.begin();
         self.policies.begin();
@@ -209,6 +226,8 @@ impl World {
         self.common.rollback();
         self.opportunities.rollback();
         self.customers.rollback();
+        self.groups.rollback();
+        self.plans.rollback();
         self.competitors.rollback();
         self.pipelines.rollback();
         self.policies.rollback();

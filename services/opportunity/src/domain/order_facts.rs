@@ -1,6 +1,6 @@
 //! What a fact about an order means on the sales side: selling tasks tied to it, the relationship, the won opportunity.
 
-use super::{Opportunity, State, World, opportunity::Grounds, opportunity_record};
+use super::{Opportunity, State, World, opportunity::Grounds, opportunity_record, win_back::Loss};
 use crm_closeout::{
     cascade::NewTask,
     codes::{Record, Side},
@@ -22,7 +22,7 @@ pub(super) fn apply(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact
             reopen(world, cause, order, (fact.customer_id, fact.parent), closed.close_out_id)
         }
         (Event::Snapshot, _) => catch_up(world, cause, before, fact),
-        (Event::Amended, Some(closed)) => amend(world, cause, order, fact.customer_id, closed),
+        (Event::Amended, Some(closed)) => amend(world, cause, order, fact, closed),
         (
             Event::Opened
             | Event::Confirmed
@@ -53,6 +53,7 @@ fn close(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact, closed: &
     if let Some(opportunity) = bereft(world, cause, before, fact, closed) {
         effects.extend(follow_policy(world, cause, order, &opportunity, closed));
     }
+    plan_win_back(world, cause, order, fact, closed);
     done(effects)
 }
 
@@ -64,6 +65,7 @@ fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> App
     let over = known.filter(|known| fact.close_out.as_ref().is_none_or(|closed| closed.close_out_id != *known));
     if let Some(closed) = fact.close_out.as_ref().filter(|closed| known == Some(closed.close_out_id)) {
         world.amend_caused(cause, closed); // it may have been corrected since
+        plan_win_back(world, cause, before.record, fact, closed);
     }
     let mut applied = done(Vec::new());
     let of = (before.customer_id, before.parent_id);
@@ -80,15 +82,10 @@ fn catch_up(world: &mut World, cause: &Cause, before: &Lane, fact: &Fact) -> App
 }
 
 /// What is mirrored of it follows by itself; the close-out that it caused here is corrected with it.
-fn amend(
-    world: &mut World,
-    cause: &Cause,
-    order: Record,
-    customer: Option<CustomerId>,
-    closed: &ClosedFact,
-) -> Applied {
+fn amend(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: &ClosedFact) -> Applied {
     world.amend_caused(cause, closed);
-    if let Some(customer) = customer {
+    plan_win_back(world, cause, order, fact, closed);
+    if let Some(customer) = fact.customer_id {
         let text = format!("{}@{}", closed.reason_code, closed.reason_version);
         world.common.tell(cause, customer, "order.amended", order, Some(closed.close_out_id), text);
     }
@@ -106,6 +103,7 @@ fn reopen(
     if let Some(customer) = customer {
         world.common.tell(cause, customer, "order.reopened", order, Some(reversed), String::new());
     }
+    world.cancel_win_back(cause, reversed);
     applied.effects.extend(world.common.withdraw_reviews(cause, Side::Opportunity, &review_title(order)));
     for undone in undo_policy(world, cause, opportunity, reversed) {
         match undone {
@@ -117,6 +115,14 @@ fn reopen(
         }
     }
     applied
+}
+
+/// What is planned to win the customer back is what the close-out of the order says. `relationship` touches the customer's record.
+fn plan_win_back(world: &mut World, cause: &Cause, order: Record, fact: &Fact, closed: &ClosedFact) {
+    // Who does not tell what it was worth does not tell of plans, either.
+    if let Some(customer) = fact.customer_id.filter(|_| closed.amount.is_some()) {
+        world.plan_win_back(cause, &Loss::of_order(order, customer, closed, &fact.owner));
+    }
 }
 
 /// The won opportunity of an order that was cancelled as a whole, if no other order stands for it. A draft never stood for it.
@@ -147,7 +153,7 @@ fn follow_policy(
         Some(_) if opportunity.state == State::ClosePending => return vec![ask(world, cause, order, opportunity)],
         Some(WonPolicy::Ask) => return vec![ask(world, cause, order, opportunity)],
         Some(WonPolicy::Reopen) => {
-            let taken = world.take_win_back(cause, opportunity, Some(closed.close_out_id));
+            let taken = world.take_back_win(cause, opportunity, Some(closed.close_out_id));
             taken.map(|(_, effects)| effects)
         }
         Some(WonPolicy::Lose) => world.carry_out(cause, opportunity, grounds(closed)).map(|(after, close_out)| {
@@ -176,6 +182,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         reason_code: closed.reason_code.clone(),
         reason_version: closed.reason_version,
         class: closed.class,
+        win_back_days: 0,
         detail: closed.detail.clone(),
         competitor: None,
         closed_at: closed.closed_at,
@@ -212,7 +219,7 @@ fn undo_policy(
     let taken = opportunity.and_then(|id| world.opportunities.get(&(cause.tenant_id, OpportunityId(id))).cloned());
     if let Some(before) = taken.filter(|before| before.taken_back_by == Some(reversed)) {
         undone.push(if before.state == State::Open && before.won_before.is_some() {
-            let given = world.give_win_back(cause, &before, reversed).map(|(_, effects)| effects);
+            let given = world.give_back_win(cause, &before, reversed).map(|(_, effects)| effects);
             given.map_err(|refusal| left(&before, refusal.reason()))
         } else {
             Err(left(&before, before.state.word()))

@@ -34,6 +34,11 @@ pub(crate) fn customer() -> Customer {
         live_order_count: 0,
         amounts: Sums::default(),
         last_loss_at: None,
+        plan_count: 0,
+        running_count: 0,
+        win_back_at: None,
+        contacted_at: None,
+        closing: None,
         created_at: Time(0),
         updated_at: Time(0),
         version: 1,
@@ -66,11 +71,14 @@ pub(crate) fn world() -> World {
         common: Common::new(Time(1_000_000), Box::new(ids)),
         opportunities: Rows::default(),
         customers: Rows::loaded([customer()]),
+        groups: Rows::default(),
+        plans: Rows::default(),
         competitors: Rows::default(),
         pipelines: Rows::loaded([Pipeline::built_in(TENANT)]),
         policies: Rows::default(),
         touched: BTreeSet::new(),
         standing: BTreeMap::new(),
+        tallies: BTreeMap::new(),
         numbers: BTreeSet::new(),
         names: BTreeSet::new(),
     }
@@ -87,6 +95,7 @@ pub(crate) fn opened(world: &mut World) -> Opportunity {
         amount: usd(5_000),
         expected_close_at: None,
         source: String::new(),
+        recovered_from: None,
         historical: None,
     };
     world.create_opportunity(&cause(), &new).unwrap()
@@ -232,6 +241,8 @@ fn cancelled(opportunity: OpportunityId) -> Fact {
             closed_at: Time(2_000_000),
             historical: false,
             won_policy: Some(WonPolicy::Ask),
+            amount: Some(usd(500)),
+            win_back_at: None,
             planned: None,
         }),
     }

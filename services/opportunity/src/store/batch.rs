@@ -1,15 +1,17 @@
 //! What a batch locks and loads, in the fixed order lanes, opportunities, customers, pipelines, competitors; then, kept still by
 //! those locks, tasks, close-outs and what else a decision reads. One statement for each, however many commands there are.
 
-use super::{competitors, pipelines, search, stale};
-use crate::domain::{Command, Customer, Opportunity, Staling, Standing, State, World, opportunity_record};
+use super::{competitors, groups, pipelines, priced, search, stale, standing, win_back};
+use crate::domain::{
+    Closing, Command, Customer, Group, GroupCommand, Opportunity, Staling, WinBackPlan, World, opportunity_record,
+};
 use crm_closeout::{
     amend::Amending,
     cascade::TaskCommand,
     codes::{Record, RecordKind},
     episode::CloseOut,
     fact::Event,
-    ids::{CloseOutId, CustomerId, OpportunityId, TaskId, TenantId},
+    ids::{CloseOutId, CustomerId, GroupId, OpportunityId, TaskId, TenantId, WinBackPlanId},
     reason::ReasonScope,
     records::Lane,
     task::Task,
@@ -34,10 +36,12 @@ use uuid::Uuid;
 
 /// What the items of a batch name.
 #[derive(Default)]
-struct Named {
+pub(super) struct Named {
     lanes: BTreeSet<(TenantId, Record)>,
-    opportunities: BTreeSet<(TenantId, OpportunityId)>,
-    customers: BTreeSet<(TenantId, CustomerId)>,
+    /// Opportunities.
+    pub(super) opportunities: BTreeSet<(TenantId, OpportunityId)>,
+    /// Customers.
+    pub(super) customers: BTreeSet<(TenantId, CustomerId)>,
     tasks: BTreeSet<(TenantId, TaskId)>,
     competitors: competitors::Named,
     /// Opportunities whose orders and tasks a decision needs.
@@ -52,6 +56,18 @@ struct Named {
     amended: BTreeSet<(TenantId, CloseOutId)>,
     /// Those that are decided about, which may then do what a close-out does.
     ruled: BTreeSet<(TenantId, CloseOutId)>,
+    /// Close-outs of whole customers.
+    groups: BTreeSet<(TenantId, GroupId)>,
+    /// Customers of whom every open opportunity is needed.
+    whole: BTreeSet<(TenantId, CustomerId)>,
+    /// Groups that are to be taken back: their close-outs are needed.
+    regained: BTreeSet<(TenantId, GroupId)>,
+    /// Plans to win customers back.
+    plans: BTreeSet<(TenantId, WinBackPlanId)>,
+    /// Those that a command names, which does not say whose they are.
+    worked_on: BTreeSet<(TenantId, WinBackPlanId)>,
+    /// Customers of whom open plans may end.
+    planned: BTreeSet<(TenantId, CustomerId)>,
     /// Tenants whose reasons are changed.
     catalogues: BTreeSet<TenantId>,
     /// Tenants that close something out, so that what they have decided counts.
@@ -72,7 +88,8 @@ struct Named {
 }
 
 impl Named {
-    fn item(&mut self, item: &Item<Command>) {
+    /// Takes in what an item names.
+    pub(super) fn item(&mut self, item: &Item<Command>) {
         match item {
             Item::Call(call) => self.command(call.cause.tenant_id, &call.command),
             Item::Release(_) => {}
@@ -93,6 +110,11 @@ impl Named {
                 if matches!(fact.event, Event::Reopened | Event::Amended) {
                     self.reversed.extend(fact.close_out.as_ref().map(|closed| (tenant, closed.close_out_id)));
                 }
+                // A close-out that is new has no plan yet.
+                if matches!(fact.event, Event::Reopened | Event::Amended | Event::Snapshot) {
+                    self.plans.extend(fact.close_out.as_ref().map(|closed| plan(tenant, closed.close_out_id)));
+                    self.planned.extend(fact.customer_id.map(|id| (tenant, id)));
+                }
             }
         }
     }
@@ -100,9 +122,15 @@ impl Named {
     fn command(&mut self, tenant: TenantId, command: &Command) {
         match command {
             Command::CreateCustomer(_) => {}
-            Command::UpdateCustomer { id, .. } => drop(self.customers.insert((tenant, *id))),
+            Command::UpdateCustomer { id, edit, .. } => {
+                self.customers.insert((tenant, *id));
+                if edit.do_not_contact == Some(true) {
+                    self.planned.insert((tenant, *id));
+                }
+            }
             Command::CreateOpportunity(new) => {
                 self.customers.extend(new.customer_id.map(|id| (tenant, id)));
+                self.worked_on.extend(new.recovered_from.map(|plan| (tenant, plan)));
                 self.number(tenant, &new.number);
                 self.enters_stage.insert(tenant);
             }
@@ -157,6 +185,40 @@ impl Named {
             Command::UpdateSettings { .. } => drop(self.decides.insert(tenant)),
             Command::Rate(command) => drop(self.rates.insert((tenant, command.key().id()))),
             Command::Competitor(command) => self.competitors.command(tenant, command),
+            Command::Group(command) => self.group(tenant, command),
+            Command::WinBack(command) => drop(self.worked_on.insert((tenant, command.id))),
+        }
+    }
+
+    fn group(&mut self, tenant: TenantId, command: &GroupCommand) {
+        match command {
+            GroupCommand::CloseOut { closing, .. } => {
+                self.whole.insert((tenant, closing.customer_id));
+                self.customers.insert((tenant, closing.customer_id));
+                self.decided.insert(tenant);
+                self.competitors.read(tenant, closing.competitor);
+            }
+            GroupCommand::Close(closing) => {
+                self.groups.extend(closing.group_id.map(|group| (tenant, group)));
+                self.cascade(tenant, closing.id);
+                self.decided.insert(tenant);
+                self.competitors.read(tenant, closing.competitor);
+            }
+            GroupCommand::Finish { id, customer_id } => {
+                self.groups.insert((tenant, *id));
+                self.whole.insert((tenant, *customer_id));
+                self.customers.insert((tenant, *customer_id));
+            }
+            GroupCommand::Reopen { id, customer_id, .. } | GroupCommand::FinishReopening { id, customer_id } => {
+                self.groups.insert((tenant, *id));
+                self.regained.insert((tenant, *id));
+                self.customers.insert((tenant, *customer_id));
+            }
+            GroupCommand::Reverse { id, close_out_id } => {
+                self.groups.insert((tenant, *id));
+                self.amended.insert((tenant, *close_out_id));
+                self.ruled.insert((tenant, *close_out_id));
+            }
         }
     }
 
@@ -209,6 +271,11 @@ fn amending(command: &Command) -> Option<&Amending> {
     if let Command::Amend(amending) = command { Some(amending) } else { None }
 }
 
+/// The plan of a close-out.
+const fn plan(tenant: TenantId, close_out: CloseOutId) -> (TenantId, WinBackPlanId) {
+    (tenant, WinBackPlanId(close_out.0))
+}
+
 /// Locks and loads what the items name.
 pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>]) -> Result<World, Error> {
     let mut named = Named::default();
@@ -217,6 +284,13 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     for task in table::load::<Task>(tx, &named_tasks).await?.iter() {
         named.root(task.tenant_id, task.root);
     }
+    // Whose they are never changes.
+    for plan in table::load::<WinBackPlan>(tx, &named.worked_on.iter().copied().collect::<Vec<_>>()).await?.iter() {
+        named.customers.insert((plan.tenant_id, plan.customer_id));
+        named.planned.insert((plan.tenant_id, plan.customer_id));
+    }
+    named.amended.extend(groups::in_force(tx, &named.regained).await?);
+    named.opportunities.extend(groups::in_work(tx, &named.whole, items.len()).await?);
     let amended = load::amended(tx, &named.amended).await?;
     for row in amended.iter() {
         let id = OpportunityId(row.subject.id);
@@ -258,7 +332,15 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         .chain(amended.iter().chain(&caused).map(Keyed::key));
     let closed: Vec<_> = closed.collect::<BTreeSet<_>>().into_iter().collect();
     common.close_outs = table::lock::<CloseOut>(tx, &closed).await?;
-    common.settings = settings::load(tx, &named.decided, &named.decides).await?;
+    let closed = common.close_outs.iter();
+    named.planned.extend(closed.filter_map(|row| row.customer_id.map(|customer| (row.tenant_id, customer))));
+    named.plans.append(&mut named.worked_on);
+    named.plans.extend(amended.iter().map(|row| plan(row.tenant_id, row.close_out_id)));
+    let (plans, tallies) = win_back::load(tx, &named.plans, &named.planned, &customers).await?;
+    let priced = priced::asked(items, &amended, &opportunities, common.now);
+    named.decided.extend(priced.iter().map(|(tenant, ..)| *tenant));
+    common.settings = settings::lock(tx, &named.decides).await?;
+    common.rates = table::lock(tx, &named.rates.iter().copied().collect::<Vec<_>>()).await?;
     common.reasons = reasons::lock(tx, &named.catalogues).await?;
     let asked: Vec<_> = items.iter().filter_map(asked).collect();
     let told = load::reasons_of(items, &amended, amending);
@@ -268,15 +350,31 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
     let touched = stale::touched(tx, &named.stale).await?;
     let numbers = load::taken(tx, &NUMBERS, &named.numbers).await?;
     let names = competitors::taken(tx, &named.competitors).await?;
-    let weighed = weighed(items, &amended, &opportunities, &customers);
-    let standing = standing(tx, &weighed, &customers, &opportunities, &common).await?;
-    Ok(World { common, opportunities, customers, competitors, pipelines, policies, touched, standing, numbers, names })
+    let weighed = standing::weighed(items, &amended, &opportunities, &plans, &customers);
+    let standing = standing::standing(tx, &weighed, &customers, &opportunities, &common).await?;
+    Ok(World {
+        common,
+        opportunities,
+        customers,
+        groups,
+        plans,
+        competitors,
+        pipelines,
+        policies,
+        touched,
+        standing,
+        tallies,
+        numbers,
+        names,
+    })
 }
 
 /// Saves what has changed in the service's own tables.
 pub(crate) async fn save(tx: &mut Tx, world: &World) -> Result<(), Error> {
     table::save(tx, &world.customers).await?;
     table::save(tx, &world.opportunities).await?;
+    table::save(tx, &world.groups).await?;
+    table::save(tx, &world.plans).await?;
     table::save(tx, &world.pipelines).await?;
     table::save(tx, &world.competitors).await?;
     table::save(tx, &world.policies).await?;

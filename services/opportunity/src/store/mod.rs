@@ -9,6 +9,8 @@ mod priced;
 mod rows;
 mod search;
 pub(crate) mod stale;
+mod standing;
+pub(crate) mod win_back;
 
 pub(crate) use batch::{load, save};
 

@@ -63,6 +63,7 @@ fn open(tenant: TenantId, stage: Option<&str>) -> Item<Command> {
         amount: Money::NONE,
         expected_close_at: None,
         source: String::new(),
+        recovered_from: None,
         historical: None,
     };
     call(tenant, Uuid::now_v7().as_u128(), "CreateOpportunity", Command::CreateOpportunity(new))

@@ -1,14 +1,18 @@
 //! The service's tables, bound to the domain's types.
 
 use crate::domain::{
-    Competitor, Customer, Lifecycle, Opportunity, Pipeline, State,
+    AskersReach, Competitor, Contact, Contacts, Customer, Group, GroupState, Left, Lefts, Lifecycle, Opportunity,
+    Pipeline, PlanEnd, PlanState, Reopening, State, WinBackPlan,
     pipeline::{Labels, Stage, Stages},
     stale::{Calendar, Flag, Level, PolicyRow, Rule, StalePolicy},
 };
 use crm_closeout::{
-    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
+    access::Scope,
+    codes::{Code, Record},
+    ids::{CloseOutId, CompetitorId, CustomerId, GroupId, OpportunityId, TenantId, WinBackPlanId},
     money::{Money, Sums},
     pipeline::StageName,
+    remarks::Remarks,
     time::Time,
 };
 use crm_outbox::{
@@ -18,15 +22,17 @@ use crm_outbox::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
-part_code!(Level, Lifecycle, State);
-part_json!(Stages, StalePolicy);
+part_code!(GroupState, Level, Lifecycle, PlanState, State);
+part_json!(AskersReach, Contacts, Lefts, Reopening, Stages, StalePolicy);
 
 table!(Customer = "customer", key |key| [tenant_id: TenantId = key.0, customer_id: CustomerId = key.1], indexed ["owner", "lifecycle"], {
     tenant_id: TenantId, customer_id: CustomerId, display_name: String, tier: String, owner: String,
     do_not_contact: bool, lifecycle: Lifecycle, engaged: bool, open_count: i64, won_count: i64, lost_count: i64,
     live_order_count: i64, amounts: Sums<3>, last_loss_at: Option<Time>, created_at: Time, updated_at: Time,
-    version: i64, sent: i64,
+    version: i64, sent: i64, closing: Option<GroupId>, plan_count: i64, running_count: i64,
+    win_back_at: Option<Time>, contacted_at: Option<Time>,
 });
 
 table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, opportunity_id: OpportunityId = key.1], indexed [
@@ -37,6 +43,16 @@ table!(Opportunity = "opportunity", key |key| [tenant_id: TenantId = key.0, oppo
     source: String, created_at: Time, stage_entered_at: Time, activity_at: Time, won_at: Option<Time>,
     taken_back_by: Option<CloseOutId>, won_before: Option<Time>, close_out_id: Option<CloseOutId>, closed_at: Option<Time>, loss_at: Option<Time>, historical: bool,
     updated_at: Time, version: i64, epoch: i64, sent: i64, declined: i64, resume_at: Option<Time>, hold_note: String, flag: Option<Flag>,
+    recovered_from: Option<WinBackPlanId>,
+});
+
+table!(WinBackPlan = "win_back_plan", key |key| [tenant_id: TenantId = key.0, plan_id: WinBackPlanId = key.1], indexed [
+    "customer_id", "state", "owner", "due_at"
+], {
+    tenant_id: TenantId, plan_id: WinBackPlanId, subject: Record, customer_id: CustomerId, reason_code: String,
+    amount: Option<Money>, lost_at: Time, state: PlanState, owner: String, due_at: Time, dated: bool, offer: String, contacts: Contacts,
+    contact_count: i64, recovered_by: Option<OpportunityId>, end: Option<PlanEnd>, created_at: Time, updated_at: Time,
+    version: i64,
 });
 
 table!(Competitor = "competitor", key |key| [tenant_id: TenantId = key.0, competitor_id: CompetitorId = key.1], indexed [
@@ -72,6 +88,101 @@ impl Part for Flag {
 
     fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
         Ok(Level::read(row, at)?.zip(Time::read(row, at)?).map(|(level, since)| Self { level, since }))
+    }
+}
+
+impl Part for PlanEnd {
+    fn columns(_: &str) -> Vec<Column> {
+        let text = [String::columns("ender"), String::columns("end_note")].concat();
+        [Time::columns("ended_at"), text, bool::columns("by_correction")].concat()
+    }
+
+    fn write(value: Option<&Self>, cells: &mut Cells) {
+        Part::write(value.map(|end| &end.at), cells);
+        Part::write(value.map(|end| &end.actor), cells);
+        Part::write(value.map(|end| &end.note), cells);
+        Part::write(value.map(|end| &end.by_correction), cells);
+    }
+
+    fn read(row: &Row, at: &mut usize) -> Result<Option<Self>, Error> {
+        let (ended_at, actor, note) = (Time::read(row, at)?, String::read(row, at)?, String::read(row, at)?);
+        let by_correction = bool::read(row, at)?.unwrap_or_default();
+        Ok(ended_at.zip(actor.zip(note)).map(|(at, (actor, note))| Self { at, actor, note, by_correction }))
+    }
+}
+
+impl JsonText for Contacts {
+    fn to_json(&self) -> Value {
+        let contact = |contact: &Contact| {
+            json!({
+                "at": contact.at.0, "method": contact.method.code(), "person": contact.person,
+                "result": contact.result.code(), "note": contact.note, "actor": contact.actor,
+            })
+        };
+        self.0.iter().map(contact).collect()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = |contact: &Value, key: &str| contact[key].as_str().map(str::to_owned);
+        let code = |contact: &Value, key: &str| i32::try_from(contact[key].as_i64()?).ok();
+        let contact = |contact: &Value| {
+            Some(Contact {
+                at: Time(contact["at"].as_i64()?),
+                method: Code::from_code(code(contact, "method")?).ok()?,
+                person: text(contact, "person")?,
+                result: Code::from_code(code(contact, "result")?).ok()?,
+                note: text(contact, "note")?,
+                actor: text(contact, "actor")?,
+            })
+        };
+        value.as_array()?.iter().map(contact).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl JsonText for AskersReach {
+    fn to_json(&self) -> Value {
+        json!({ "scope": self.scope.word(), "teams": self.teams })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let scope = *Scope::ALL.iter().find(|scope| value["scope"] == scope.word())?;
+        let teams = value["teams"].as_array()?.iter().map(|team| team.as_str().map(str::to_owned));
+        Some(Self { scope, teams: teams.collect::<Option<_>>()? })
+    }
+}
+
+impl JsonText for Lefts {
+    fn to_json(&self) -> Value {
+        let left = |left: &Left| json!([left.opportunity_id.0.to_string(), left.reason, left.en, left.zh]);
+        self.0.iter().map(left).collect()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = |left: &Value, at: usize| left.get(at)?.as_str().map(str::to_owned);
+        let left = |left: &Value| {
+            let opportunity_id = OpportunityId(Uuid::try_parse(left.get(0)?.as_str()?).ok()?);
+            Some(Left { opportunity_id, reason: text(left, 1)?, en: text(left, 2)?, zh: text(left, 3)? })
+        };
+        value.as_array()?.iter().map(left).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl JsonText for Reopening {
+    fn to_json(&self) -> Value {
+        json!({
+            "at": self.at.0, "actor": self.actor, "note": self.note, "lefts": self.lefts.to_json(),
+            "finished_at": self.finished_at.map(|at| at.0),
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            at: Time(value["at"].as_i64()?),
+            actor: value["actor"].as_str()?.to_owned(),
+            note: value["note"].as_str()?.to_owned(),
+            lefts: Lefts::from_json(&value["lefts"])?,
+            finished_at: value["finished_at"].as_i64().map(Time),
+        })
     }
 }
 

@@ -59,6 +59,7 @@ fn opportunity(number: &str, customer: Option<CustomerId>, owner: &str, minor: i
         amount: Money { minor, currency: Currency::parse("USD").unwrap() },
         expected_close_at: None,
         source: String::new(),
+        recovered_from: None,
         historical: None,
     })
 }

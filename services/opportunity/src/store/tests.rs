@@ -108,6 +108,7 @@ pub(super) async fn opportunities(db: &Db, customer: CustomerId, count: usize) -
         amount: Money { minor: 500, currency: Currency::parse("USD").unwrap() },
         expected_close_at: None,
         source: String::new(),
+        recovered_from: None,
         historical: None,
     };
     let create =
@@ -298,6 +299,8 @@ fn order_fact(event: Event, customer: CustomerId, parent: Option<OpportunityId>)
         closed_at: Time(i64::from(i32::MAX) * 1_000_000),
         historical: false,
         won_policy: Some(WonPolicy::Ask),
+        amount: None,
+        win_back_at: None,
         planned: None,
     };
     Fact {

@@ -153,6 +153,7 @@ fn grounds(closed: &ClosedFact) -> Grounds {
         reason_code: closed.reason_code.clone(),
         reason_version: closed.reason_version,
         class: closed.class,
+        win_back_days: 0,
         detail: closed.detail.clone(),
         closed_at: closed.closed_at,
         historical: closed.historical,

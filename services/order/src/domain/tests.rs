@@ -133,6 +133,8 @@ fn lost(event: Event) -> Fact {
             closed_at: Time(2_000_000),
             historical: false,
             won_policy: None,
+            amount: None,
+            win_back_at: None,
             planned: None,
         }),
     }

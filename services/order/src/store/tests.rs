@@ -113,6 +113,8 @@ fn fact(event: Event, close_out: u128) -> Fact {
             closed_at: Time(1),
             historical: false,
             won_policy: None,
+            amount: None,
+            win_back_at: None,
             planned: None,
         }),
     }

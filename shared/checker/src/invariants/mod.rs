@@ -10,6 +10,7 @@ mod requests;
 mod steps;
 mod tasks;
 mod tenants;
+mod win_back;
 
 use crate::picture::{Key, Picture};
 
@@ -76,6 +77,7 @@ pub(crate) static ALL: &[Invariant] = &[
     at_rest(18, answers::versions_rise),
     at_rest(19, answers::reads_are_fresh),
     at_rest(21, converged::mirrors_agree),
+    at_rest(22, win_back::plans_follow_losses),
 ];
 
 fn named((tenant, record): &Key) -> String {

@@ -107,6 +107,8 @@ fn lifecycle(relationship: &Relationship, counted: &Counted) -> &'static str {
         "BLOCKED"
     } else if counted.subjects[0] > 0 || counted.mirrored > 0 {
         "ACTIVE"
+    } else if relationship.plans.running > 0 {
+        "WIN_BACK"
     } else if counted.loss_at > counted.success_at {
         "LOST"
     } else if counted.engaged {

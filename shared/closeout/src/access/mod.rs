@@ -55,6 +55,8 @@ codes! {
         ImportData = 18 "data.import",
         /// Deciding about messages between the services that can not be delivered.
         Operate = 19 "operator",
+        /// Working on plans to win customers back, and exporting whom a campaign may reach.
+        ManageWinBack = 20 "winback.manage",
     }
 }
 
@@ -80,7 +82,8 @@ impl Right {
             | Self::ManagePipelines
             | Self::ManageSettings
             | Self::ImportData
-            | Self::Operate => false,
+            | Self::Operate
+            | Self::ManageWinBack => false,
         }
     }
 
@@ -191,7 +194,7 @@ use Right::*;
 /// What salespeople and their managers do within their reach.
 const SELLING: &[Right] = &[CloseOut, Amend, EditOpportunities, EditOrders, CancelOrders, ReadAnalytics];
 /// What they share with everybody who sells to the same customers.
-const SHARED: &[Right] = &[ReadRecords, ManageTasks, ManageCustomers];
+const SHARED: &[Right] = &[ReadRecords, ManageTasks, ManageCustomers, ManageWinBack];
 
 /// The roles that every tenant has.
 pub static ROLES: &[Role] = &[

@@ -23,6 +23,7 @@ fn close_out(at: Time) -> CloseOut {
         reason_code: "UNRESPONSIVE".into(),
         reason_version: 1,
         class: None,
+        win_back_days: 0,
         detail: String::new(),
         competitor_id: None,
         remarks: Remarks::default(),

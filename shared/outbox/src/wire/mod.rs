@@ -112,6 +112,9 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
             effects: listed(&planned.effects, MAX_EFFECTS),
             hash: planned.hash.clone(),
         }),
+        group_id: close_out.group_id.map_or_else(Vec::new, |id| bytes(id.0)),
+        amount: close_out.amount.map(money),
+        win_back_at_us: close_out.win_back_at.map_or(0, |at| at.0),
     });
     let message = peer::Message {
         event: fact.event.code().into(),
@@ -235,6 +238,9 @@ fn closed_fact(fact: peer::CloseOutFact) -> Result<ClosedFact, Reject> {
         historical: fact.historical,
         won_policy: optional::<WonPolicy>(fact.won_policy)?,
         planned: fact.planned.map(planned_back),
+        group_id: optional_uuid("group_id", &fact.group_id)?.map(GroupId),
+        amount: fact.amount.as_ref().map(told_money).transpose()?,
+        win_back_at: (fact.win_back_at_us != 0).then_some(Time(fact.win_back_at_us)),
     })
 }
 
@@ -436,6 +442,9 @@ mod tests {
                     effects: vec![Effect::new(Side::Order, EffectKind::TaskCancelled, "tasks/1", "OPEN", "CANCELLED")],
                     hash: vec![7; plan::HASH],
                 }),
+                group_id: Some(GroupId(Uuid::from_u128(4))),
+                amount: Some(Money { minor: 125, currency: Currency::parse("CNY").unwrap() }),
+                win_back_at: Some(Time(6)),
             }),
             reason: None,
             settings: None,

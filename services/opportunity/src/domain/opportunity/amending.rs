@@ -1,6 +1,6 @@
 //! The correction of what a close-out of an opportunity says of its reason.
 
-use crate::domain::{Opportunity, World};
+use crate::domain::{Opportunity, World, win_back::Loss};
 use crm_closeout::{
     access::Right,
     amend::{self, Amending, Stated},
@@ -58,6 +58,9 @@ impl World {
             opportunity.loss_at = loss_at(amended.outcome, amended.class, amended.closed_at);
         })?;
         let after = self.report(cause, &after, Event::Amended, Some(&amended))?;
+        if let Some(loss) = Loss::of_opportunity(&amended, &after) {
+            self.plan_win_back(cause, &loss);
+        }
         if let Some(customer) = after.customer_id {
             self.touch(cause, customer, Some(id), |_| {});
             self.common.tell(cause, customer, "opportunity.amended", amended.subject, Some(id), text);

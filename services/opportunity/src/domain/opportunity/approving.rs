@@ -75,6 +75,7 @@ impl World {
             opportunity.declined += 1;
         })?;
         self.hold_on(&after);
+        self.note_declined(ruled, after.opportunity_id);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The close-out of an opportunity and its reversal. Every guard of `close_out` and `reopen` stands here.
 
 use super::{Closing, Opportunity, State};
-use crate::domain::{World, opportunity_record};
+use crate::domain::{World, opportunity_record, win_back::Loss};
 use crm_closeout::{
     access::Right,
     approval::Approval,
@@ -23,6 +23,7 @@ pub(in crate::domain) struct Grounds {
     pub(in crate::domain) reason_code: String,
     pub(in crate::domain) reason_version: i64,
     pub(in crate::domain) class: Option<OutcomeClass>,
+    pub(in crate::domain) win_back_days: i32,
     pub(in crate::domain) detail: String,
     pub(in crate::domain) competitor: Option<CompetitorId>,
     pub(in crate::domain) closed_at: Time,
@@ -49,6 +50,7 @@ impl Closing {
             reason_code: reason.code.into_owned(),
             reason_version: reason.version,
             class: reason.class,
+            win_back_days: reason.win_back_days,
             detail: self.detail.clone(),
             competitor: self.competitor,
             closed_at,
@@ -88,7 +90,8 @@ impl World {
             return Err(against.decide().err().unwrap_or_else(|| Refusal::not_found(closing.id)));
         };
         let approval = self.approval(&before, closing);
-        let preview = against.preview(reason.as_ref(), closed_at, closing.closed_at.is_some());
+        let mut preview = against.preview(reason.as_ref(), Outcome::Lost, closed_at, closing.closed_at.is_some());
+        preview.win_back_at = preview.win_back_at.filter(|_| self.may_win_back(cause.tenant_id, before.customer_id));
         let goes_on = matches!(before.state, State::Open | State::OnHold | State::Won);
         let Some(reason) = reason.filter(|_| goes_on) else { return Ok((before, None, preview)) };
         let grounds = closing.grounds(reason, cited, closed_at, approval);
@@ -140,6 +143,7 @@ impl World {
             reason_code: grounds.reason_code,
             reason_version: grounds.reason_version,
             class: grounds.class,
+            win_back_days: grounds.win_back_days,
             detail: grounds.detail,
             competitor_id: grounds.competitor,
             remarks: grounds.remarks.assigned_to(&before.owner),
@@ -181,6 +185,9 @@ impl World {
         let after = self.report(cause, &after, Event::Closed, Some(&close_out))?;
         close_out.effects = self.common.cancel_tasks(cause, Side::Opportunity, record, id, &[]);
         self.common.remark(cause, Side::Opportunity, &mut close_out);
+        if let Some(loss) = Loss::of_opportunity(&close_out, &after) {
+            self.plan_win_back(cause, &loss);
+        }
         if let Some(customer) = after.customer_id {
             let changes = self.touch(cause, customer, Some(id), |customer| {
                 customer.remove(before);
@@ -215,7 +222,7 @@ impl World {
             }
             (State::Won, _) => {
                 self.check_no_live_order(cause.tenant_id, id)?;
-                self.take_win_back(cause, &before, None).map(|(after, _)| (after, None))
+                self.take_back_win(cause, &before, None).map(|(after, _)| (after, None))
             }
             (State::ClosePending, Some(close_out)) => Err(Refusal::close_pending(id, close_out)),
             (State::Open | State::OnHold | State::ClosedOut | State::ClosePending, _) => {
@@ -250,6 +257,7 @@ impl World {
         let record = opportunity_record(before.opportunity_id);
         let mut effects = self.common.restore_tasks(cause, Side::Opportunity, record, id);
         effects.extend(self.common.withdraw_follow_up(cause, Side::Opportunity, &close_out));
+        self.cancel_win_back(cause, id);
         if let Some(customer) = after.customer_id {
             effects.extend(self.touch(cause, customer, Some(id), |customer| {
                 customer.remove(before);
@@ -263,7 +271,7 @@ impl World {
     }
 
     /// Takes a win back, for a caller or because of the close-out `by` of its last order.
-    pub(in crate::domain) fn take_win_back(
+    pub(in crate::domain) fn take_back_win(
         &mut self,
         cause: &Cause,
         before: &Opportunity,
@@ -280,7 +288,7 @@ impl World {
     }
 
     /// Gives a win back that the close-out `by` had taken, now that it is reversed.
-    pub(in crate::domain) fn give_win_back(
+    pub(in crate::domain) fn give_back_win(
         &mut self,
         cause: &Cause,
         before: &Opportunity,
@@ -342,7 +350,11 @@ impl World {
         Err(refusal.with("orders", names.join(",")))
     }
 
-    pub(super) fn check_competitor(&self, tenant: TenantId, competitor: Option<CompetitorId>) -> Result<(), Refusal> {
+    pub(in crate::domain) fn check_competitor(
+        &self,
+        tenant: TenantId,
+        competitor: Option<CompetitorId>,
+    ) -> Result<(), Refusal> {
         let Some(id) = competitor else { return Ok(()) };
         self.competitors.get(&(tenant, id)).ok_or_else(|| Refusal::not_found(id))?.check_named()
     }

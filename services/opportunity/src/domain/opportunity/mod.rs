@@ -24,7 +24,7 @@ use crm_closeout::{
     episode::{CloseOut, Snapshot},
     exchange::Rates,
     fact::{Event, Fact, MirrorState},
-    ids::{CloseOutId, CompetitorId, CustomerId, OpportunityId, TenantId},
+    ids::{CloseOutId, CompetitorId, CustomerId, GroupId, OpportunityId, TenantId, WinBackPlanId},
     money::Money,
     pipeline::StageName,
     reason::Given,
@@ -103,6 +103,8 @@ pub struct Opportunity {
     pub closed_at: Option<Time>,
     /// When the customer was lost with it; none if it does not count as a loss.
     pub loss_at: Option<Time>,
+    /// The plan to win the customer back of which it came.
+    pub recovered_from: Option<WinBackPlanId>,
     /// It was entered with dates of the past.
     pub historical: bool,
     /// When the record last changed.
@@ -157,6 +159,8 @@ pub struct NewOpportunity {
     pub expected_close_at: Option<Time>,
     /// Where it came from.
     pub source: String,
+    /// The plan to win the customer back of which it comes.
+    pub recovered_from: Option<WinBackPlanId>,
     /// Dates of the past.
     pub historical: Option<Since>,
 }

@@ -31,6 +31,7 @@ impl World {
         }
         self.check_not_closing(tenant, new.customer_id)?;
         self.check_number(tenant, &new.number)?;
+        let plan = new.recovered_from.map(|plan| self.recoverable(tenant, plan, new.customer_id)).transpose()?;
         let now = self.common.now;
         let id = OpportunityId(self.common.new_id());
         let since = new.historical.unwrap_or(Since { created_at: now, stage_entered_at: now, activity_at: now });
@@ -60,6 +61,7 @@ impl World {
             close_out_id: None,
             closed_at: None,
             loss_at: None,
+            recovered_from: new.recovered_from,
             historical: new.historical.is_some(),
             updated_at: now,
             version: 1,
@@ -71,6 +73,9 @@ impl World {
         self.common.send(cause, opportunity_record(id), 1, fact, None);
         self.audit_opportunity(cause, None, &opportunity, None);
         self.opportunities.insert(opportunity.clone());
+        if let Some(plan) = plan {
+            self.recover(cause, &plan, id);
+        }
         if let Some(customer) = opportunity.customer_id {
             self.touch(cause, customer, None, |customer| {
                 customer.engaged = true;
