@@ -30,7 +30,8 @@ const OPPORTUNITY: &[(&str, &str)] = &[
     ("CLOSED_OUT", "CLOSED_OUT"),
 ];
 
-/// Steps of an order. A processed one may still be paid for; the close-out of one may be corrected.
+/// Steps of an order. A processed one may still be paid for, and one whose close-out waits for approval; the close-out of one may be
+/// corrected.
 const ORDER: &[(&str, &str)] = &[
     ("", "DRAFT"),
     ("DRAFT", "DRAFT"),
@@ -45,6 +46,7 @@ const ORDER: &[(&str, &str)] = &[
     ("IN_FULFILMENT", "CLOSE_PENDING"),
     ("IN_FULFILMENT", "PROCESSED"),
     ("IN_FULFILMENT", "CANCELLED"),
+    ("CLOSE_PENDING", "CLOSE_PENDING"),
     ("CLOSE_PENDING", "PROCESSED"),
     ("CLOSE_PENDING", "CANCELLED"),
     ("CLOSE_PENDING", "CONFIRMED"),
@@ -112,7 +114,7 @@ fn states(thing: Thing, steps: &[Step]) -> Option<String> {
             RecordKind::Opportunity => OPPORTUNITY,
             RecordKind::Order => ORDER,
             // Decided from the counters, which are counted again; in use or not, whichever it was before.
-            RecordKind::Customer | RecordKind::Reason | RecordKind::Settings => return None,
+            RecordKind::Customer | RecordKind::Reason | RecordKind::Settings | RecordKind::ExchangeRate => return None,
         },
     };
     let (mut last, mut closed_from, mut waits_from) = ("", "", "");
@@ -121,12 +123,12 @@ fn states(thing: Thing, steps: &[Step]) -> Option<String> {
         let closes = !CLOSED.contains(&from) && CLOSED.contains(&to);
         let takes_back = CLOSED.contains(&from) && to == closed_from && step.close_out.is_some();
         // What came to nothing leaves it as it was.
-        let strays = from == "CLOSE_PENDING" && !closes && to != waits_from;
+        let strays = from == "CLOSE_PENDING" && !closes && to != from && to != waits_from;
         if from != last || strays || !(table.contains(&(from, to)) || takes_back) {
             return Some(format!("at version {}, {last:?}, it went from {from:?} to {to:?}", step.after));
         }
         last = to;
-        waits_from = if to == "CLOSE_PENDING" { from } else { waits_from };
+        waits_from = if to == "CLOSE_PENDING" && from != to { from } else { waits_from };
         closed_from = match (closes, from) {
             (true, "CLOSE_PENDING") => waits_from,
             (true, _) => from,
@@ -156,4 +158,40 @@ fn end(side: &Side, tenant: TenantId, thing: Thing, steps: &[Step]) -> Option<St
     };
     let ends = *version == last.after && (state.is_empty() || **state == *last.to);
     (!ends).then(|| format!("its history ends with {} {}; it is {version} {state}", last.after, last.to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_closeout::{codes::Record, ids::CloseOutId};
+    use uuid::Uuid;
+
+    /// What is wrong with these states of a record one after the other.
+    fn wrong(kind: RecordKind, states_in_order: &[&str]) -> Option<String> {
+        let step = |(place, pair): (usize, &[&str])| Step {
+            before: place as i64,
+            after: place as i64 + 1,
+            from: pair[0].into(),
+            to: pair[1].into(),
+            edit: true,
+            message: None,
+            close_out: Some(CloseOutId(Uuid::nil())),
+        };
+        let steps: Vec<_> = states_in_order.windows(2).enumerate().map(step).collect();
+        states(Thing::Record(Record::new(kind, Uuid::nil())), &steps)
+    }
+
+    #[test]
+    fn an_order_may_be_paid_for_while_its_close_out_waits_and_is_then_what_it_was() {
+        let waits = ["", "DRAFT", "CONFIRMED", "CLOSE_PENDING", "CLOSE_PENDING"];
+        for (next, right) in [("CONFIRMED", true), ("CANCELLED", true), ("IN_FULFILMENT", false)] {
+            let states = [&waits[..], &[next]].concat();
+            assert_eq!(wrong(RecordKind::Order, &states).is_none(), right, "{states:?}");
+        }
+        // And taken back, it is what it was before it waited.
+        let states = [&waits[..], &["CANCELLED", "CONFIRMED"]].concat();
+        assert_eq!(wrong(RecordKind::Order, &states), None);
+        let opportunity = ["", "OPEN", "CLOSE_PENDING", "CLOSE_PENDING"];
+        assert!(wrong(RecordKind::Opportunity, &opportunity).is_some(), "nothing is done with it meanwhile");
+    }
 }
