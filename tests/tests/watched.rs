@@ -423,7 +423,19 @@ async fn a_token_that_can_not_be_honoured_is_refused(kind: Kind) {
     execute(&db, "DELETE FROM watch_log WHERE tx < (SELECT max(tx) FROM watch_log)").await;
     db.close().await;
     gone(Which::SalesCloseOuts.open(&client, &early).await);
-    drop(begun(&mut watcher, Which::SalesCloseOuts.open(&client, &late).await).await);
+    let mut stream = begun(&mut watcher, Which::SalesCloseOuts.open(&client, &late).await).await;
+    // Nor does a stream pass over what is gone from under it.
+    let (db, _) = pair.databases().await;
+    execute(&db, "DELETE FROM watch_log").await;
+    db.close().await;
+    client.reopen_opportunity(reopening(&first)).await.unwrap();
+    let status = loop {
+        match timeout(PATIENCE, stream.try_next()).await.unwrap() {
+            Ok(message) => assert!(!watcher.take(message.unwrap())),
+            Err(status) => break status,
+        }
+    };
+    gone(Err(status));
     // There was nothing yet when this one was given, less than seven days ago.
     drop(Which::SalesCloseOuts.open(&client, &empty).await.unwrap());
     pair.end().await;
@@ -471,19 +483,28 @@ async fn a_stream_outlasts_other_calls_and_ends_with_its_service(kind: Kind) {
 
 async fn a_process_has_room_for_so_many_and_gets_it_back(kind: Kind) {
     const ROOM: usize = 512;
+    const OF_ONE: usize = 32;
     let pair = Pair::started(kind).await;
-    let client = pair.client();
-    client.customer().await;
-    let open = || Which::OrderTasks.open(&client, "");
+    pair.client().customer().await;
+    let open = async |client: &Client| Which::OrderTasks.open(client, "").await;
+    let full = async |client: &Client, most: usize| {
+        let status = open(client).await.err().unwrap();
+        let info = status.get_details_error_info().unwrap();
+        let told = (status.code(), info.reason.as_str(), info.metadata["most"].as_str());
+        assert_eq!(told, (Code::ResourceExhausted, "TOO_MANY_WATCHES", most.to_string().as_str()));
+    };
     let mut streams = Vec::new();
-    while streams.len() < ROOM {
-        streams.push(until("a stream is open", PATIENCE, || async { open().await.ok() }).await);
+    for nth in 0..ROOM / OF_ONE {
+        let client = pair.client_of(pair.tenant, &format!("rep{nth}"));
+        for _ in 0..OF_ONE {
+            streams.push(until("a stream is open", PATIENCE, || async { open(&client).await.ok() }).await);
+        }
+        full(&client, if streams.len() < ROOM { OF_ONE } else { ROOM }).await;
     }
-    let status = open().await.err().unwrap();
-    let reason = status.get_details_error_info().unwrap().reason;
-    assert_eq!((status.code(), reason.as_str()), (Code::ResourceExhausted, "TOO_MANY_WATCHES"));
+    let client = pair.client();
+    full(&client, ROOM).await;
     drop(streams);
-    drop(until("there is room again", PATIENCE, || async { open().await.ok() }).await);
+    drop(until("there is room again", PATIENCE, || async { open(&client).await.ok() }).await);
     pair.end().await;
 }
 

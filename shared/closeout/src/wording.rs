@@ -712,6 +712,9 @@ wordings! {
     TOO_MANY_WATCHES = "TOO_MANY_WATCHES", Exhausted, again after 5_000 ms;
         "this process has {most} watches already; end one, watch at another process, or list from time to time instead";
         "本进程已有 {most} 个订阅；请结束一个、连接其他进程，或改为定期列出";
+    TOO_MANY_OWN_WATCHES = "TOO_MANY_WATCHES", Exhausted, again after 5_000 ms;
+        "you have {most} watches at this process already; end one, or watch more with fewer filters";
+        "您在本进程已有 {most} 个订阅；请结束一个，或以更少的筛选条件合并订阅";
     WATCH_TOO_SLOW = "WATCH_TOO_SLOW", Aborted;
         "a message was not taken within {seconds} seconds; go on with resume_token {resume_token}";
         "消息在 {seconds} 秒内未被接收；请用 resume_token {resume_token} 继续";

@@ -176,7 +176,8 @@ fn mark(row: &Row) -> Result<Mark, Error> {
     Ok(Mark { place: row.get(0)?, written_at: row.get(1)?, tx: row.get(2)? })
 }
 
-/// Whether there is a commit at exactly this place. Where there is, everything that came after it is there, too.
+/// Whether there is a commit at exactly this place. Where there is, everything that came after it is there, too: what is old is removed
+/// in its order.
 pub async fn has(db: &Db, tenant: TenantId, at: Mark) -> Result<bool, Error> {
     static HAS: LazyLock<Sql> = LazyLock::new(|| {
         Sql::plain(
@@ -187,17 +188,17 @@ pub async fn has(db: &Db, tenant: TenantId, at: Mark) -> Result<bool, Error> {
     Ok(!db.read(&HAS, args).await?.is_empty())
 }
 
-/// Reads commits in their order: those after one place, up to another that was the last of a [`Head`], at most so many.
-pub async fn page(db: &Db, tenant: TenantId, after: Mark, until: Mark, most: i64) -> Result<Vec<Commit>, Error> {
+/// Reads commits in their order: from one place on, up to another that was the last of a [`Head`], at most so many.
+pub async fn page(db: &Db, tenant: TenantId, from: Mark, until: Mark, most: i64) -> Result<Vec<Commit>, Error> {
     static PAGE: LazyLock<Sql> = LazyLock::new(|| {
         Sql::plain(
             "SELECT t.place, t.written_at, t.tx, t.entries FROM watch_log AS t WHERE t.tenant_id = {1} \
-             AND (t.place, t.written_at, t.tx) > ({2}, {3}, {4}) AND (t.place, t.written_at, t.tx) <= ({5}, {6}, {7}) \
+             AND (t.place, t.written_at, t.tx) >= ({2}, {3}, {4}) AND (t.place, t.written_at, t.tx) <= ({5}, {6}, {7}) \
              ORDER BY t.place, t.written_at, t.tx LIMIT {8}",
         )
     });
     let at = |args: Args, mark: Mark| args.with(&mark.place).with(&mark.written_at).with(&mark.tx);
-    let args = at(at(Args::none().with(&tenant), after), until).with(&most);
+    let args = at(at(Args::none().with(&tenant), from), until).with(&most);
     let rows = db.read(&PAGE, args).await?;
     rows.iter().map(|row| Ok(Commit { mark: mark(row)?, entries: entries(&row.get::<Vec<u8>>(3)?)? })).collect()
 }

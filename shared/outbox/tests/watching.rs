@@ -345,10 +345,10 @@ async fn who_begins_now_hears_only_of_what_comes(db: &Db) {
     tasks(db, [1]).await;
     let one = head(db).await;
     assert!(empty.last < one.last && one.last.place <= one.ended);
-    let after = async |from: Mark| watch::page(db, TENANT, from, head(db).await.last, 100).await.unwrap().len();
-    assert_eq!((after(empty.last).await, after(one.last).await), (1, 0));
+    let since = async |from: Mark| watch::page(db, TENANT, from, head(db).await.last, 100).await.unwrap().len();
+    assert_eq!((since(empty.last).await, since(one.last).await), (1, 1));
     tasks(db, [1]).await;
-    assert_eq!((after(empty.last).await, after(one.last).await), (2, 1));
+    assert_eq!((since(empty.last).await, since(one.last).await), (2, 2));
 }
 
 async fn a_look_goes_from_one_place_to_another_and_no_further(db: &Db) {
@@ -358,9 +358,11 @@ async fn a_look_goes_from_one_place_to_another_and_no_further(db: &Db) {
     let commits = log(db, TENANT).await;
     let mark = |n: usize| commits[n].mark;
     assert!(commits.is_sorted_by(|one, next| one.mark < next.mark));
-    assert_eq!(watch::page(db, TENANT, mark(2), mark(6), 3).await.unwrap(), commits[3..6]);
-    assert_eq!(watch::page(db, TENANT, mark(5), mark(6), 3).await.unwrap(), commits[6..7]);
-    assert_eq!(watch::page(db, TENANT, mark(6), mark(6), 3).await.unwrap(), []);
+    assert_eq!(watch::page(db, TENANT, mark(2), mark(6), 3).await.unwrap(), commits[2..5]);
+    assert_eq!(watch::page(db, TENANT, mark(5), mark(6), 3).await.unwrap(), commits[5..7]);
+    assert_eq!(watch::page(db, TENANT, mark(6), mark(6), 3).await.unwrap(), commits[6..7]);
+    let behind = Mark { tx: mark(6).tx + 1, ..mark(6) };
+    assert_eq!(watch::page(db, TENANT, behind, mark(6), 3).await.unwrap(), []);
     assert_eq!(watch::page(db, OTHER, BEGINNING, mark(6), 3).await.unwrap(), []);
 }
 

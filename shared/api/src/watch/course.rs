@@ -2,7 +2,7 @@
 //! filters, until the reader is gone or too slow, its deadline has come, or the service ends.
 
 use super::{
-    BOOKMARK, PATIENCE, Sends,
+    BOOKMARK, PATIENCE, Sends, expired,
     token::{Place, Tag},
 };
 use crate::failure;
@@ -23,7 +23,7 @@ use tokio::{
 use tonic::Status;
 use uuid::Uuid;
 
-/// Commits that are read at once.
+/// Commits that are read at once, the one among them where the stream stands.
 const COMMITS: i64 = 64;
 /// Records that are read at once.
 const RECORDS: usize = 256;
@@ -48,6 +48,8 @@ pub(super) enum End {
     Gone,
     /// For this, and with the token to go on with.
     With(&'static Wording),
+    /// What comes next is not kept any more.
+    Expired,
     /// It can not go on here.
     Failed(Error),
 }
@@ -63,6 +65,7 @@ impl End {
     pub(super) fn status(self, resume_token: String) -> Option<Status> {
         match self {
             Self::Gone => None,
+            Self::Expired => Some(expired()),
             Self::Failed(error) => Some(failure::database(&error)),
             Self::With(wording) => {
                 let values = [("resume_token", resume_token), ("seconds", PATIENCE.as_secs().to_string())];
@@ -143,7 +146,11 @@ impl<R: Watched, M: Send> Course<R, M> {
 
     /// Deals with the next commits up to a place; answers whether anything was sent.
     async fn deal_with(&mut self, until: Mark) -> Result<bool, End> {
-        let commits = watch::page(&self.db, self.tenant, self.at.reads_after(), until, COMMITS).await?;
+        let commits = watch::page(&self.db, self.tenant, self.at.mark, until, COMMITS).await?;
+        // As long as the commit where it stands is there, so is whatever comes after it.
+        if self.at.mark.tx != 0 && commits.first().is_none_or(|commit| commit.mark != self.at.mark) {
+            return Err(End::Expired);
+        }
         let last = commits.last().map_or(until, |commit| commit.mark);
         let (due, mut sent) = (self.due(&commits), false);
         for part in due.chunks(RECORDS) {

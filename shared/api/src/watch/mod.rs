@@ -7,6 +7,7 @@
 
 mod course;
 mod heads;
+mod seats;
 mod token;
 
 use crate::{failure, fields::Fields, front::Front, meta};
@@ -21,16 +22,15 @@ use crm_outbox::{
 use crm_runtime::{EndsItself, Terms, answer, auth::Caller};
 use futures::{StreamExt, stream, stream::BoxStream};
 use heads::Heads;
-use std::{fmt, sync::Arc, time::Duration};
+use seats::{Full, Seats};
+use std::{fmt, time::Duration};
 use token::{Place, Tag};
 use tokio::sync::{
-    Semaphore, mpsc,
+    mpsc,
     oneshot::{self, error::RecvError},
 };
 use tonic::{Request, Response, Status};
 
-/// Streams of changes that a process has at once; more are refused.
-pub const STREAMS: usize = 512;
 /// How long a message waits until it is taken; then the stream is cut off.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// After so long without a message one is sent that only has a newer token.
@@ -42,16 +42,10 @@ const WAITING: usize = 16;
 pub type Messages<M> = BoxStream<'static, Result<M, Status>>;
 
 /// The streams of a process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Watches {
     heads: Heads,
-    places: Arc<Semaphore>,
-}
-
-impl Default for Watches {
-    fn default() -> Self {
-        Self { heads: Heads::default(), places: Arc::new(Semaphore::new(STREAMS)) }
-    }
+    seats: Seats,
 }
 
 /// Which of the records of a kind are sent, and in which message.
@@ -105,13 +99,10 @@ impl Watcher {
         front: &Front<D>,
         sends: Sends<R, M>,
     ) -> Result<Response<Messages<M>>, Status> {
-        let Self { caller: Caller { tenant, .. }, terms, tag, from } = self;
-        let watches = &front.watches;
-        let seat = watches
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| answer::refusal(&wording::TOO_MANY_WATCHES, &[("most", STREAMS.to_string())]))?;
+        let Self { caller, terms, tag, from } = self;
+        let (tenant, watches) = (caller.tenant, &front.watches);
+        let full = |(wording, most): Full| answer::refusal(wording, &[("most", most.to_string())]);
+        let seat = watches.seats.take(&caller).map_err(full)?;
         let head = watch::head(&front.db, tenant).await.map_err(|e| failure::database(&e))?;
         let from = match from {
             Some(from) => checked(&front.db, tenant, from, &head).await?,
@@ -153,7 +144,12 @@ async fn checked(db: &Db, tenant: TenantId, from: Place, head: &Head) -> Result<
         0 => from.mark.written_at > Time(head.now.0 - job::CHANGES_KEPT),
         _ => watch::has(db, tenant, from.mark).await.map_err(|e| failure::database(&e))?,
     };
-    if known { Ok(from) } else { Err(failure::refusal(Refusal::denied(&wording::RESUME_TOKEN_EXPIRED))) }
+    if known { Ok(from) } else { Err(expired()) }
+}
+
+/// What came after a place is not kept any more.
+fn expired() -> Status {
+    failure::refusal(Refusal::denied(&wording::RESUME_TOKEN_EXPIRED))
 }
 
 /// Takes the token out of a request to watch; what is left are its filters. Tokens belong to those and to a service and its method.
