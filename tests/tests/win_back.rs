@@ -490,7 +490,8 @@ async fn a_reopening_cancels_the_plan_and_a_correction_follows_it(kind: Kind) {
     client.amend_sales_close_out(amending("UNRESPONSIVE")).await.unwrap();
     assert_eq!(due_days(&plan(&client, &made.name).await.unwrap()), 45, "each correction counts");
     client.amend_sales_close_out(amending("DUPLICATE")).await.unwrap();
-    assert_eq!(plan(&client, &made.name).await.unwrap().state(), State::Cancelled);
+    let cancelled = plan(&client, &made.name).await.unwrap();
+    assert_eq!((cancelled.state(), &*cancelled.reason), (State::Cancelled, "closeOutReasons/DUPLICATE"));
     assert_eq!(customer(&client, &name).await.win_back_time, None);
     client.amend_sales_close_out(amending("NO_INTENT_NOW")).await.unwrap();
     let again = plan(&client, &made.name).await.unwrap();

@@ -1,7 +1,7 @@
 //! Whom a campaign may reach: customers that are lost, with what they were lost on, a part of them at a time. Reads only.
 
 use crate::{
-    domain::{Customer, Lifecycle},
+    domain::Customer,
     store::win_back::{self as store, Loss},
 };
 use crm_api::{
@@ -36,8 +36,6 @@ use uuid::Uuid;
 const LOOK: usize = 200;
 /// Losses that are read together, but for a customer that has more.
 const LOSSES: i64 = 5_000;
-/// Where the relationship with those stands that are lost.
-const LOST: [Lifecycle; 2] = [Lifecycle::Lost, Lifecycle::WinBack];
 
 /// Which losses of which customers count.
 #[derive(Debug)]
@@ -140,13 +138,7 @@ impl Audience {
 
     /// Those behind a customer, and behind whom the next part begins.
     async fn part(&self, after: Option<Uuid>) -> Result<(Vec<pb::AudienceMember>, Option<Uuid>), Error> {
-        let mut looked_at = Vec::new();
-        for lifecycle in LOST {
-            looked_at.extend(store::lost(&self.db, self.tenant, lifecycle, after, LOOK).await?);
-        }
-        looked_at.sort_by_key(|customer| customer.customer_id);
-        looked_at.dedup_by_key(|customer| customer.customer_id);
-        looked_at.truncate(LOOK);
+        let looked_at = store::lost(&self.db, self.tenant, after, LOOK).await?;
         let next = looked_at.last().filter(|_| looked_at.len() == LOOK).map(|last| last.customer_id.0);
         let customers: Vec<_> = looked_at.into_iter().filter(|customer| self.criteria.has(customer)).collect();
         let mut members = Vec::new();

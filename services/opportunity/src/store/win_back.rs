@@ -13,7 +13,6 @@ use crm_outbox::{
     cell::{Column, Kind, Part},
     cells,
     db::{Db, Error, Row, Tx},
-    select::{Order, Select},
     sql::{Args, Sql, columns},
     table::{self, Table},
 };
@@ -46,7 +45,11 @@ pub(super) async fn load(
         Sql::look_up(&WinBackPlan::statements().list, "win_back_plan", on, "", &COLUMNS)
     });
     let mut plans = table::load::<WinBackPlan>(tx, &named.iter().copied().collect::<Vec<_>>()).await?;
-    if let Some(plan) = plans.iter().find(|plan| customers.get(&(plan.tenant_id, plan.customer_id)).is_none()) {
+    let unknown = |plan: &&WinBackPlan| {
+        let customer = (plan.tenant_id, plan.customer_id);
+        customers.get(&customer).is_none() || (plan.state.is_open() && !whole.contains(&customer))
+    };
+    if let Some(plan) = plans.iter().find(unknown) {
         return Err(Error::Contention(format!("{} was made meanwhile", plan.plan_id)));
     }
     let (whole, others): (Vec<_>, Vec<_>) = customers.iter().partition(|customer| whole.contains(&customer.key()));
@@ -110,10 +113,13 @@ pub(crate) async fn list(
     most: usize,
 ) -> Result<Vec<Named>, Error> {
     let states = filter.state.map_or_else(|| OPEN_STATES.to_vec(), |state| vec![state]);
-    let mut plans = Vec::new();
+    // One that passes into the next state meanwhile is read twice: what it is then counts.
+    let mut plans = BTreeMap::new();
     for state in states {
-        plans.extend(in_state(db, tenant, filter, state, after, most).await?);
+        let read = in_state(db, tenant, filter, state, after, most).await?;
+        plans.extend(read.into_iter().map(|named| (named.0.plan_id, named)));
     }
+    let mut plans: Vec<_> = plans.into_values().collect();
     plans.sort_by_key(|(plan, _)| (plan.due_at, plan.plan_id));
     plans.truncate(most);
     Ok(plans)
@@ -159,16 +165,26 @@ async fn in_state(
     db.read(&Sql::plain(&text), args).await?.iter().map(named).collect()
 }
 
-/// Customers whose relationship stands so, by id: those behind one, at most so many.
-pub(crate) async fn lost(
-    db: &Db,
-    tenant: TenantId,
-    lifecycle: Lifecycle,
-    after: Option<Uuid>,
-    most: usize,
-) -> Result<Vec<Customer>, Error> {
-    let select = Select::of(tenant).equal("lifecycle", Some(&lifecycle));
-    select.page(db, "customer_id", Order::Oldest, after, most.saturating_sub(1)).await
+/// Customers that are lost, by id: those behind one, at most so many.
+pub(crate) async fn lost(db: &Db, tenant: TenantId, after: Option<Uuid>, most: usize) -> Result<Vec<Customer>, Error> {
+    // One look at both, so that none is missed that passes from one to the other.
+    static LOST: LazyLock<Sql> = LazyLock::new(|| {
+        let list = &Customer::statements().list;
+        let of = |lifecycle: Lifecycle| {
+            let code = lifecycle.code();
+            format!(
+                "SELECT * FROM (SELECT {list} FROM customer AS t WHERE t.tenant_id = {{1}} AND t.lifecycle = {code} \
+                 AND t.customer_id > {{2}} ORDER BY t.customer_id LIMIT {{3}}) AS of_{code}"
+            )
+        };
+        Sql::plain(&[Lifecycle::Lost, Lifecycle::WinBack].map(of).join(" UNION ALL "))
+    });
+    let args = Args::none().with(&tenant).with(&after.unwrap_or(Uuid::nil()));
+    let args = args.with(&i64::try_from(most).unwrap_or(i64::MAX));
+    let mut customers: Vec<Customer> = db.read_table(&LOST, args).await?;
+    customers.sort_by_key(|customer| customer.customer_id);
+    customers.truncate(most);
+    Ok(customers)
 }
 
 /// Something that a customer was lost on.

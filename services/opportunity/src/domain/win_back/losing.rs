@@ -92,7 +92,10 @@ impl World {
             (None, _) => {}
             (Some(plan), None) if plan.state.is_open() => {
                 let end = PlanEnd { by_correction: true, ..self.ending(cause, "") };
-                self.change_plan(cause, &plan, |plan| (plan.state, plan.end) = (PlanState::Cancelled, Some(end)));
+                self.change_plan(cause, &plan, |plan| {
+                    loss.reason_code.clone_into(&mut plan.reason_code);
+                    (plan.state, plan.end) = (PlanState::Cancelled, Some(end));
+                });
             }
             (Some(plan), due_at) => self.correct_plan(cause, &plan, loss.reason_code, due_at),
         }
