@@ -289,7 +289,7 @@ pub(crate) async fn load(tx: &mut Tx, mut common: Common, items: &[Item<Command>
         named.customers.insert((plan.tenant_id, plan.customer_id));
         named.planned.insert((plan.tenant_id, plan.customer_id));
     }
-    named.amended.extend(groups::in_force(tx, &named.regained).await?);
+    named.amended.extend(groups::in_force(tx, &named.regained, items.len()).await?);
     named.opportunities.extend(groups::in_work(tx, &named.whole, items.len()).await?);
     let amended = load::amended(tx, &named.amended).await?;
     for row in amended.iter() {

@@ -66,18 +66,27 @@ pub(super) fn check_whole(
     Ok(())
 }
 
-/// Close-outs of these groups that are in force or wait for approval.
+/// Close-outs of these groups that are in force or wait for approval, of a batch of so many `items`: one group has no more than
+/// [`MOST_OPEN`].
 pub(super) async fn in_force(
     tx: &mut Tx,
     groups: &BTreeSet<(TenantId, GroupId)>,
+    items: usize,
 ) -> Result<Vec<(TenantId, CloseOutId)>, Error> {
     static IN_FORCE: LazyLock<Sql> = LazyLock::new(|| {
         let on =
             "t.tenant_id = r.tenant_id AND t.group_id = r.owner_id AND t.group_id IS NOT NULL AND t.state IN (1, 3)";
-        Sql::look_up("t.tenant_id, t.close_out_id", "close_out", on, "", &OWNERS)
+        Sql::look_up("t.tenant_id, t.close_out_id", "close_out", on, "LIMIT {1}", &OWNERS)
     });
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let most = 2 * MOST_OPEN;
     let sets = groups.iter().map(|(tenant, group)| cells![*tenant, *group]).collect();
-    let rows = tx.look_up(&IN_FORCE, &OWNERS, sets).await?;
+    let rows = tx.rows(&IN_FORCE, Args::rows(&OWNERS, sets).with(&(most as i64))).await?;
+    if rows.len() == most && items > 1 {
+        return Err(Error::Oversize);
+    }
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
