@@ -8,7 +8,6 @@ use crm_proto::opportunity::BulkCloseOutOpportunitiesRequest as Message;
 use crm_proto::opportunity::bulk_close_out_opportunities_request::Item;
 use futures::stream;
 use prost::Message as _;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 use tonic::Status;
@@ -39,7 +38,7 @@ pub(crate) async fn close_out(
             (attempt, started) = (1, Instant::now());
         }
         let status = match ended {
-            Err(status) => passing(status),
+            Err(status) => status,
             Ok(()) if left == 0 => break,
             Ok(()) => Status::unavailable("the call ended before every item had an answer"),
         };
@@ -103,11 +102,6 @@ fn told(result: &BulkResult) -> Result<BulkDone, Status> {
         Some(Outcome::Error(error)) => Err(failure::of_message(error)),
         None => Err(Status::internal("an answer of a kind that this version does not know")),
     }
-}
-
-/// A status that was made on this side, because the connection broke, says nothing about what was asked for.
-fn passing(status: Status) -> Status {
-    if status.source().is_some() { Status::unavailable(status.message()) } else { status }
 }
 
 #[cfg(test)]

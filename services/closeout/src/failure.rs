@@ -263,7 +263,8 @@ fn next_step(status: &Status, reason: &str) -> Option<&'static str> {
     if !by_reason.is_empty() {
         return Some(by_reason);
     }
-    if code == Code::Unavailable {
+    // A status with a source was made on this side, as there was no answer.
+    if code == Code::Unavailable || std::error::Error::source(status).is_some() {
         return Some("are both services running? closeout up, or give --opportunity-url and --order-url");
     }
     if code == Code::NotFound && status.message().contains("competitor") {

@@ -3,6 +3,7 @@
 //! Every mutation carries a request_id, so that a call sent twice has one effect.
 
 use crate::failure;
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
@@ -59,7 +60,9 @@ pub(crate) fn is_passing(status: &Status) -> bool {
 /// How long to wait before the next attempt; none if another one would change nothing.
 fn pause(status: &Status, attempt: u32) -> Option<Duration> {
     let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    let transient = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded)
+    // A status with a source was made on this side, as the connection broke: nobody has said what became of the call.
+    let transient = status.source().is_some()
+        || matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded)
         || (status.code() == Code::Aborted && failure::reason(status).as_deref() == Some("CONTENTION"));
     // FAILED_PRECONDITION is a rule, except where the service itself says that waiting helps.
     let waits = status.code() == Code::FailedPrecondition && asked.is_some();
@@ -96,6 +99,14 @@ mod tests {
     async fn a_parent_that_is_not_known_yet_is_waited_for() {
         let (answer, tries) = attempts(3, unknown_parent).await;
         assert_eq!((answer.unwrap(), tries), (3, 4));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_connection_broke_is_sent_again() {
+        let broke = || Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        assert_eq!(broke().code(), Code::Unknown);
+        let (answer, tries) = attempts(1, broke).await;
+        assert_eq!((answer.unwrap(), tries), (1, 2));
     }
 
     #[tokio::test]
