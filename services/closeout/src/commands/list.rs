@@ -26,7 +26,7 @@ pub(crate) struct ListArgs {
     customer: Option<String>,
     /// Only in this state: open, on-hold, close-pending, won, closed-out / draft, confirmed, in-fulfilment, close-pending,
     /// processed, cancelled / open,
-    /// in-progress, done, cancelled (tasks) / prospect, active, lost, dormant, blocked (customers).
+    /// in-progress, done, cancelled (tasks) / prospect, active, win-back, lost, dormant, blocked (customers).
     #[arg(long)]
     state: Option<String>,
     /// Only in this stage: `engaging` of the pipeline `default`, `PIPELINE/STAGE` or `pipelines/ID/stages/ID` (opportunities).

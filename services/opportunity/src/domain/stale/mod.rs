@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 codes! {
     /// What is to be done about a stale opportunity; each includes that nothing less is.
     pub enum Level {
-        /// Its owner is told.
+        /// It is flagged, and the timeline of its customer says so.
         Warn = 1 "WARN",
         /// Its owner gets a task: go on with it, or close it out.
         Propose = 2 "PROPOSE",
@@ -31,7 +31,7 @@ codes! {
 /// After how many days without activity what is done; 0: never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
-    /// Its owner is told.
+    /// It is flagged, and the timeline of its customer says so.
     pub warn_days: i32,
     /// Its owner gets a task.
     pub propose_days: i32,
