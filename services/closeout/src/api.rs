@@ -470,6 +470,12 @@ mutations! {
     /// Makes an opportunity.
     create_opportunity(sales::CreateOpportunityRequest) -> sales::CreateOpportunityResponse
         = Opportunity.opportunities.create_opportunity, "CreateOpportunity", opportunity;
+    /// Changes an opportunity.
+    update_opportunity(sales::UpdateOpportunityRequest) -> sales::UpdateOpportunityResponse
+        = Opportunity.opportunities.update_opportunity, "UpdateOpportunity", opportunity;
+    /// Moves an opportunity to another stage.
+    move_opportunity_stage(sales::MoveOpportunityStageRequest) -> sales::MoveOpportunityStageResponse
+        = Opportunity.opportunities.move_opportunity_stage, "MoveOpportunityStage", opportunity;
     /// Marks an opportunity as won.
     win_opportunity(sales::WinOpportunityRequest) -> sales::WinOpportunityResponse
         = Opportunity.opportunities.win_opportunity, "WinOpportunity", opportunity;
@@ -482,6 +488,9 @@ mutations! {
     /// Makes a customer.
     create_customer(sales::CreateCustomerRequest) -> sales::CreateCustomerResponse
         = Opportunity.relationships.create_customer, "CreateCustomer", customer;
+    /// Changes a customer.
+    update_customer(sales::UpdateCustomerRequest) -> sales::UpdateCustomerResponse
+        = Opportunity.relationships.update_customer, "UpdateCustomer", customer;
     /// Makes a selling task.
     create_selling_task(sales::CreateTaskRequest) -> sales::CreateTaskResponse
         = Opportunity.selling_tasks.create_task, "CreateTask", task;
@@ -502,6 +511,14 @@ mutations! {
     /// Confirms an order.
     confirm_order(trade::ConfirmOrderRequest) -> trade::ConfirmOrderResponse
         = Order.orders.confirm_order, "ConfirmOrder", order;
+    /// Changes an order.
+    update_order(trade::UpdateOrderRequest) -> trade::UpdateOrderResponse = Order.orders.update_order, "UpdateOrder", order;
+    /// Records what was fulfilled of an order.
+    record_fulfilment(trade::RecordFulfilmentRequest) -> trade::RecordFulfilmentResponse
+        = Order.orders.record_fulfilment, "RecordFulfilment", order;
+    /// Records what was paid for an order.
+    record_payment(trade::RecordPaymentRequest) -> trade::RecordPaymentResponse
+        = Order.orders.record_payment, "RecordPayment", order;
     /// Closes out an order.
     close_out_order(trade::CloseOutOrderRequest) -> trade::CloseOutOrderResponse
         = Order.orders.close_out_order, "CloseOutOrder", order;

@@ -12,6 +12,7 @@ use crate::commands::pipelines::{self, PipelinesArgs};
 use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::rates::{self, RatesArgs};
 use crate::commands::reasons::{self, ReasonsArgs};
+use crate::commands::records::{self, ConfirmArgs, FulfilArgs, MoveArgs, NewArgs, PayArgs, SetArgs, WinArgs};
 use crate::commands::remarks::RemarksArgs;
 use crate::commands::report::{self, ReportArgs};
 use crate::commands::roles::{self, RolesArgs};
@@ -149,6 +150,27 @@ Examples:
   closeout import --data ./crm-sales-opportunities
   closeout import --data ./crm-sales-opportunities --json | jq .import.refused")]
     Import(ImportArgs),
+    /// Makes a customer, an opportunity or an order.
+    #[command(after_help = records::NEW_EXAMPLES)]
+    New(NewArgs),
+    /// Changes what a customer, an opportunity or an order says; what is not named stays.
+    #[command(after_help = records::SET_EXAMPLES)]
+    Set(Box<SetArgs>),
+    /// Moves an opportunity to another stage.
+    #[command(after_help = records::OPPORTUNITY_EXAMPLES)]
+    Move(MoveArgs),
+    /// Marks an opportunity as won.
+    #[command(after_help = records::OPPORTUNITY_EXAMPLES)]
+    Win(WinArgs),
+    /// Confirms an order that is a draft.
+    #[command(after_help = records::ORDER_EXAMPLES)]
+    Confirm(ConfirmArgs),
+    /// Records what was fulfilled of an order.
+    #[command(after_help = records::ORDER_EXAMPLES)]
+    Fulfil(FulfilArgs),
+    /// Records what was paid for an order.
+    #[command(after_help = records::ORDER_EXAMPLES)]
+    Pay(PayArgs),
     /// Closes out an opportunity or an order with a reason, or every open opportunity of a customer.
     #[command(after_help = "\
 Examples:

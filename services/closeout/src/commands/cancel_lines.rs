@@ -44,9 +44,14 @@ pub(crate) struct CancelLinesArgs {
 }
 
 fn line(text: &str) -> Result<CancelledLine, String> {
+    part(text).map(|(line, quantity)| CancelledLine { line, quantity })
+}
+
+/// Which line of an order, and how many of it.
+pub(super) fn part(text: &str) -> Result<(i32, i64), String> {
     let read = || {
         let (line, quantity) = text.split_once('=')?;
-        Some(CancelledLine { line: line.parse().ok()?, quantity: quantity.parse().ok()? })
+        Some((line.parse().ok()?, quantity.parse().ok()?))
     };
     read().ok_or_else(|| "a line and how many of it, such as 0=2".to_owned())
 }

@@ -16,6 +16,7 @@ pub(crate) mod pipelines;
 pub(crate) mod preview;
 pub(crate) mod rates;
 pub(crate) mod reasons;
+pub(crate) mod records;
 pub(crate) mod remarks;
 mod reopen;
 pub(crate) mod report;
@@ -48,6 +49,13 @@ pub(crate) async fn run(cli: &Cli, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Demo(args) => Box::pin(demo::run(args, global, screen)).await,
         Command::Up(args) => Box::pin(up::run(args, global, screen)).await,
         Command::Import(args) => Box::pin(import(args, global, screen)).await,
+        Command::New(args) => Box::pin(records::new(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Set(args) => Box::pin(records::set(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Move(args) => Box::pin(records::to_stage(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Win(args) => Box::pin(records::win(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Confirm(args) => Box::pin(records::confirm(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Fulfil(args) => Box::pin(records::fulfil(args, &connect(global, BRIEF)?, screen)).await,
+        Command::Pay(args) => Box::pin(records::pay(args, &connect(global, BRIEF)?, screen)).await,
         Command::CloseOut(args) => Box::pin(close_out::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::Preview(args) => Box::pin(preview::run(args, &connect(global, BRIEF)?, screen)).await,
         Command::CancelLines(args) => Box::pin(cancel_lines::run(args, &connect(global, BRIEF)?, screen)).await,

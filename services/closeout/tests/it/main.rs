@@ -22,6 +22,7 @@ mod program;
 mod promises;
 mod rates;
 mod reasons;
+mod records;
 mod roles;
 mod search;
 mod settings;
