@@ -23,6 +23,7 @@ stories!(
     a_wrong_reason_is_corrected_on_both_sides_and_its_time_stays,
     a_correction_of_an_order_decides_the_lifecycle_again,
     a_correction_weighs_the_customer_s_other_records,
+    another_competitor_and_second_reason_are_followed_by_reports,
     what_can_not_be_corrected_is_told_with_the_way_out,
 );
 
@@ -36,9 +37,13 @@ fn amending(close_out: &str, code: &str) -> sales::AmendCloseOutRequest {
 }
 
 async fn by_reason(client: &Client) -> Vec<(String, i64)> {
+    counted(client, ReportDimension::Reason).await
+}
+
+async fn counted(client: &Client, dimension: ReportDimension) -> Vec<(String, i64)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
     let request = sales::ReportCloseOutsRequest {
-        dimension: ReportDimension::Reason.into(),
+        dimension: dimension.into(),
         closed_from: Some(Timestamp { seconds: now - 3_600, nanos: 0 }),
         ..Default::default()
     };
@@ -101,6 +106,48 @@ async fn a_wrong_reason_is_corrected_on_both_sides_and_its_time_stays(kind: Kind
     assert_eq!(again.propagation(), Propagation::NotNeeded, "what is so already changes nothing");
     assert_eq!(again.close_out.unwrap().amendments.len(), 2);
     client.reopen_opportunity(reopening(&opportunity)).await.unwrap();
+    pair.end().await;
+}
+
+async fn another_competitor_and_second_reason_are_followed_by_reports(kind: Kind) {
+    let pair = Pair::started(kind).await;
+    let client = pair.client();
+    let competitor = async |name: &str| {
+        let competitor = Some(sales::Competitor { display_name: name.into(), ..Default::default() });
+        let request = sales::CreateCompetitorRequest { competitor, ..Default::default() };
+        client.create_competitor(request).await.unwrap().competitor.unwrap().name
+    };
+    let (acme, best) = (competitor("Acme").await, competitor("Best").await);
+    let opportunity = client.opportunity(&client.customer().await).await;
+    let request = sales::CloseOutOpportunityRequest {
+        reason: "closeOutReasons/COMPETITOR_PRICE".into(),
+        detail: "a tenth cheaper".into(),
+        competitor: acme.clone(),
+        ..closing(&opportunity)
+    };
+    let closed = client.close_out_opportunity(request).await.unwrap().close_out.unwrap();
+    assert_eq!(counted(&client, ReportDimension::Competitor).await, [(acme.clone(), 1)]);
+    let request = sales::AmendCloseOutRequest {
+        name: closed.name.clone(),
+        competitor: best.clone(),
+        secondary_reasons: vec!["closeOutReasons/FEATURE_GAP".into()],
+        note: "it was the other one".into(),
+        ..Default::default()
+    };
+    let amended = client.amend_sales_close_out(request).await.unwrap().close_out.unwrap();
+    assert_eq!((&*amended.competitor, &*amended.reason), (&*best, "closeOutReasons/COMPETITOR_PRICE"));
+    assert_eq!((&*amended.detail, amended.close_time), ("a tenth cheaper", closed.close_time));
+    assert_eq!(amended.secondary_reasons[0].reason, "closeOutReasons/FEATURE_GAP");
+    assert_eq!((&*amended.amendments[0].competitor, amended.amendments.len()), (&*acme, 1));
+    assert_eq!(counted(&client, ReportDimension::Competitor).await, [(best, 1)]);
+    let request = sales::AmendCloseOutRequest {
+        update_mask: Some(FieldMask { paths: vec!["secondary_reasons".into()] }),
+        name: closed.name,
+        note: "there was none".into(),
+        ..Default::default()
+    };
+    let amended = client.amend_sales_close_out(request).await.unwrap().close_out.unwrap();
+    assert!(amended.secondary_reasons.is_empty() && !amended.competitor.is_empty(), "{amended:?}");
     pair.end().await;
 }
 

@@ -29,6 +29,7 @@ stories!(
     everything_that_would_refuse_is_told_at_once,
     what_has_changed_on_either_side_is_told_before_anything_is_done,
     what_changes_on_the_way_is_done_and_told,
+    an_order_s_close_out_is_bound_to_its_plan_as_well,
     without_the_other_service_there_is_no_plan_and_nothing_is_done,
     a_copy_of_a_call_is_answered_before_its_plan_is_looked_at,
     what_changes_at_the_same_moment_belongs_to_the_plan_or_refuses_it,
@@ -283,6 +284,62 @@ async fn what_changes_on_the_way_is_done_and_told(kind: Kind) {
     ];
     assert_eq!(told(&differs), expected);
     assert!(closed.effects.iter().any(|e| e.kind() == EffectKind::TaskCancelled && e.resource == buy));
+    fleet.end().await;
+}
+
+async fn an_order_s_close_out_is_bound_to_its_plan_as_well(kind: Kind) {
+    let mut fleet = Fleet::started(kind, 1, Databases::Direct).await;
+    let client = fleet.client(0);
+    let customer = client.customer().await;
+    let order = client.order(&customer, "").await;
+    client.confirm_order(trade::ConfirmOrderRequest { name: order.clone(), ..Default::default() }).await.unwrap();
+    let bound = |plan: &CloseOutPlan| trade::CloseOutOrderRequest {
+        plan_hash: plan.plan_hash.clone(),
+        wait: common::Wait::None.into(),
+        ..cancelling(&order)
+    };
+    let stale = of_order(&client, cancelling(&order)).await.unwrap();
+    let bill = client.order_task(&order, TaskKind::Invoice).await;
+    let here = fresh(&client.close_out_order(bound(&stale)).await.unwrap_err());
+    assert!(here.effects.iter().any(|e| e.resource == bill), "{here:?}");
+    let call = client.selling_task(&order, TaskKind::FollowUp).await;
+    let there = fresh(&client.close_out_order(bound(&here)).await.unwrap_err());
+    assert!(there.effects.iter().any(|e| e.resource == call), "{there:?}");
+    let other = trade::CloseOutOrderRequest {
+        reason: "closeOutReasons/ORD_CUSTOMER_CANCEL".into(),
+        detail: "called off".into(),
+        ..bound(&there)
+    };
+    fresh(&client.close_out_order(other).await.unwrap_err());
+
+    fleet.opportunity[0].service.kill();
+    let away = client.close_out_order(bound(&there)).await.unwrap_err();
+    assert_eq!(away.get_details_error_info().unwrap().reason, "PLAN_UNVERIFIABLE");
+    assert_eq!(client.get_order(&order).await.state(), trade::order::State::Confirmed, "nothing is done");
+    fleet.opportunity[0].service.start(&[]).await;
+    let client = fleet.client(0);
+    let there = until("the other service is back", Duration::from_secs(30), || async {
+        of_order(&client, cancelling(&order)).await.ok()
+    })
+    .await;
+
+    fleet.replicas().for_each(|replica| replica.set_faults(Faults { held: true, ..Faults::default() }));
+    let closed = client.close_out_order(bound(&there)).await.unwrap().close_out.unwrap();
+    // The message is on its way; what it finds when it arrives is something else.
+    let cancel = sales::CancelTaskRequest { name: call.clone(), ..Default::default() };
+    client.cancel_selling_task(cancel).await.unwrap();
+    fleet.mend();
+    let closed = until("it arrives", Duration::from_secs(30), || async {
+        Some(client.trade_close_out(&closed.name).await).filter(|it| it.propagation() == Propagation::Settled)
+    })
+    .await;
+    assert_eq!(closed.peer_outcome(), PeerOutcome::NeedsReview);
+    let differs: Vec<_> = closed.effects.iter().filter(|e| e.kind() == EffectKind::Differs).cloned().collect();
+    let expected = "TASK_CANCELLED OPEN -> CANCELLED".to_owned();
+    assert_eq!(
+        told(&differs),
+        [(Side::Opportunity, EffectKind::Differs, call, String::new(), expected, String::new())]
+    );
     fleet.end().await;
 }
 

@@ -21,7 +21,7 @@ use crm_tests::{
     place::Kind,
     stories, until,
 };
-use futures::{TryStreamExt, future::join_all};
+use futures::{StreamExt, TryStreamExt, future::join_all, stream};
 use prost_types::{FieldMask, Timestamp};
 use std::time::SystemTime;
 use tonic::{Code, Status};
@@ -38,6 +38,7 @@ stories!(
     a_reopening_cancels_the_plan_and_a_correction_follows_it,
     what_is_due_is_listed_page_by_page,
     an_audience_has_who_is_lost_for_these_reasons_and_may_be_contacted,
+    an_audience_of_several_parts_has_everybody_once,
 );
 
 const DAY: i64 = 86_400;
@@ -673,5 +674,30 @@ async fn an_audience_has_who_is_lost_for_these_reasons_and_may_be_contacted(kind
     let wrong = audience(&client, Ask { tier: "x\n".into(), ..of(&["NEVER"]) }).await.unwrap_err();
     let fields: Vec<_> = violations(&wrong).into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["tier", "reasons[0]"]);
+    pair.end().await;
+}
+
+async fn an_audience_of_several_parts_has_everybody_once(kind: Kind) {
+    /// More than twice what is looked at for one part.
+    const MANY: usize = 410;
+    let pair = Pair::started(kind).await;
+    let client = pair.client();
+    let lost = stream::iter(0..MANY).map(|nth| {
+        let client = client.clone();
+        async move {
+            let name = client.customer().await;
+            let made = lost_for(&client, &name, "UNRESPONSIVE").await;
+            if nth % 3 == 0 {
+                contact(&client, &made, Answer::Later).await.unwrap();
+            }
+            name
+        }
+    });
+    let mut names: Vec<_> = lost.buffer_unordered(32).collect().await;
+    names.sort();
+    let all = audience(&client, sales::ExportAudienceRequest::default()).await.unwrap();
+    assert_eq!(all.iter().map(|one| one.customer.clone()).collect::<Vec<_>>(), names);
+    let again = all.iter().filter(|one| one.lifecycle() == Lifecycle::WinBack).count();
+    assert_eq!((again, all.iter().map(|one| one.loss_count).max()), (MANY.div_ceil(3), Some(1)));
     pair.end().await;
 }
