@@ -102,7 +102,7 @@ fn statements(log: &[String]) -> BTreeSet<String> {
 /// What is wrong with a plan: it goes through a table or a whole index; or a list's filter does not find its rows; or a list
 /// sorts more than the few close-outs of a subject or of a cause.
 fn wrong(text: &str, steps: &[String]) -> Option<String> {
-    let given = ["SCAN r", "SCAN json_each", "SCAN CONSTANT ROW", "SCAN (", "SCAN 1", "SCAN newest"];
+    let given = ["SCAN r", "SCAN json_each", "SCAN CONSTANT ROW", "SCAN (", "SCAN 1", "SCAN newest", "SCAN part"];
     let is_given =
         |step: &str| given.iter().any(|given| step.starts_with(given)) || step.ends_with("-ROW VALUES CLAUSE");
     let through = |step: &&String| step.starts_with("SCAN ") && !is_given(step);

@@ -174,7 +174,7 @@ pub(crate) async fn lost(db: &Db, tenant: TenantId, after: Option<Uuid>, most: u
             let code = lifecycle.code();
             format!(
                 "SELECT * FROM (SELECT {list} FROM customer AS t WHERE t.tenant_id = {{1}} AND t.lifecycle = {code} \
-                 AND t.customer_id > {{2}} ORDER BY t.customer_id LIMIT {{3}}) AS of_{code}"
+                 AND t.customer_id > {{2}} ORDER BY t.customer_id LIMIT {{3}}) AS part"
             )
         };
         Sql::plain(&[Lifecycle::Lost, Lifecycle::WinBack].map(of).join(" UNION ALL "))
