@@ -2,9 +2,9 @@
 
 use super::closing::reason_name;
 use super::remarks::VerifiedArgs;
-use super::{Kind, kind_of};
+use super::{Kind, only};
 use crate::api::Api;
-use crate::failure::{Ending, Usage};
+use crate::failure::Ending;
 use crate::screen::Screen;
 use crate::{json, request_id, view};
 use anyhow::Context;
@@ -58,11 +58,8 @@ pub(super) fn part(text: &str) -> Result<(i32, i64), String> {
 
 /// Cancels what the command line names.
 pub(super) async fn run(args: &CancelLinesArgs, api: &Api, screen: &Screen) -> anyhow::Result<Ending> {
-    if kind_of(&args.name)? != Kind::Order {
-        return Err(Usage(format!("`{}`: only orders/ID have lines", args.name)).into());
-    }
     let request = CancelOrderLinesRequest {
-        name: args.name.clone(),
+        name: only(Kind::Order, "orders", &args.name)?,
         lines: args.line.clone(),
         reason: reason_name(&args.reason),
         detail: args.detail.clone(),

@@ -139,9 +139,20 @@ fn kind_of(name: &str) -> Result<Kind, Usage> {
     }
 }
 
+/// A name of this kind.
+fn only(kind: Kind, collection: &str, name: &str) -> Result<String, Usage> {
+    if kind_of(name)? == kind { Ok(name.to_owned()) } else { Err(Usage(format!("`{name}`: only {collection}/ID"))) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_of_one_kind() {
+        assert_eq!(only(Kind::Order, "orders", "orders/1").unwrap(), "orders/1");
+        assert!(only(Kind::Order, "orders", "customers/1").unwrap_err().0.contains("only orders/ID"));
+    }
 
     #[test]
     fn a_name_tells_what_it_stands_for() {

@@ -11,9 +11,8 @@ pub(super) use making::new;
 pub(crate) use steps::{ConfirmArgs, FulfilArgs, MoveArgs, PayArgs, WinArgs};
 pub(super) use steps::{confirm, fulfil, pay, to_stage, win};
 
-use super::{Kind, kind_of};
-use crate::failure::{Ending, Usage};
-use crate::format::parse_money;
+use crate::failure::Ending;
+use crate::format::{parse_money, time};
 use crate::screen::Screen;
 use crate::{json, view};
 use anyhow::Context;
@@ -51,11 +50,6 @@ Examples:
   closeout pay orders/ID '3000 CNY'
   closeout close-out orders/ID --outcome processed             it is done";
 
-/// A name of this kind.
-fn only(kind: Kind, collection: &str, name: &str) -> Result<String, Usage> {
-    if kind_of(name)? == kind { Ok(name.to_owned()) } else { Err(Usage(format!("`{name}`: only {collection}/ID"))) }
-}
-
 /// A line of an order as people write it: `Camera=2@1500 CNY`.
 fn order_line(text: &str) -> Result<OrderLine, String> {
     let read = || {
@@ -82,12 +76,14 @@ fn of_customer(customer: Option<Customer>, screen: &Screen) -> anyhow::Result<En
     Ok(Ending::Done)
 }
 
-fn of_opportunity(opportunity: Option<Opportunity>, screen: &Screen) -> anyhow::Result<Ending> {
+/// Shows an opportunity as a call has left it.
+pub(super) fn of_opportunity(opportunity: Option<Opportunity>, screen: &Screen) -> anyhow::Result<Ending> {
     let opportunity = opportunity.context("a reply without its opportunity")?;
     if screen.json() {
         screen.emit(&json!({ "opportunity": json::message("crm.opportunity.v1.Opportunity", &opportunity)? }))?;
     }
-    screen.line(&format!("{}: {}", opportunity.name, view::opportunity_line(&opportunity)))?;
+    let until = opportunity.resume_time.as_ref().map_or_else(String::new, |at| format!(" until {}", time(Some(at))));
+    screen.line(&format!("{}: {}{until}", opportunity.name, view::opportunity_line(&opportunity)))?;
     Ok(Ending::Done)
 }
 
@@ -112,11 +108,5 @@ mod tests {
         for wrong in ["Camera", "Camera=2", "Camera=two@1 CNY", "Camera=2@1"] {
             assert!(order_line(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_name_is_of_one_kind() {
-        assert_eq!(only(Kind::Order, "orders", "orders/1").unwrap(), "orders/1");
-        assert!(only(Kind::Order, "orders", "customers/1").unwrap_err().0.contains("only orders/ID"));
     }
 }

@@ -1,10 +1,10 @@
 //! `closeout move`, `win`, `confirm`, `fulfil` and `pay`: how opportunities and orders go on.
 
-use super::{of_opportunity, of_order, only};
+use super::{of_opportunity, of_order};
 use crate::api::Api;
-use crate::commands::Kind;
 use crate::commands::cancel_lines::part;
 use crate::commands::list::stage_name;
+use crate::commands::{Kind, only};
 use crate::failure::Ending;
 use crate::format::parse_money;
 use crate::request_id;
